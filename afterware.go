@@ -1,0 +1,71 @@
+package kami
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/guregu/kami/mutil"
+	"github.com/guregu/kami/treemux"
+)
+
+// Afterware is a function that will run after middleware and the request.
+// Afterware takes the request context and returns a new context, but unlike middleware,
+// returning nil won't halt execution of other afterware.
+type Afterware func(context.Context, mutil.WriterProxy, *http.Request) context.Context
+
+// AfterwareType represents types that kami can convert to Afterware.
+// The following types, and types defined by them, are accepted:
+//   - Afterware
+//   - func(context.Context, mutil.WriterProxy, *http.Request) context.Context
+//   - func(mutil.WriterProxy, *http.Request) context.Context
+//   - func(mutil.WriterProxy, *http.Request)
+//   - the types of [MiddlewareType], but those that take the next handler
+type AfterwareType interface{}
+
+// After registers afterware for a scope. Its paths are those of [Mux.Use], and it is the exact mirror of middleware:
+// scopes with params run first, then the static ones, from the most specific to "/"; within a scope the last
+// registered runs first. It panics with a message that says what, where and why if the path or the afterware is
+// invalid.
+//
+// Afterware runs once for every request in its scope: after the handler, after middleware that halted, and after a
+// panic. It runs outside of standard middleware, on the writer and with the values that the request has reached.
+func (m *Mux) After(path string, aw AfterwareType) {
+	place := caller()
+	what := fmt.Sprintf("afterware for %q", path)
+	pattern, err := treemux.Parse(path)
+	if err != nil {
+		refuse(what, place, err)
+	}
+	run, err := newAfterware(aw)
+	if err != nil {
+		refuse(what, place, err)
+	}
+	m.mustChange(func(p *plan) { p.afterware = p.afterware.with(pattern, run) })
+}
+
+// newAfterware converts one of the types that AfterwareType lists.
+func newAfterware(aw AfterwareType) (Afterware, error) {
+	if isNil(aw) {
+		return nil, errNil
+	}
+	if f, ok := as[Afterware](aw); ok {
+		return f, nil
+	}
+	if f, ok := as[func(mutil.WriterProxy, *http.Request) context.Context](aw); ok {
+		return func(_ context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(w, r) }, nil
+	}
+	if f, ok := as[func(mutil.WriterProxy, *http.Request)](aw); ok {
+		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
+			f(w, r)
+			return ctx
+		}, nil
+	}
+	if f := asMiddleware(aw); f != nil {
+		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(ctx, w, r) }, nil
+	}
+	return nil, fmt.Errorf("%T is no type of afterware; accepted are those of kami.AfterwareType: "+
+		"func(context.Context, mutil.WriterProxy, *http.Request) context.Context, "+
+		"func(mutil.WriterProxy, *http.Request) context.Context, func(mutil.WriterProxy, *http.Request), "+
+		"and the types of middleware that do not take the next handler", aw)
+}

@@ -1,0 +1,139 @@
+package kami
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/guregu/kami/treemux"
+)
+
+// exchange is one request on its way through a Mux, and the context that it begins with. Once it is on its way nothing
+// in it changes, so whoever holds the context or the request may keep them.
+//
+// optimization: context, params and request are one allocation (BenchmarkParam); the request's context is the exchange.
+type exchange struct {
+	governs  context.Context // says when the request's context ends: Done, Err, Deadline
+	in, base context.Context // the incoming request's, and Mux.Context
+	decision
+	room    [4]treemux.Span // for the decision's spans, unless there are more
+	steps   []step[*middleware]
+	watch   *watch // nil if nothing but the chain is to run
+	request http.Request
+}
+
+// receive makes the exchange's own request of the incoming one, and tells both which route it is.
+func (x *exchange) receive(r *http.Request) {
+	x.request = *r.WithContext(x)
+	x.request.Pattern = ""
+	if x.route == nil {
+		return
+	}
+	if x.route.vanilla {
+		x.setPathValues(r)
+	}
+	x.request.Pattern, r.Pattern = x.route.path, x.route.path
+}
+
+// setPathValues sets the params for handlers without context. The incoming request shares its path values with a plain
+// copy, so where it may have some the copy must be deep.
+func (x *exchange) setPathValues(r *http.Request) {
+	shared := r.Pattern != ""
+	for _, name := range x.route.names {
+		shared = shared || r.PathValue(name) != ""
+	}
+	if shared {
+		x.request = *r.Clone(x)
+	}
+	for i, name := range x.route.names {
+		x.request.SetPathValue(name, x.value(x.spans[i]))
+	}
+}
+
+// run runs the chain from step i on. In a branch, which is all that standard middleware calls through its next, it
+// reports to it what the request becomes.
+func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch) {
+	for ; i < len(x.steps); i++ {
+		r = x.steps[i].view.onto(r)
+		mw := x.steps[i].ware
+		if mw.standard != nil {
+			b := &branch{Context: r.Context(), x: x, of: mw, next: i + 1}
+			b.request = *r.WithContext(b)
+			mw.standard.ServeHTTPContext(b, w, &b.request)
+			return
+		}
+		ctx := mw.run(r.Context(), w, r)
+		if ctx == nil {
+			return
+		}
+		r = adopt(r, ctx)
+		x.reached(r, in)
+	}
+	if i > 0 && x.steps[i-1].view != nil {
+		r = routeView.onto(r)
+	}
+	x.end.ServeHTTPContext(r.Context(), w, r)
+}
+
+// reached tells whoever runs after the chain what the request has become.
+func (x *exchange) reached(r *http.Request, in *branch) {
+	switch {
+	case x.watch == nil:
+	case in == nil:
+		x.watch.r = r
+	default:
+		x.watch.branched.Store(r)
+	}
+}
+
+// adopt returns the request with ctx as its context. It is the one place where a request's context changes.
+func adopt(r *http.Request, ctx context.Context) *http.Request {
+	if same(ctx, r.Context()) {
+		return r
+	}
+	return r.WithContext(ctx)
+}
+
+// same reports whether a and b are one context, for any types that they may have.
+func same(a, b context.Context) bool {
+	return reflect.ValueOf(a).Comparable() && a == b
+}
+
+// onto returns the request as what the view is for sees it. A nil view changes nothing.
+func (v *view) onto(r *http.Request) *http.Request {
+	if v == nil {
+		return r
+	}
+	return adopt(r, &viewed{r.Context(), v})
+}
+
+// Deadline is that of what governs the request.
+func (x *exchange) Deadline() (time.Time, bool) { return x.governs.Deadline() }
+
+// Done is that of what governs the request.
+func (x *exchange) Done() <-chan struct{} { return x.governs.Done() }
+
+// Err is that of what governs the request.
+func (x *exchange) Err() error { return x.governs.Err() }
+
+// Value looks among the incoming request's values first, then among those of the Mux's Context. What the context
+// package asks to find out who cancels is for whoever does.
+func (x *exchange) Value(key any) any {
+	switch key {
+	case paramsKey{}:
+		return x
+	case cancelKey:
+		return x.governs.Value(key)
+	}
+	if value := x.in.Value(key); value != nil {
+		return value
+	}
+	return x.base.Value(key)
+}
+
+// String names the context when it is printed, which would otherwise print the request with all its headers.
+func (x *exchange) String() string {
+	return fmt.Sprintf("kami.Context(%s %s)", x.request.Method, x.path)
+}

@@ -1,0 +1,89 @@
+package kami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+)
+
+// HandlerType is the type of handlers, which kami converts to [ContextHandler]. Only these types, and types defined by
+// them, are accepted:
+//   - types that implement ContextHandler
+//   - types that implement http.Handler
+//   - func(context.Context, http.ResponseWriter, *http.Request)
+//   - func(http.ResponseWriter, *http.Request)
+//
+// The last and http.Handlers find the params with r.PathValue too.
+type HandlerType interface{}
+
+// ContextHandler is like http.Handler but supports context: ctx is always r.Context().
+type ContextHandler interface {
+	ServeHTTPContext(context.Context, http.ResponseWriter, *http.Request)
+}
+
+// HandlerFunc is like http.HandlerFunc with context.
+type HandlerFunc func(context.Context, http.ResponseWriter, *http.Request)
+
+// ServeHTTPContext calls h.
+func (h HandlerFunc) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	h(ctx, w, r)
+}
+
+// vanilla makes a handler without context a ContextHandler.
+type vanilla struct{ http.Handler }
+
+func (h vanilla) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
+	h.ServeHTTP(w, r)
+}
+
+func isVanilla(h ContextHandler) bool {
+	_, ok := h.(vanilla)
+	return ok
+}
+
+var errNil = errors.New("it must not be nil")
+
+// newHandler converts one of the types that HandlerType lists.
+func newHandler(handler HandlerType) (ContextHandler, error) {
+	if isNil(handler) {
+		return nil, errNil
+	}
+	switch h := handler.(type) {
+	case ContextHandler:
+		return h, nil
+	case http.Handler:
+		return vanilla{h}, nil
+	}
+	if h, ok := as[HandlerFunc](handler); ok {
+		return h, nil
+	}
+	if h, ok := as[http.HandlerFunc](handler); ok {
+		return vanilla{h}, nil
+	}
+	return nil, fmt.Errorf("%T is no type of handler; accepted are kami.ContextHandler, http.Handler, "+
+		"func(context.Context, http.ResponseWriter, *http.Request) and func(http.ResponseWriter, *http.Request)", handler)
+}
+
+// as converts a function to a type with the same signature.
+func as[F any](function any) (converted F, ok bool) {
+	v, target := reflect.ValueOf(function), reflect.TypeFor[F]()
+	if v.Kind() != reflect.Func || !v.CanConvert(target) {
+		return converted, false
+	}
+	converted, ok = v.Convert(target).Interface().(F)
+	return converted, ok
+}
+
+// isNil reports whether v is nil, or a nil function or pointer in an interface.
+func isNil(v any) bool {
+	switch value := reflect.ValueOf(v); value.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Func, reflect.Pointer:
+		return value.IsNil()
+	default:
+		return false
+	}
+}

@@ -1,0 +1,182 @@
+package kami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/guregu/kami/treemux"
+)
+
+// Middleware is a function that takes the current request context and returns a new request context.
+// You can use middleware to build your context before your handler handles a request.
+// As a special case, middleware that returns nil will halt middleware and handler execution
+// (afterware and LogHandler will still run).
+type Middleware func(context.Context, http.ResponseWriter, *http.Request) context.Context
+
+// MiddlewareType represents types that kami can convert to Middleware.
+// The following types, and types defined by them, are accepted:
+//   - Middleware
+//   - func(context.Context, http.ResponseWriter, *http.Request) context.Context
+//   - func(http.ResponseWriter, *http.Request) context.Context
+//   - func(context.Context, *http.Request) context.Context
+//   - func(context.Context) context.Context
+//   - func(http.Handler) http.Handler [standard middleware, see Mux.Use]
+//   - func(http.Handler) http.HandlerFunc [same]
+//   - func(http.HandlerFunc) http.HandlerFunc [same]
+//   - func(ContextHandler) ContextHandler [same]
+//   - http.Handler [read only: it runs in its place and changes nothing]
+//   - func(http.ResponseWriter, *http.Request) [read only]
+type MiddlewareType interface{}
+
+// Use registers middleware for a scope: "/users/" covers all paths below it and itself, "/users" exactly that path.
+// Scopes may have params and catch-alls as routes have; "/users/:id/" covers all below it, "/files/*" all below
+// "/files/". It panics with a message that says what, where and why if the path or the middleware is invalid.
+//
+// For a request the scopes that its path lies in run like this:
+//
+//	order                                             for GET /users/7/edit
+//	static scopes, from the least specific            /   /users/   /users/7/edit
+//	scopes with params, from the least specific       /users/*   /users/:id/   /users/:id/edit
+//	within a scope, in the order of registration
+//
+// Scopes run whether or not a route matches, and no spelling of a path gets around them: a scope runs if it covers the
+// path as it is routed, decoded, or decoded and cleaned. A scope with params runs once for each different binding of
+// them, the routed one first. "/users/" covers "/users" too, unless that is a route of its own.
+//
+// Standard middleware, which takes the next handler, wraps what follows it: later middleware and the handler see its
+// writer, its request and its context, and its code after next runs after them. It is built once; what it builds must
+// call its next with a context that descends from the request's.
+func (m *Mux) Use(path string, mw MiddlewareType) {
+	place := caller()
+	what := fmt.Sprintf("middleware for %q", path)
+	pattern, err := treemux.Parse(path)
+	if err != nil {
+		refuse(what, place, err)
+	}
+	added, err := newMiddleware(mw, fmt.Sprintf("%s (%s)", what, place))
+	if err != nil {
+		refuse(what, place, err)
+	}
+	m.mustChange(func(p *plan) { p.middleware = p.middleware.with(pattern, added) })
+}
+
+// middleware is registered middleware, in one of its two forms.
+type middleware struct {
+	run      Middleware
+	standard ContextHandler // what wraps the rest of the chain
+	name     string         // what it is and where it was registered
+}
+
+// newMiddleware converts one of the types that MiddlewareType lists.
+func newMiddleware(mw MiddlewareType, name string) (*middleware, error) {
+	if isNil(mw) {
+		return nil, errNil
+	}
+	m := &middleware{name: name}
+	if wrap := asStandard(mw); wrap != nil {
+		var err error
+		m.standard, err = newHandler(wrap(m))
+		if err != nil {
+			return nil, errors.New("it must not return a nil handler")
+		}
+		return m, nil
+	}
+	if m.run = asMiddleware(mw); m.run == nil {
+		return nil, fmt.Errorf("%T is no type of middleware; accepted are those of kami.MiddlewareType: "+
+			"func(context.Context, http.ResponseWriter, *http.Request) context.Context, "+
+			"func(http.ResponseWriter, *http.Request) context.Context, "+
+			"func(context.Context, *http.Request) context.Context, func(context.Context) context.Context, "+
+			"func(http.Handler) http.Handler, func(http.Handler) http.HandlerFunc, "+
+			"func(http.HandlerFunc) http.HandlerFunc, func(kami.ContextHandler) kami.ContextHandler, "+
+			"http.Handler, func(http.ResponseWriter, *http.Request)", mw)
+	}
+	return m, nil
+}
+
+// asMiddleware converts middleware that does not wrap what follows. It returns nil for other types.
+func asMiddleware(mw MiddlewareType) Middleware {
+	if f, ok := as[Middleware](mw); ok {
+		return f
+	}
+	if f, ok := as[func(http.ResponseWriter, *http.Request) context.Context](mw); ok {
+		return func(_ context.Context, w http.ResponseWriter, r *http.Request) context.Context { return f(w, r) }
+	}
+	if f, ok := as[func(context.Context, *http.Request) context.Context](mw); ok {
+		return func(ctx context.Context, _ http.ResponseWriter, r *http.Request) context.Context { return f(ctx, r) }
+	}
+	if f, ok := as[func(context.Context) context.Context](mw); ok {
+		return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context { return f(ctx) }
+	}
+	if f, ok := as[http.HandlerFunc](mw); ok {
+		return readOnly(f)
+	}
+	if h, ok := mw.(http.Handler); ok {
+		return readOnly(h)
+	}
+	return nil
+}
+
+// readOnly makes middleware of a handler. It gets its own copy of the request, which it may then change as it likes.
+func readOnly(h http.Handler) Middleware {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+		own := *r
+		h.ServeHTTP(w, &own)
+		return ctx
+	}
+}
+
+// asStandard converts middleware that wraps what follows, which is next. It returns nil for other types.
+func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
+	if f, ok := as[func(http.Handler) http.Handler](mw); ok {
+		return func(next *middleware) HandlerType { return f(next) }
+	}
+	if f, ok := as[func(http.Handler) http.HandlerFunc](mw); ok {
+		return func(next *middleware) HandlerType { return f(next) }
+	}
+	if f, ok := as[func(http.HandlerFunc) http.HandlerFunc](mw); ok {
+		return func(next *middleware) HandlerType { return f(next.ServeHTTP) }
+	}
+	if f, ok := as[func(ContextHandler) ContextHandler](mw); ok {
+		return func(next *middleware) HandlerType { return f(next) }
+	}
+	return nil
+}
+
+// branch is a request's way through standard middleware, and its context there: the rest of the chain, which
+// continues in what the middleware calls as its next handler, finds itself through it.
+type branch struct {
+	context.Context
+	x       *exchange
+	of      *middleware
+	next    int // the step after the middleware
+	request http.Request
+}
+
+// Value answers for the key of the middleware: itself.
+func (b *branch) Value(key any) any {
+	if key == b.of {
+		return b
+	}
+	return b.Context.Value(key)
+}
+
+// String names the context when it is printed, which would otherwise print the request with all its headers.
+func (b *branch) String() string { return fmt.Sprintf("%v.WithMiddleware(%s)", b.Context, b.of.name) }
+
+// ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
+func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.ServeHTTPContext(r.Context(), w, r)
+}
+
+// ServeHTTPContext is ServeHTTP for middleware that passes a context on.
+func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	b, ok := ctx.Value(m).(*branch)
+	if !ok {
+		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m.name))
+	}
+	r = adopt(r, ctx)
+	b.x.reached(r, b)
+	b.x.run(b.next, w, r, b)
+}

@@ -1,0 +1,522 @@
+package mutil_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	goji "github.com/zenazn/goji/web/mutil"
+
+	"github.com/guregu/kami/mutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fake is a plain http.ResponseWriter that records what reaches it. With err
+// set, a Write accepts n bytes and returns err.
+type fake struct {
+	header http.Header
+	codes  []int
+	body   bytes.Buffer
+	n      int
+	err    error
+}
+
+func (f *fake) Header() http.Header { return f.header }
+
+func (f *fake) WriteHeader(code int) {
+	if code < 100 || code > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", code))
+	}
+	f.codes = append(f.codes, code)
+}
+
+func (f *fake) Write(b []byte) (int, error) {
+	if f.err != nil {
+		b = b[:f.n]
+	}
+	f.body.Write(b)
+	return len(b), f.err
+}
+
+// fake1 is a fake of HTTP/1's shape.
+type fake1 struct {
+	fake
+	flushes   int
+	sources   []io.Reader
+	hijackErr error
+}
+
+func (f *fake1) Flush() { f.flushes++ }
+
+func (f *fake1) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, f.hijackErr }
+
+func (f *fake1) ReadFrom(src io.Reader) (int64, error) {
+	f.sources = append(f.sources, src)
+	return f.body.ReadFrom(src)
+}
+
+// pusher is an http.Pusher that records its targets.
+type pusher []string
+
+func (p *pusher) Push(target string, _ *http.PushOptions) error {
+	*p = append(*p, target)
+	return http.ErrNotSupported
+}
+
+// errFlusher has FlushError but no Flush.
+type errFlusher struct {
+	err     error
+	flushes int
+}
+
+func (f *errFlusher) FlushError() error {
+	f.flushes++
+	return f.err
+}
+
+// wrapper is middleware's writer that can be looked through.
+type wrapper struct{ http.ResponseWriter }
+
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// noWriter fails every Write; it is a bad tee.
+type noWriter struct{}
+
+func (noWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// onlyReader hides a source's WriterTo, so that io.Copy uses ReadFrom.
+type onlyReader struct{ io.Reader }
+
+func TestC03WriterProxyIsGojis(t *testing.T) {
+	// Function types are assignable only if their results are the same type.
+	for _, wrap := range []func(http.ResponseWriter) mutil.WriterProxy{mutil.WrapWriter, goji.WrapWriter} {
+		assert.Equal(t, 0, wrap(&fake{}).Status())
+	}
+}
+
+func TestC43Unwrap(t *testing.T) {
+	f := &fake{header: http.Header{}}
+	p := mutil.WrapWriter(f)
+	p.Header().Set("A", "b")
+	assert.Same(t, f, p.Unwrap())
+	assert.Equal(t, "b", f.header.Get("A"))
+}
+
+func TestC43StatusIsFinalOne(t *testing.T) {
+	for _, tt := range []struct {
+		codes, passed []int
+		status        int
+	}{
+		{nil, nil, 0},
+		{[]int{100, 103, 103}, []int{100, 103, 103}, 0},
+		{[]int{103, 404, 500}, []int{103, 404}, 404},
+		{[]int{204, 103}, []int{204}, 204},
+		{[]int{101, 200}, []int{101}, 101},
+		{[]int{199, 999}, []int{199, 999}, 999},
+	} {
+		f := &fake{}
+		p := mutil.WrapWriter(f)
+		for _, code := range tt.codes {
+			p.WriteHeader(code)
+		}
+		assert.Equal(t, tt.passed, f.codes)
+		assert.Equal(t, tt.status, p.Status())
+	}
+}
+
+func TestC43InvalidStatusIsNotRecorded(t *testing.T) {
+	p := mutil.WrapWriter(&fake{})
+	for _, code := range []int{0, 99, 1000} {
+		assert.Panics(t, func() { p.WriteHeader(code) })
+		assert.Zero(t, p.Status())
+	}
+	p.WriteHeader(500)
+	assert.Equal(t, 500, p.Status())
+}
+
+func TestC43StatusIsImplied(t *testing.T) {
+	for name, send := range map[string]func(w http.ResponseWriter){
+		"Write":       func(w http.ResponseWriter) { w.Write([]byte("hi")) },
+		"empty Write": func(w http.ResponseWriter) { w.Write(nil) },
+		"WriteString": func(w http.ResponseWriter) { io.WriteString(w, "hi") },
+		"ReadFrom":    func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("hi")) },
+		"Flush":       func(w http.ResponseWriter) { w.(http.Flusher).Flush() },
+		"FlushError":  func(w http.ResponseWriter) { http.NewResponseController(w).Flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake1{}
+			p := mutil.WrapWriter(f)
+			p.WriteHeader(103)
+			send(p)
+			assert.Equal(t, 200, p.Status())
+			p.WriteHeader(500)
+			assert.Equal(t, 200, p.Status())
+			assert.Equal(t, []int{103}, f.codes, "the writer below implies its 200 itself")
+
+			p = mutil.WrapWriter(&fake1{})
+			p.WriteHeader(201)
+			send(p)
+			assert.Equal(t, 201, p.Status())
+		})
+	}
+}
+
+func TestC43BytesWritten(t *testing.T) {
+	f := &fake1{}
+	p := mutil.WrapWriter(f)
+	fmt.Fprint(p, "12345")
+	io.WriteString(p, "678")
+	p.(io.ReaderFrom).ReadFrom(strings.NewReader("90"))
+	assert.Equal(t, 10, p.BytesWritten())
+	assert.Equal(t, "1234567890", f.body.String())
+
+	f.n, f.err = 2, io.ErrShortWrite
+	n, err := fmt.Fprint(p, "abc")
+	assert.Equal(t, 2, n)
+	assert.Equal(t, io.ErrShortWrite, err)
+	n, err = io.WriteString(p, "abc")
+	assert.Equal(t, 2, n)
+	assert.Equal(t, io.ErrShortWrite, err)
+	assert.Equal(t, 14, p.BytesWritten())
+}
+
+// stringFake is a fake that has WriteString.
+type stringFake struct {
+	fake
+	strings []string
+}
+
+func (f *stringFake) WriteString(s string) (int, error) {
+	f.strings = append(f.strings, s)
+	return len(s), nil
+}
+
+func TestC43WriteStringIsForwarded(t *testing.T) {
+	f := &stringFake{}
+	p := mutil.WrapWriter(f)
+	n, err := p.(io.StringWriter).WriteString("hi")
+	assert.NoError(t, err)
+	assert.Equal(t, 2, n)
+	assert.Equal(t, []string{"hi"}, f.strings)
+	assert.Zero(t, f.body.Len())
+}
+
+func TestC43ReadFromWithoutFirstByte(t *testing.T) {
+	failed := errors.New("source failed")
+	for _, want := range []error{nil, failed} {
+		src := io.Reader(strings.NewReader(""))
+		if want != nil {
+			src = iotest.ErrReader(want)
+		}
+		f := &fake1{}
+		p := mutil.WrapWriter(f)
+		n, err := io.Copy(p, onlyReader{src})
+		assert.Zero(t, n)
+		assert.Equal(t, want, err)
+		assert.Zero(t, p.Status(), "nothing was sent")
+		p.WriteHeader(502)
+		assert.Equal(t, 502, p.Status())
+		assert.Equal(t, []int{502}, f.codes)
+	}
+}
+
+func TestC43ReadFromThatFailsLater(t *testing.T) {
+	failed := errors.New("source failed")
+	p := mutil.WrapWriter(&fake1{})
+	src := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(failed))
+	n, err := io.Copy(p, onlyReader{src})
+	assert.EqualValues(t, 4, n)
+	assert.Equal(t, failed, err)
+	assert.Equal(t, 200, p.Status())
+	assert.Equal(t, 4, p.BytesWritten())
+}
+
+type panicReader struct{}
+
+func (panicReader) Read([]byte) (int, error) { panic("source") }
+
+func TestC43ReadFromThatPanics(t *testing.T) {
+	p := mutil.WrapWriter(&fake1{})
+	src := io.MultiReader(strings.NewReader("half"), panicReader{})
+	assert.Panics(t, func() { io.Copy(p, onlyReader{src}) })
+	assert.Equal(t, 200, p.Status(), "half of it may have been sent")
+}
+
+func TestC43Tee(t *testing.T) {
+	f := &fake1{}
+	p := mutil.WrapWriter(f)
+	var first, second strings.Builder
+	fmt.Fprint(p, "0")
+	p.Tee(&first)
+	fmt.Fprint(p, "1")
+	io.WriteString(p, "2")
+	n, err := io.Copy(p, onlyReader{strings.NewReader("34")})
+	assert.NoError(t, err)
+	assert.EqualValues(t, 2, n)
+	assert.Empty(t, f.sources, "a source would go past the tee")
+	p.Tee(&second)
+	fmt.Fprint(p, "5")
+	p.Tee(nil)
+	fmt.Fprint(p, "6")
+
+	assert.Equal(t, "1234", first.String())
+	assert.Equal(t, "5", second.String())
+	assert.Equal(t, "0123456", f.body.String())
+	assert.Equal(t, 7, p.BytesWritten())
+}
+
+func TestC43TeeGetsWhatWasAccepted(t *testing.T) {
+	var tee strings.Builder
+	p := mutil.WrapWriter(&fake{n: 1, err: io.ErrShortWrite})
+	p.Tee(&tee)
+	fmt.Fprint(p, "abc")
+	io.WriteString(p, "xyz")
+	assert.Equal(t, "ax", tee.String())
+}
+
+// order is a tee that notes how much the client had when it got its bytes.
+type order struct {
+	client *bytes.Buffer
+	had    []string
+}
+
+func (o *order) Write(b []byte) (int, error) {
+	o.had = append(o.had, o.client.String())
+	return len(b), nil
+}
+
+func TestC43TeeComesAfterClient(t *testing.T) {
+	f := &fake{}
+	o := &order{client: &f.body}
+	p := mutil.WrapWriter(f)
+	p.Tee(o)
+	fmt.Fprint(p, "a")
+	io.WriteString(p, "b")
+	assert.Equal(t, []string{"a", "ab"}, o.had)
+}
+
+func TestC43TeeErrorsAreIgnored(t *testing.T) {
+	f := &fake{}
+	p := mutil.WrapWriter(f)
+	p.Tee(noWriter{})
+	_, err := fmt.Fprint(p, "a")
+	assert.NoError(t, err)
+	_, err = io.WriteString(p, "b")
+	assert.NoError(t, err)
+	assert.Equal(t, "ab", f.body.String())
+}
+
+func TestC43SendfileIsNotLost(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(name, []byte("content"), 0o600))
+	file, err := os.Open(name)
+	require.NoError(t, err)
+	defer file.Close()
+
+	f := &fake1{}
+	p := mutil.WrapWriter(f)
+	_, err = p.(io.ReaderFrom).ReadFrom(file)
+	require.NoError(t, err)
+	_, err = file.Seek(0, io.SeekStart)
+	require.NoError(t, err)
+	_, err = io.CopyN(p, file, 4)
+	require.NoError(t, err)
+
+	require.Len(t, f.sources, 2)
+	assert.Same(t, file, f.sources[0])
+	limited, ok := f.sources[1].(*io.LimitedReader)
+	require.True(t, ok, "%T", f.sources[1])
+	assert.Same(t, file, limited.R)
+	assert.Equal(t, "contentcont", f.body.String())
+	assert.Equal(t, 11, p.BytesWritten())
+}
+
+func TestC43HijackEndsWriting(t *testing.T) {
+	f := &fake1{}
+	p := mutil.WrapWriter(f)
+	var tee strings.Builder
+	p.Tee(&tee)
+	_, _, err := http.NewResponseController(p).Hijack()
+	require.NoError(t, err)
+
+	p.WriteHeader(500)
+	p.(http.Flusher).Flush()
+	assert.Equal(t, http.ErrHijacked, http.NewResponseController(p).Flush())
+	n, err := p.Write([]byte("a"))
+	assert.Zero(t, n)
+	assert.Equal(t, http.ErrHijacked, err)
+	n, err = io.WriteString(p, "a")
+	assert.Zero(t, n)
+	assert.Equal(t, http.ErrHijacked, err)
+	src := strings.NewReader("a")
+	n64, err := p.(io.ReaderFrom).ReadFrom(src)
+	assert.Zero(t, n64)
+	assert.Equal(t, http.ErrHijacked, err)
+	assert.Equal(t, 1, src.Len(), "the source is left alone")
+
+	assert.Zero(t, p.Status())
+	assert.Zero(t, p.BytesWritten())
+	assert.Empty(t, tee.String())
+	assert.Equal(t, &fake1{}, f)
+}
+
+func TestC43FailedHijackChangesNothing(t *testing.T) {
+	f := &fake1{hijackErr: errors.New("no")}
+	p := mutil.WrapWriter(f)
+	_, _, err := p.(http.Hijacker).Hijack()
+	assert.Equal(t, f.hijackErr, err)
+	p.WriteHeader(500)
+	fmt.Fprint(p, "sorry")
+	p.(http.Flusher).Flush()
+	assert.Equal(t, 500, p.Status())
+	assert.Equal(t, []int{500}, f.codes)
+	assert.Equal(t, "sorry", f.body.String())
+	assert.Equal(t, 1, f.flushes)
+}
+
+func TestC43HijackPastTheProxy(t *testing.T) {
+	for name, send := range map[string]func(p mutil.WriterProxy) error{
+		"Write":       func(p mutil.WriterProxy) error { _, err := p.Write([]byte("a")); return err },
+		"WriteString": func(p mutil.WriterProxy) error { _, err := io.WriteString(p, "a"); return err },
+		"FlushError":  func(p mutil.WriterProxy) error { return http.NewResponseController(p).Flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake{err: fmt.Errorf("below: %w", http.ErrHijacked)}
+			p := mutil.WrapWriter(struct {
+				*fake
+				*errFlusher
+			}{f, &errFlusher{err: f.err}})
+			assert.ErrorIs(t, send(p), http.ErrHijacked)
+			assert.Zero(t, p.Status())
+			p.WriteHeader(500)
+			assert.Zero(t, p.Status())
+			assert.Empty(t, f.codes)
+		})
+	}
+}
+
+func TestC43StatusStaysIfAnythingWasSent(t *testing.T) {
+	p := mutil.WrapWriter(&fake{n: 1, err: http.ErrNotSupported})
+	fmt.Fprint(p, "ab")
+	assert.Equal(t, 200, p.Status())
+	assert.Equal(t, 1, p.BytesWritten())
+}
+
+func TestC43FlushErrorIsForwarded(t *testing.T) {
+	failed := errors.New("flush failed")
+	for name, below := range map[string]func(e *errFlusher) http.ResponseWriter{
+		"FlushError": func(e *errFlusher) http.ResponseWriter {
+			return struct {
+				*fake
+				*errFlusher
+			}{&fake{}, e}
+		},
+		"both": func(e *errFlusher) http.ResponseWriter {
+			return struct {
+				*fake1
+				*errFlusher
+			}{&fake1{}, e}
+		},
+		"unwrapped": func(e *errFlusher) http.ResponseWriter {
+			return wrapper{struct {
+				*fake
+				*errFlusher
+			}{&fake{}, e}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &errFlusher{err: failed}
+			p := mutil.WrapWriter(below(e))
+			assert.Equal(t, failed, http.NewResponseController(p).Flush())
+			assert.Equal(t, 1, e.flushes)
+			assert.Equal(t, 200, p.Status())
+		})
+	}
+}
+
+func TestC43FlushNotSupported(t *testing.T) {
+	f := &fake{}
+	p := mutil.WrapWriter(f)
+	assert.ErrorIs(t, http.NewResponseController(p).Flush(), http.ErrNotSupported)
+	assert.Zero(t, p.Status(), "nothing was sent")
+	p.WriteHeader(500)
+	assert.Equal(t, []int{500}, f.codes)
+}
+
+// discard is the cheapest writer.
+type discard struct{}
+
+func (discard) Header() http.Header               { return nil }
+func (discard) WriteHeader(int)                   {}
+func (discard) Write(b []byte) (int, error)       { return len(b), nil }
+func (discard) WriteString(s string) (int, error) { return len(s), nil }
+
+// discard1 is discard with HTTP/1's shape.
+type discard1 struct{ discard }
+
+func (discard1) Flush()                                       {}
+func (discard1) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+func (discard1) ReadFrom(io.Reader) (int64, error)            { return 1, nil }
+
+var sink mutil.WriterProxy
+
+func TestC43Allocations(t *testing.T) {
+	for _, w := range []http.ResponseWriter{
+		discard{}, discard1{},
+		struct {
+			discard
+			http.Flusher
+		}{Flusher: discard1{}},
+		struct {
+			discard
+			http.Pusher
+		}{},
+		struct {
+			discard
+			http.Flusher
+			http.Pusher
+		}{Flusher: discard1{}},
+	} {
+		assert.EqualValues(t, 1, testing.AllocsPerRun(100, func() { sink = mutil.WrapWriter(w) }), "%T", w)
+
+		p, body := mutil.WrapWriter(w), []byte("body")
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			p.Write(body)
+			io.WriteString(p, "body")
+			if f, ok := p.(http.Flusher); ok {
+				f.Flush()
+			}
+			if rf, ok := p.(io.ReaderFrom); ok {
+				rf.ReadFrom(nil)
+			}
+		}), "%T", w)
+	}
+}
+
+func BenchmarkWrapWriter(b *testing.B) {
+	body := []byte("body")
+	for name, wrap := range map[string]func(http.ResponseWriter) mutil.WriterProxy{
+		"kami": mutil.WrapWriter,
+		"goji": goji.WrapWriter,
+	} {
+		b.Run(name, func(b *testing.B) {
+			w := &discard1{}
+			b.ReportAllocs()
+			for b.Loop() {
+				sink = wrap(w)
+				sink.WriteHeader(200)
+				sink.Write(body)
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package kami
+
+import (
+	"context"
+
+	"github.com/guregu/kami/treemux"
+)
+
+// Param returns a request path parameter, or a blank string if it doesn't exist.
+// For example, with the path /v2/papers/:page use kami.Param(ctx, "page") to access the :page variable.
+//
+// Middleware and afterware with params in their own path see those first, then the route's; a handler sees the route's
+// first, then those of the scopes that it lies in. Of nested Muxes the inner one's come first.
+// Values are decoded once: for /papers/a%2Fb the page is a/b.
+func Param(ctx context.Context, name string) string {
+	value, _ := param(ctx, name)
+	return value
+}
+
+// SetParam returns a context in which the path parameter has the value, whatever it was. It leaves ctx alone.
+// This is intended for testing and should not be used otherwise.
+func SetParam(ctx context.Context, name string, value string) context.Context {
+	return &setParam{ctx, name, value}
+}
+
+// paramsKey is the context key for the nearest layer of params: a *setParam, *viewed or *exchange.
+type paramsKey struct{}
+
+type setParam struct {
+	context.Context
+	name, value string
+}
+
+func (p *setParam) Value(key any) any {
+	if key == (paramsKey{}) {
+		return p
+	}
+	return p.Context.Value(key)
+}
+
+// view holds the params of a scope, for one binding.
+type view struct{ names, values []string }
+
+// routeView is the view of whoever sees the route's params first.
+var routeView = new(view)
+
+// viewed is a context that is seen by what runs for a scope.
+type viewed struct {
+	context.Context
+	*view
+}
+
+func (v *viewed) Value(key any) any {
+	if key == (paramsKey{}) {
+		return v
+	}
+	return v.Context.Value(key)
+}
+
+func (v *view) param(name string) (string, bool) {
+	for i, own := range v.names {
+		if own == name {
+			return v.values[i], true
+		}
+	}
+	return "", false
+}
+
+// param looks a name up layer by layer. The nearest view counts first: it is of what is running. Views below it are of
+// what ran before and count after the route, so they wait until the route's layer, the exchange.
+func param(ctx context.Context, name string) (string, bool) {
+	var earlier string
+	var nearest, found = true, false
+	for {
+		switch layer := ctx.Value(paramsKey{}).(type) {
+		case *setParam:
+			if layer.name == name {
+				return layer.value, true
+			}
+			ctx = layer.Context
+		case *viewed:
+			value, ok := layer.param(name)
+			if ok && nearest {
+				return value, true
+			}
+			if ok && !found {
+				earlier, found = value, true
+			}
+			nearest = false
+			ctx = layer.Context
+		case *exchange:
+			if value, ok := layer.param(name); ok {
+				return value, true
+			}
+			if found {
+				return earlier, true
+			}
+			if value, ok := param(layer.in, name); ok {
+				return value, true
+			}
+			ctx = layer.base
+			nearest = true
+		default:
+			return earlier, found
+		}
+	}
+}
+
+// param returns the route's param of that name.
+func (d *decision) param(name string) (string, bool) {
+	if d.route == nil {
+		return "", false
+	}
+	for i, own := range d.route.names {
+		if own == name {
+			return d.value(d.spans[i]), true
+		}
+	}
+	return "", false
+}
+
+// value returns the text at the span, decoded.
+func (d *decision) value(span treemux.Span) string {
+	text := d.path[span.Start:span.End]
+	if d.decode != nil {
+		return d.decode(text)
+	}
+	return text
+}

@@ -1,0 +1,111 @@
+package kami
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// routedPath returns the path that routes and scopes see: as it was sent if it has escapes that matter, with the
+// function that decodes a segment of it, else decoded. An encoded slash so never splits a segment.
+func routedPath(u *url.URL) (routed string, decode func(string) string) {
+	if u.RawPath != "" && u.RawPath == u.EscapedPath() { // else RawPath is no encoding of Path
+		return u.RawPath, unescape
+	}
+	if u.Path == "" {
+		return "/", nil
+	}
+	return u.Path, nil
+}
+
+func unescape(segment string) string {
+	if plain, err := url.PathUnescape(segment); err == nil {
+		return plain
+	}
+	return segment
+}
+
+// cutSlash cuts off one trailing slash, but not the root's.
+func cutSlash(path string) (rest string, had bool) {
+	if len(path) > 1 {
+		return strings.CutSuffix(path, "/")
+	}
+	return path, false
+}
+
+// cleanPath returns the shortest equivalent of a path in the sense of github.com/dimfeld/httptreemux/v5: it has a
+// trailing slash if the path had one or ended with the segment ".".
+func cleanPath(p string) string {
+	clean := path.Clean(p)
+	if clean != "/" && (strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.")) {
+		clean += "/"
+	}
+	return clean
+}
+
+// cleanReading returns a path as most who clean one read it (RFC 3986, section 5.2.4): a trailing slash stays, and the
+// segments "." and ".." at the end leave one.
+func cleanReading(p string) string {
+	clean := path.Clean(p)
+	directory := strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")
+	if directory && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
+// isClean reports whether a path has no segment that cleaning would remove.
+func isClean(path string) bool {
+	for i := 0; i+1 < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		rest := path[i+1:]
+		if rest[0] == '/' || rest == "." || rest == ".." || strings.HasPrefix(rest, "./") || strings.HasPrefix(rest, "../") {
+			return false
+		}
+	}
+	return true
+}
+
+// literalDots returns an encoded path with its dot segments in plain text, whatever their spelling.
+func literalDots(path string, decode func(string) string) string {
+	if decode == nil {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if plain := decode(segment); plain == "." || plain == ".." {
+			segments[i] = plain
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// location returns a path as the Location of a redirect: clean, encoded, and sure to stay on this host. It cleans as
+// http.Redirect does, which leaves alone what it cannot parse.
+func location(p string, decode func(string) string) string {
+	escaped := literalDots(p, decode)
+	if decode == nil {
+		escaped = (&url.URL{Path: p}).EscapedPath()
+	}
+	clean := path.Clean(escaped)
+	if strings.HasSuffix(escaped, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
+// visible returns a query with all bytes encoded that do not belong into a header.
+func visible(query string) string {
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c == 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

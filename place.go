@@ -1,0 +1,57 @@
+package kami
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+var errMethod = errors.New("a method must be a token (RFC 9110, section 5.6.2)")
+
+// refuse panics with what is wrong about a registration.
+func refuse(what string, at place, rule error) {
+	panic(fmt.Sprintf("kami: %s (%s): %v", what, at, rule))
+}
+
+// place is where something was registered.
+type place struct {
+	file string
+	line int
+}
+
+// String returns the file with its directory, and the line: app/routes.go:31.
+func (p place) String() string {
+	dir, file := path.Split(p.file)
+	return fmt.Sprintf("%s:%d", path.Join(path.Base(dir), file), p.line)
+}
+
+// ourPrefix begins the names of this package's functions.
+var ourPrefix = reflect.TypeFor[Mux]().PkgPath() + "."
+
+// caller returns the place of the call into this package: the first frame that is not its own.
+func caller() place {
+	var counters [16]uintptr
+	frames := runtime.CallersFrames(counters[:runtime.Callers(2, counters[:])])
+	for {
+		frame, more := frames.Next()
+		if !more || !strings.HasPrefix(frame.Function, ourPrefix) {
+			return place{frame.File, frame.Line}
+		}
+	}
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	const others = "!#$%&'*+-.^_`|~"
+	for i := range len(s) {
+		c := s[i]
+		letter, digit := 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9'
+		if !letter && !digit && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}

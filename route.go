@@ -1,0 +1,208 @@
+package kami
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/guregu/kami/treemux"
+)
+
+// route is one registered handler.
+type route struct {
+	method  string
+	path    string   // as registered
+	names   []string // of its params
+	handler ContextHandler
+	vanilla bool // whether the handler is without context, and so looks for r.PathValue
+	place   place
+}
+
+// leaf holds the routes whose paths differ in nothing but names and a trailing slash. It is immutable.
+type leaf struct {
+	routes   []*route // one for each method, by method
+	allow    string   // the Allow header: their methods, and those that come with them
+	slash    bool     // whether one of the paths ends with a slash, which then counts for all
+	bare     bool     // whether one of the paths does not
+	catchAll bool
+}
+
+// with returns the leaf with one more route. The leaf may be nil, for none so far.
+func (l *leaf) with(added *route, pattern treemux.Pattern) (*leaf, error) {
+	next := &leaf{catchAll: pattern.CatchAll()}
+	if l != nil {
+		*next = *l
+	}
+	i, taken := slices.BinarySearchFunc(next.routes, added.method, func(r *route, method string) int {
+		return strings.Compare(r.method, method)
+	})
+	if taken {
+		old := next.routes[i]
+		return nil, fmt.Errorf("kami: %s %q (%s) conflicts with %q (%s): both match the same paths",
+			added.method, added.path, added.place, old.path, old.place)
+	}
+	next.routes = slices.Insert(slices.Clone(next.routes), i, added)
+	next.allow = allowed([]*leaf{next})
+	next.slash = next.slash || pattern.Slash && len(pattern.Segments) > 0
+	next.bare = next.bare || !pattern.Slash
+	return next, nil
+}
+
+// find returns the route for the method, or nil. HEAD is served by GET's.
+func (l *leaf) find(method string) *route {
+	var get *route
+	for _, r := range l.routes {
+		if r.method == method {
+			return r
+		}
+		if r.method == http.MethodGet {
+			get = r
+		}
+	}
+	if method == http.MethodHead {
+		return get
+	}
+	return nil
+}
+
+// allowed returns the Allow header for paths that the leaves match (RFC 9110, section 10.2.1).
+func allowed(leaves []*leaf) string {
+	methods := []string{http.MethodOptions}
+	for _, l := range leaves {
+		for _, r := range l.routes {
+			methods = append(methods, r.method)
+			if r.method == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(slices.Compact(methods), ", ")
+}
+
+// decision is what a request's method and path alone decide: who answers it, with which params.
+type decision struct {
+	end    ContextHandler // what the chain of middleware leads to
+	route  *route         // the route that end belongs to, nil for any other answer
+	leaf   *leaf          // the route's
+	path   string         // the path as it is routed
+	decode func(string) string
+	spans  []treemux.Span // of the params in path
+}
+
+// decide decides. The spans are appended to room.
+func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
+	d := decision{}
+	d.path, d.decode = routedPath(u)
+	if d.path[0] != '/' { // such as OPTIONS *
+		d.path = "/" + d.path
+		d.end = p.notFoundEnd()
+		return d
+	}
+	path, slash := cutSlash(d.path)
+	found := p.match(method, path, d.decode, room)
+	switch {
+	case found.count == 0:
+		d.end = p.decideClean(method, path, d.decode, u)
+	case found.route == nil:
+		d.end = p.notAllowedEnd(method, path, d.decode, found)
+	case found.leaf.catchAll || found.leaf.slash == slash || path == "/":
+		d.route, d.leaf, d.spans, d.end = found.route, found.leaf, found.spans, found.route.handler
+	case found.leaf.slash:
+		d.end = p.redirectEnd(method, path+"/", d.decode, u)
+	default:
+		d.end = p.redirectEnd(method, path, d.decode, u)
+	}
+	return d
+}
+
+// decideClean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
+func (p *plan) decideClean(method, path string, decode func(string) string, u *url.URL) ContextHandler {
+	clean := cleanPath(literalDots(path, decode))
+	found := p.match(method, clean, decode, nil)
+	switch {
+	case found.count == 0:
+		return p.notFoundEnd()
+	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
+		return p.notAllowedEnd(method, clean, decode, found)
+	default:
+		return p.redirectEnd(method, clean, decode, u)
+	}
+}
+
+// match is what the routes have for a path.
+type match struct {
+	route *route // the best that has the method, nil if none has
+	leaf  *leaf  // the route's or, without one, the best
+	count int    // how many leaves were tried
+	spans []treemux.Span
+}
+
+func (p *plan) match(method, path string, decode func(string) string, room []treemux.Span) match {
+	var m match
+	_, spans, _ := p.routes.Lookup(path, decode, func(l *leaf) bool {
+		m.count++
+		m.route = l.find(method)
+		if m.route != nil || m.leaf == nil {
+			m.leaf = l
+		}
+		return m.route != nil
+	}, room)
+	m.spans = spans
+	return m
+}
+
+func (p *plan) notFoundEnd() ContextHandler {
+	if p.notFound != nil {
+		return p.notFound
+	}
+	return vanilla{http.HandlerFunc(http.NotFound)}
+}
+
+// notAllowedEnd answers a method that none of the leaves has which match the path.
+func (p *plan) notAllowedEnd(method, path string, decode func(string) string, found match) ContextHandler {
+	if p.noMethodNotAllowed {
+		return p.notFoundEnd()
+	}
+	allow := found.leaf.allow
+	if found.count > 1 {
+		var leaves []*leaf
+		p.routes.Lookup(path, decode, func(l *leaf) bool { leaves = append(leaves, l); return false }, nil)
+		allow = allowed(leaves)
+	}
+	answer := p.methodNotAllowed
+	if method == http.MethodOptions {
+		answer = vanilla{http.HandlerFunc(noContent)}
+	} else if answer == nil {
+		answer = vanilla{http.HandlerFunc(methodNotAllowed)}
+	}
+	return HandlerFunc(func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		answer.ServeHTTPContext(ctx, w, r)
+	})
+}
+
+func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+
+func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+}
+
+// redirectEnd redirects to a path, or says that there is nothing if that is where the request came from.
+func (p *plan) redirectEnd(method, path string, decode func(string) string, u *url.URL) ContextHandler {
+	target := location(path, decode)
+	if target == u.EscapedPath() {
+		return p.notFoundEnd()
+	}
+	if u.RawQuery != "" {
+		target += "?" + visible(u.RawQuery)
+	}
+	code := http.StatusTemporaryRedirect
+	if method == http.MethodGet {
+		code = http.StatusMovedPermanently
+	}
+	return vanilla{http.RedirectHandler(target, code)}
+}

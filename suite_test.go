@@ -1,0 +1,128 @@
+package kami_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/mutil"
+)
+
+// stack is what the behaviour suite runs over: a Mux of its own, or the package's functions and variables.
+type stack struct {
+	http.Handler
+	global bool
+
+	handle                     func(method, path string, handler kami.HandlerType)
+	use                        func(path string, mw kami.MiddlewareType)
+	after                      func(path string, aw kami.AfterwareType)
+	notFound, methodNotAllowed func(kami.HandlerType)
+	enableMethodNotAllowed     func(bool)
+
+	context      *context.Context
+	cancel       *bool
+	panicHandler *kami.HandlerType
+	logHandler   *func(context.Context, mutil.WriterProxy, *http.Request)
+}
+
+// newStack returns a stack of kami.New.
+func newStack() *stack {
+	m := kami.New()
+	return &stack{m, false, m.Handle, m.Use, m.After, m.NotFound, m.MethodNotAllowed, m.EnableMethodNotAllowed,
+		&m.Context, &m.Cancel, &m.PanicHandler, &m.LogHandler}
+}
+
+// globalStack returns the default stack, emptied now and after the test.
+func globalStack(t testing.TB) *stack {
+	kami.Reset()
+	t.Cleanup(kami.Reset)
+	return &stack{kami.Handler(), true, kami.Handle, kami.Use, kami.After, kami.NotFound, kami.MethodNotAllowed,
+		kami.EnableMethodNotAllowed, &kami.Context, &kami.Cancel, &kami.PanicHandler, &kami.LogHandler}
+}
+
+// each runs a test over both kinds of stack.
+func each(t *testing.T, test func(t *testing.T, s *stack)) {
+	t.Run("New", func(t *testing.T) { test(t, newStack()) })
+	t.Run("global", func(t *testing.T) { test(t, globalStack(t)) })
+}
+
+func (s *stack) get(path string, handler kami.HandlerType) { s.handle("GET", path, handler) }
+
+// do serves a request for the path as it stands in a request line.
+func (s *stack) do(method, target string) *httptest.ResponseRecorder {
+	return s.serve(httptest.NewRequest(method, target, nil))
+}
+
+func (s *stack) serve(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+// trail collects what runs, in order. One request at a time may write to it.
+type trail struct{ names []string }
+
+func (t *trail) add(format string, args ...any) { t.names = append(t.names, fmt.Sprintf(format, args...)) }
+
+// take returns what ran, and begins anew.
+func (t *trail) take() string {
+	names := strings.Join(t.names, " ")
+	t.names = nil
+	return names
+}
+
+// middleware returns middleware that notes the name, with the params asked for.
+func (t *trail) middleware(name string, params ...string) kami.Middleware {
+	return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context {
+		t.add("%s", name+values(ctx, params))
+		return ctx
+	}
+}
+
+// afterware is middleware for After.
+func (t *trail) afterware(name string, params ...string) kami.Afterware {
+	return func(ctx context.Context, _ mutil.WriterProxy, _ *http.Request) context.Context {
+		t.add("%s", name+values(ctx, params))
+		return ctx
+	}
+}
+
+// handler returns a handler that notes the name, with the params asked for.
+func (t *trail) handler(name string, params ...string) kami.HandlerFunc {
+	return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+		t.add("%s", name+values(ctx, params))
+	}
+}
+
+func values(ctx context.Context, params []string) string {
+	if len(params) == 0 {
+		return ""
+	}
+	var all []string
+	for _, name := range params {
+		all = append(all, name+"="+kami.Param(ctx, name))
+	}
+	return "(" + strings.Join(all, ",") + ")"
+}
+
+// echo returns a handler that answers with the name and the params asked for.
+func echo(name string, params ...string) kami.HandlerFunc {
+	return func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, name+values(ctx, params))
+	}
+}
+
+// message returns what f panics with, or "".
+func message(f func()) (message string) {
+	defer func() {
+		if v := recover(); v != nil {
+			message = fmt.Sprint(v)
+		}
+	}()
+	f()
+	return ""
+}

@@ -1,0 +1,105 @@
+package treemux
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind says what a segment of a pattern matches. Kinds are ordered from the least specific to the most specific one.
+type Kind uint8
+
+const (
+	CatchAll Kind = iota + 1 // CatchAll matches the whole rest of a path, if there is one.
+	Param                    // Param matches one segment that is not empty.
+	Static                   // Static matches one segment with exactly its text.
+)
+
+// Segment is the part of a pattern between two slashes.
+type Segment struct {
+	Kind Kind
+	Text string // the text that a Static matches, the name of a Param or CatchAll ("" if it has none)
+}
+
+// Pattern is a parsed pattern. Two patterns that differ in nothing but names have one place in a [Tree].
+type Pattern struct {
+	Segments []Segment
+	Slash    bool // whether the pattern ends with a slash, as "/" does
+}
+
+// Parse reads a pattern such as "/users/:id/files/*path":
+// segments with a leading colon are params, one with a leading asterisk is a catch-all, all others are static.
+// A backslash before the colon, asterisk or backslash that begins a segment makes the segment static and is dropped.
+// The grammar is the one of github.com/dimfeld/httptreemux/v5.
+//
+// The error says which rule the pattern breaks; it leaves naming the pattern to the caller, who knows what it is for.
+func Parse(pattern string) (Pattern, error) {
+	if !strings.HasPrefix(pattern, "/") {
+		return Pattern{}, fmt.Errorf(`a path must begin with "/"`)
+	}
+	p := Pattern{Slash: strings.HasSuffix(pattern, "/")}
+	text := strings.TrimSuffix(pattern[1:], "/")
+	if text == "" && len(pattern) < 2 {
+		return p, nil
+	}
+	parts := strings.Split(text, "/")
+	for i, part := range parts {
+		if part == "" {
+			return Pattern{}, fmt.Errorf(`a path must have no empty segment ("//")`)
+		}
+		segment := parseSegment(part)
+		if segment.Kind == CatchAll && (p.Slash || i < len(parts)-1) {
+			return Pattern{}, fmt.Errorf("nothing may follow the catch-all %q", part)
+		}
+		if segment.Kind != Static && segment.Text != "" && slices.Contains(p.Names(), segment.Text) {
+			return Pattern{}, fmt.Errorf("the name %q must not be used twice in one path", segment.Text)
+		}
+		p.Segments = append(p.Segments, segment)
+	}
+	return p, nil
+}
+
+func parseSegment(text string) Segment {
+	switch {
+	case text[0] == ':':
+		return Segment{Param, text[1:]}
+	case text[0] == '*':
+		return Segment{CatchAll, text[1:]}
+	case len(text) > 1 && text[0] == '\\' && strings.IndexByte(`:*\`, text[1]) >= 0:
+		return Segment{Static, text[1:]}
+	default:
+		return Segment{Static, text}
+	}
+}
+
+// Names returns the names of the pattern's params and of its catch-all, from left to right, "" for those without one.
+// Their order is that of the spans which [Tree.Lookup] and [Tree.Visit] report.
+func (p Pattern) Names() []string {
+	var names []string
+	for _, segment := range p.Segments {
+		if segment.Kind != Static {
+			names = append(names, segment.Text)
+		}
+	}
+	return names
+}
+
+// CatchAll reports whether the pattern ends with a catch-all.
+func (p Pattern) CatchAll() bool {
+	return len(p.Segments) > 0 && p.Segments[len(p.Segments)-1].Kind == CatchAll
+}
+
+// Wild reports whether the pattern has a param or a catch-all.
+func (p Pattern) Wild() bool {
+	return slices.ContainsFunc(p.Segments, func(s Segment) bool { return s.Kind != Static })
+}
+
+// Compare orders patterns from the least specific to the most specific one, the order in which [Tree.Visit] meets them:
+// segment by segment from the left a pattern that has ended comes before a catch-all, that before a param,
+// and that before a static segment. It returns 0 for patterns that are equally specific, whatever their texts.
+func Compare(a, b Pattern) int {
+	return slices.CompareFunc(a.Segments, b.Segments, func(a, b Segment) int {
+		return cmp.Compare(a.Kind, b.Kind)
+	})
+}
