@@ -1,0 +1,422 @@
+package treemux_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami/treemux"
+)
+
+type tree = treemux.Tree[string]
+
+func parse(t testing.TB, path string) treemux.Pattern {
+	pattern, err := treemux.Parse(path)
+	require.NoError(t, err, path)
+	return pattern
+}
+
+// add returns the tree with the path itself as its value.
+func add(t testing.TB, to tree, paths ...string) tree {
+	for _, path := range paths {
+		var err error
+		to, err = to.With(parse(t, path), func(string) (string, error) { return path, nil })
+		require.NoError(t, err)
+	}
+	return to
+}
+
+// look returns what Lookup finds: "/a/:x x=1", or "" for nothing.
+func look(t testing.TB, in tree, path string, decode func(string) string) string {
+	found, spans, ok := in.Lookup(path, decode, nil, nil)
+	if !ok {
+		assert.Empty(t, found)
+		assert.Empty(t, spans)
+		return ""
+	}
+	return bound(t, found, path, spans)
+}
+
+func bound(t testing.TB, pattern, path string, spans []treemux.Span) string {
+	names := parse(t, pattern).Names()
+	require.Len(t, spans, len(names))
+	for i, span := range spans {
+		pattern += fmt.Sprintf(" %s=%s", names[i], path[span.Start:span.End])
+	}
+	return pattern
+}
+
+func unescape(s string) string {
+	plain, err := url.PathUnescape(s)
+	if err != nil {
+		return s
+	}
+	return plain
+}
+
+func TestC20Parse(t *testing.T) {
+	const static, param, catchAll = treemux.Static, treemux.Param, treemux.CatchAll
+	type segments = []treemux.Segment
+	for _, test := range []struct {
+		path  string
+		want  segments
+		slash bool
+		names []string
+	}{
+		{"/", nil, true, nil},
+		{"/a", segments{{static, "a"}}, false, nil},
+		{"/a/", segments{{static, "a"}}, true, nil},
+		{"/:x/b/*rest", segments{{param, "x"}, {static, "b"}, {catchAll, "rest"}}, false, []string{"x", "rest"}},
+		{"/:/:/*", segments{{param, ""}, {param, ""}, {catchAll, ""}}, false, []string{"", "", ""}},
+		{`/\:x/\*y/\\z`, segments{{static, ":x"}, {static, "*y"}, {static, `\z`}}, false, nil},
+		{`/\/\x/a\:`, segments{{static, `\`}, {static, `\x`}, {static, `a\:`}}, false, nil},
+		{"/a:b/c*d", segments{{static, "a:b"}, {static, "c*d"}}, false, nil},
+	} {
+		got, err := treemux.Parse(test.path)
+		require.NoError(t, err, test.path)
+		assert.Equal(t, treemux.Pattern{Segments: test.want, Slash: test.slash}, got, test.path)
+		assert.Equal(t, test.names, got.Names(), test.path)
+		assert.Equal(t, len(test.names) > 0, got.Wild(), test.path)
+		assert.Equal(t, strings.Contains(test.path, "/*"), got.CatchAll(), test.path)
+	}
+}
+
+func TestC26ParseErrors(t *testing.T) {
+	for path, want := range map[string]string{
+		"":             `a path must begin with "/"`,
+		"a/b":          `a path must begin with "/"`,
+		"*":            `a path must begin with "/"`,
+		"//":           `a path must have no empty segment ("//")`,
+		"/a//b":        `a path must have no empty segment ("//")`,
+		"//a":          `a path must have no empty segment ("//")`,
+		"/a//":         `a path must have no empty segment ("//")`,
+		"/a/*rest/b":   `nothing may follow the catch-all "*rest"`,
+		"/a/*rest/":    `nothing may follow the catch-all "*rest"`,
+		"/:id/b/:id":   `the name "id" must not be used twice in one path`,
+		"/:id/b/*id":   `the name "id" must not be used twice in one path`,
+		"/*a/*b":       `nothing may follow the catch-all "*a"`,
+		"/:id//:id/*r": `a path must have no empty segment ("//")`,
+	} {
+		_, err := treemux.Parse(path)
+		assert.EqualError(t, err, want, path)
+	}
+}
+
+func TestC20Lookup(t *testing.T) {
+	all := add(t, tree{}, "/", "/a", "/a/b", "/a/:x", "/a/:x/c", "/:y/b/d", "/a/*rest", "/files/*path", `/\:e/\*f`, "/:y/:z/:w")
+	for path, want := range map[string]string{
+		"/":            "/",
+		"/a":           "/a",
+		"/a/b":         "/a/b",
+		"/a/bb":        "/a/:x x=bb",
+		"/a/b/c":       "/a/:x/c x=b",
+		"/a/b/d":       "/a/*rest rest=b/d", // static first, whatever comes of it
+		"/c/b/d":       "/:y/b/d y=c",
+		"/c/c/d":       "/:y/:z/:w y=c z=c w=d",
+		"/c":           "",
+		"/c/d":         "",
+		"/a/":          "", // neither a param nor a catch-all matches nothing
+		"/a//":         "/a/*rest rest=/",
+		"/a//x":        "/a/*rest rest=/x",
+		"/files":       "",
+		"/files/":      "",
+		"/files/a/b/":  "/files/*path path=a/b/",
+		"//":           "",
+		"//b/d":        "",
+		"/:e/*f":       `/\:e/\*f`,
+		"/a/b/c/d/e/f": "/a/*rest rest=b/c/d/e/f",
+	} {
+		assert.Equal(t, want, look(t, all, path, nil), path)
+	}
+	assert.Equal(t, "", look(t, tree{}, "/a", nil))
+	assert.Equal(t, "", look(t, tree{}, "/", nil))
+}
+
+func TestC20LookupTriesTheNextBest(t *testing.T) {
+	all := add(t, tree{}, "/a/b", "/a/:x", "/:y/b", "/:y/:x", "/a/*c", "/*c")
+	var tried []string
+	_, _, ok := all.Lookup("/a/b", nil, func(pattern string) bool {
+		tried = append(tried, pattern)
+		return false
+	}, nil)
+	assert.False(t, ok)
+	assert.Equal(t, []string{"/a/b", "/a/:x", "/a/*c", "/:y/b", "/:y/:x", "/*c"}, tried)
+
+	found, spans, ok := all.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, nil)
+	assert.True(t, ok)
+	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", spans))
+}
+
+func TestC23LookupDecodesSegments(t *testing.T) {
+	all := add(t, tree{}, "/a b", "/a/b", "/:x/c", "/100%25", "/100%")
+	for path, want := range map[string]string{
+		"/a%20b":   "/a b",
+		"/%61/%62": "/a/b",
+		"/a%2Fb":   "",
+		"/a%2Fb/c": "/:x/c x=a%2Fb",
+		"/100%25":  "/100%",
+		"/100%":    "/100%", // no encoding, so as it stands
+	} {
+		assert.Equal(t, want, look(t, all, path, unescape), path)
+	}
+}
+
+func TestC30VisitGoesFromTheLeastSpecific(t *testing.T) {
+	all := add(t, tree{}, "/", "/a", "/a/b", "/a/b/c", "/:x", "/:x/b", "/a/:y", "/*r", "/a/*s", "/:x/*t", "/:x/:y/:z")
+	visited := func(path string) (names []string) {
+		all.Visit(path, nil, nil, func(pattern, rest string, spans []treemux.Span) {
+			names = append(names, fmt.Sprintf("%s rest=%s", bound(t, pattern, path, spans), rest))
+		})
+		return names
+	}
+	assert.Equal(t, []string{
+		"/ rest=/a/b/",
+		"/*r r=a/b/ rest=/a/b/",
+		"/:x x=a rest=/b/",
+		"/:x/*t x=a t=b/ rest=/b/",
+		"/:x/b x=a rest=/",
+		"/a rest=/b/",
+		"/a/*s s=b/ rest=/b/",
+		"/a/:y y=b rest=/",
+		"/a/b rest=/",
+	}, visited("/a/b/"))
+	assert.Equal(t, []string{"/ rest=/", "/*r r= rest=/"}, visited("/"))
+	assert.Equal(t, []string{"/ rest=/a", "/*r r=a rest=/a", "/:x x=a rest=", "/:x/*t x=a t= rest=", "/a rest=", "/a/*s s= rest="},
+		visited("/a"))
+	assert.Equal(t, []string{"/ rest=//a", "/*r r=/a rest=//a"}, visited("//a"))
+	tree{}.Visit("/a", nil, nil, func(string, string, []treemux.Span) { t.Error("the empty tree has something to visit") })
+
+	var patterns []treemux.Pattern
+	all.Visit("/a/b/c", nil, nil, func(pattern, _ string, _ []treemux.Span) {
+		patterns = append(patterns, parse(t, pattern))
+	})
+	assert.True(t, slices.IsSortedFunc(patterns, treemux.Compare))
+	assert.Zero(t, treemux.Compare(parse(t, "/a/:x"), parse(t, "/b/:y")), "texts and names are not compared")
+}
+
+func TestC27TreesAreImmutable(t *testing.T) {
+	before := add(t, tree{}, "/a", "/a/b", "/:x")
+	after := add(t, before, "/a/c", "/:x/d", "/a/b/*e", "/")
+	changed, err := after.With(parse(t, "/a"), func(old string) (string, error) { return old + "'", nil })
+	require.NoError(t, err)
+
+	assert.Equal(t, "", look(t, before, "/a/c", nil))
+	assert.Equal(t, "", look(t, before, "/a/b/c", nil))
+	assert.Equal(t, "", look(t, before, "/", nil))
+	assert.Equal(t, "/a/b/*e e=c", look(t, after, "/a/b/c", nil))
+	assert.Equal(t, "/a", look(t, after, "/a", nil))
+	value, ok := changed.Get(parse(t, "/a"))
+	assert.Equal(t, "/a'", value)
+	assert.True(t, ok)
+
+	same, err := after.With(parse(t, "/new"), func(old string) (string, error) {
+		assert.Empty(t, old)
+		return "new", errors.New("refused")
+	})
+	assert.EqualError(t, err, "refused")
+	_, ok = same.Get(parse(t, "/new"))
+	assert.False(t, ok)
+}
+
+func TestGetGoesByShapeNotByNames(t *testing.T) {
+	all := add(t, tree{}, "/a/:x/*y")
+	for path, want := range map[string]bool{
+		"/a/:other/*names": true, "/a/:x": false, "/a": false, "/": false, "/a/x/*y": false, "/b/:x/*y": false, "/a/:x/:y": false,
+	} {
+		_, got := all.Get(parse(t, path))
+		assert.Equal(t, want, got, path)
+	}
+	_, ok := tree{}.Get(parse(t, "/a"))
+	assert.False(t, ok)
+}
+
+func TestRewrittenGoesDown(t *testing.T) {
+	all := add(t, tree{}, "/", "/a", "/a/b/c", "/a/:x", "/a/*y", "/d")
+	join := func(above, value string) string { return above + "<" + value }
+	got := all.Rewritten(parse(t, "/a"), join)
+	for path, want := range map[string]string{
+		"/": "/", "/d": "/d", "/a": "/</a", "/a/b/c": "/</a</a/b/c", "/a/:x": "/</a</a/:x", "/a/*y": "/</a</a/*y",
+	} {
+		value, ok := got.Get(parse(t, path))
+		assert.True(t, ok, path)
+		assert.Equal(t, want, value, path)
+	}
+	value, _ := all.Get(parse(t, "/a/:x"))
+	assert.Equal(t, "/a/:x", value, "the old tree stays")
+
+	got = got.Rewritten(parse(t, "/a/b/c"), func(above, value string) string { return above + "!" })
+	value, _ = got.Get(parse(t, "/a/b/c"))
+	assert.Equal(t, "/</a!", value, "above is the nearest value, not the nearest node")
+}
+
+// TestWideNodes adds enough children to one node for its trie to grow several levels.
+func TestWideNodes(t *testing.T) {
+	const n = 20_000
+	var all tree
+	for i := range n {
+		all = add(t, all, fmt.Sprintf("/items/%d", i))
+	}
+	for i := range n {
+		path := fmt.Sprintf("/items/%d", i)
+		assert.Equal(t, path, look(t, all, path, nil))
+	}
+	assert.Equal(t, "", look(t, all, "/items/x", nil))
+	again := all.Rewritten(parse(t, "/items"), func(_, value string) string { return value + "!" })
+	found, _, _ := again.Lookup("/items/777", nil, nil, nil)
+	assert.Equal(t, "/items/777!", found)
+	same := add(t, all, "/items/777")
+	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
+}
+
+// TestC24VisitsAreBounded looks up the path that has a tree of all patterns of static and param segments try the most.
+func TestC24VisitsAreBounded(t *testing.T) {
+	const depth = 10
+	var all tree
+	for i := range 1 << depth {
+		var b strings.Builder
+		for bit := range depth {
+			b.WriteString([]string{"/a", fmt.Sprintf("/:p%d", bit)}[i>>bit&1])
+		}
+		all = add(t, all, b.String()+"/end")
+	}
+	visits := 0
+	_, _, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", func(segment string) string {
+		visits++
+		return segment
+	}, nil, nil)
+	assert.False(t, ok)
+	assert.Equal(t, 1<<(depth+1)-1, visits, "one visit for each node but the leaves")
+
+	visits = 0
+	long := strings.Repeat("/a", 5000)
+	all.Visit(long, func(segment string) string { visits++; return segment }, nil, func(string, string, []treemux.Span) {})
+	assert.Equal(t, 1<<(depth+1)-1, visits)
+}
+
+func TestLookupDoesNotAllocate(t *testing.T) {
+	all := add(t, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
+	room := make([]treemux.Span, 0, 4)
+	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c", "/none/at/all"} {
+		count := 0
+		allocs := testing.AllocsPerRun(100, func() {
+			all.Lookup(path, nil, func(string) bool { count++; return true }, room)
+			all.Visit(path, nil, room, func(string, string, []treemux.Span) { count++ })
+		})
+		assert.Zero(t, allocs, path)
+	}
+}
+
+// matches reports whether a pattern matches a path, in the plainest way.
+func matches(p treemux.Pattern, path string) bool {
+	parts := strings.Split(path[1:], "/")
+	if path == "/" {
+		parts = nil
+	}
+	for i, segment := range p.Segments {
+		if segment.Kind == treemux.CatchAll {
+			return strings.Join(parts[min(i, len(parts)):], "/") != ""
+		}
+		if i >= len(parts) || parts[i] == "" || segment.Kind == treemux.Static && segment.Text != parts[i] {
+			return false
+		}
+	}
+	return len(parts) == len(p.Segments)
+}
+
+func FuzzLookup(f *testing.F) {
+	f.Add(uint64(1), "/a/b")
+	f.Add(uint64(2), "/b//a/")
+	f.Fuzz(func(t *testing.T, seed uint64, path string) {
+		if !strings.HasPrefix(path, "/") {
+			t.Skip()
+		}
+		r := rand.New(rand.NewPCG(seed, 0))
+		var all tree
+		var patterns []treemux.Pattern
+		for range 12 {
+			pattern := ""
+			for i := range r.IntN(4) {
+				pattern += []string{"/a", "/b", "/0", fmt.Sprintf("/:p%d", i)}[r.IntN(4)]
+			}
+			pattern += []string{"", "/*c", "/b"}[r.IntN(3)]
+			if pattern == "" {
+				pattern = "/"
+			}
+			all = add(t, all, pattern)
+			patterns = append(patterns, parse(t, pattern))
+		}
+		var want, got []treemux.Pattern
+		for _, pattern := range patterns {
+			shape := func(p treemux.Pattern) bool { return fmt.Sprint(p.Segments) == fmt.Sprint(pattern.Segments) }
+			if matches(pattern, path) && !slices.ContainsFunc(want, shape) {
+				want = append(want, pattern)
+			}
+		}
+		slices.SortStableFunc(want, func(a, b treemux.Pattern) int { return treemux.Compare(b, a) })
+		all.Lookup(path, nil, func(pattern string) bool {
+			got = append(got, parse(t, pattern))
+			return false
+		}, nil)
+		assert.Equal(t, want, got, "all that match, the most specific first")
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, path := range []string{"/", "/a/:b/*c", `/\:a`, "//", "/:a/:a", "/*a/b", "a", ""} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		pattern, err := treemux.Parse(path)
+		if err != nil {
+			return
+		}
+		assert.True(t, strings.HasPrefix(path, "/"))
+		assert.NotContains(t, path, "//")
+		with, _ := tree{}.With(pattern, func(string) (string, error) { return "found", nil })
+		concrete := ""
+		for _, segment := range pattern.Segments {
+			concrete += "/" + map[bool]string{true: segment.Text, false: "x"}[segment.Kind == treemux.Static]
+		}
+		found, spans, ok := with.Lookup(max(concrete, "/"), nil, nil, nil)
+		assert.True(t, ok, "what a pattern stands for is found by it")
+		assert.Equal(t, "found", found)
+		assert.Len(t, spans, len(pattern.Names()))
+	})
+}
+
+func BenchmarkLookup(b *testing.B) {
+	all := add(b, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
+	room := make([]treemux.Span, 0, 4)
+	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c"} {
+		b.Run(path[1:], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				all.Lookup(path, nil, func(string) bool { return true }, room)
+			}
+		})
+	}
+}
+
+// BenchmarkInsertWide adds one child to a node that has many.
+func BenchmarkInsertWide(b *testing.B) {
+	for _, n := range []int{10, 1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var all tree
+			for i := range n {
+				all = add(b, all, fmt.Sprintf("/%d", i))
+			}
+			pattern := parse(b, "/new")
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = all.With(pattern, func(string) (string, error) { return "", nil })
+			}
+		})
+	}
+}
