@@ -44,9 +44,13 @@ func cleanPath(p string) string {
 	return clean
 }
 
-// cleanReading returns a path as most who clean one read it (RFC 3986, section 5.2.4): a trailing slash stays, and the
-// segments "." and ".." at the end leave one.
-func cleanReading(p string) string {
+// cleanReading returns a path as most who decode and clean one read it (RFC 3986, section 5.2.4): a trailing slash
+// stays, and the segments "." and ".." leave one at the end. It is encoded as the path was.
+func cleanReading(p string, decode func(string) string) string {
+	if decode != nil {
+		clean := url.URL{Path: cleanReading(decode(p), nil)}
+		return clean.EscapedPath()
+	}
 	clean := path.Clean(p)
 	directory := strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")
 	if directory && clean != "/" {

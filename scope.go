@@ -99,44 +99,33 @@ func (s *scopes[T]) root() []step[T] {
 type reading struct {
 	path   string
 	decode func(string) string
-	routes *treemux.Tree[*leaf] // the routes that keep themselves out of a scope, nil for none
+	routes *treemux.Tree[*leaf] // whose paths may keep themselves out of a scope, nil for none
 }
 
 // readings returns all readings of a request's path, the routed one first. There is but one if the path is clean and
 // has no escapes that matter.
 //
-// What a handler behind a catch-all makes of its rest, as a file server that cleans it, is a reading too: the rest is
-// cleaned from each of the slashes before it on.
+// What a handler behind a catch-all makes of its rest, as a file server that cleans it, is a reading too: the path is
+// then cleaned from each of the slashes before the rest on.
 func (p *plan) readings(d *decision, u *url.URL, all []reading) []reading {
-	routed := reading{path: d.path, decode: d.decode}
-	rest := 0 // where the first slash is that the path may be cleaned from, at the latest
+	routes, rest := &p.routes, 0
 	if d.leaf != nil && d.leaf.catchAll {
-		rest = d.spans[len(d.spans)-1].Start - len("/")
-	} else {
-		routed.routes = &p.routes
+		routes, rest = nil, d.spans[len(d.spans)-1].Start-len("/")
 	}
-	all = append(all, routed)
+	all = append(all, reading{d.path, d.decode, routes})
 	if d.decode == nil && isClean(d.path) {
 		return all
 	}
 	if d.decode != nil {
-		all = append(all, reading{path: rooted(u.Path)})
+		all = append(all, reading{rooted(u.Path), nil, routes})
 	}
 	for i := range rest + 1 {
 		if d.path[i] == '/' {
-			all = append(all, d.cleanedFrom(i))
+			path := d.path[:i] + cleanReading(d.path[i:], d.decode)
+			all = append(all, reading{path, d.decode, routes})
 		}
 	}
 	return all
-}
-
-// cleanedFrom returns the reading of the path that cleans it from the slash at i on.
-func (d *decision) cleanedFrom(i int) reading {
-	if d.decode == nil {
-		return reading{path: d.path[:i] + cleanReading(d.path[i:])}
-	}
-	clean := url.URL{Path: cleanReading(d.decode(d.path[i:]))}
-	return reading{path: d.path[:i] + clean.EscapedPath(), decode: d.decode}
 }
 
 // bare reports whether a route is registered as exactly the scope's path without its slash.

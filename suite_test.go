@@ -66,7 +66,9 @@ func (s *stack) serve(r *http.Request) *httptest.ResponseRecorder {
 // trail collects what runs, in order. One request at a time may write to it.
 type trail struct{ names []string }
 
-func (t *trail) add(format string, args ...any) { t.names = append(t.names, fmt.Sprintf(format, args...)) }
+func (t *trail) add(format string, args ...any) {
+	t.names = append(t.names, fmt.Sprintf(format, args...))
+}
 
 // take returns what ran, and begins anew.
 func (t *trail) take() string {
