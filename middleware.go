@@ -172,8 +172,11 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTPContext is ServeHTTP for middleware that passes a context on.
 func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	b, ok := ctx.Value(m).(*branch)
-	if !ok {
+	var b *branch
+	if ctx != nil {
+		b, _ = ctx.Value(m).(*branch)
+	}
+	if b == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m.name))
 	}
 	r = adopt(r, ctx)

@@ -2,6 +2,8 @@ package kami
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 
 	"github.com/guregu/kami/treemux"
 )
@@ -48,6 +50,7 @@ var routeView = new(view)
 type viewed struct {
 	context.Context
 	*view
+	request http.Request
 }
 
 func (v *viewed) Value(key any) any {
@@ -56,6 +59,9 @@ func (v *viewed) Value(key any) any {
 	}
 	return v.Context.Value(key)
 }
+
+// String names the context when it is printed, which would otherwise print the request with all its headers.
+func (v *viewed) String() string { return fmt.Sprintf("%v.WithScope(%q)", v.Context, v.names) }
 
 func (v *view) param(name string) (string, bool) {
 	for i, own := range v.names {

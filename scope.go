@@ -158,7 +158,7 @@ func (s *scopes[T]) chain(readings []reading, once bool) []step[T] {
 // composed returns the chain of the static scopes for one reading.
 //
 // optimization: the deepest scope has it ready, so a request whose path has one reading builds nothing
-// (BenchmarkScopes).
+// (BenchmarkServe/Scopes).
 func (s *scopes[T]) composed(r *reading) []step[T] {
 	var deepest *scope[T]
 	var left string

@@ -53,11 +53,16 @@ func defaultListener() net.Listener {
 	return bind.Default()
 }
 
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout}
+}
+
+// serve serves h until a signal, then waits for the requests that there are.
 func serve(h http.Handler, listener net.Listener) {
 	log.Println("Starting kami on", listener.Addr())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout}
+	server := newServer(h)
 	stopped := make(chan error, 1)
 	go func() {
 		<-signals

@@ -1,0 +1,99 @@
+package kami_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/mutil"
+)
+
+// blank is a writer that keeps nothing, so that only kami is measured.
+type blank struct{ header http.Header }
+
+func (b *blank) Header() http.Header         { return b.header }
+func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
+func (b *blank) WriteHeader(int)             {}
+
+type ctxKey struct{}
+
+// work is a request for a stack with something registered, and what serving it may allocate.
+var work = []struct {
+	name, target string
+	register     func(s *stack)
+	allocations  float64
+}{
+	{"Static", "/users", func(s *stack) { s.get("/users", echoNothing) }, 1},
+	{"Param", "/users/7", func(s *stack) { s.get("/users/:id", echoNothing) }, 1},
+	{"Params4", "/a/b/c/d", func(s *stack) { s.get("/:a/:b/:c/:d", echoNothing) }, 1},
+	{"CatchAll", "/files/a/b/c", func(s *stack) { s.get("/files/*path", echoNothing) }, 1},
+	{"Scopes", "/users/7", func(s *stack) { // middleware that keeps the context, in the scopes of the path
+		pass := func(ctx context.Context) context.Context { return ctx }
+		s.use("/", pass)
+		s.use("/users/", pass)
+		s.use("/users/7", pass)
+		s.use("/other/", pass)
+		s.get("/users/:id", echoNothing)
+	}, 1},
+	{"Value", "/users/7", func(s *stack) { // a new context, and the request that has it
+		s.use("/", func(ctx context.Context) context.Context { return context.WithValue(ctx, ctxKey{}, s) })
+		s.get("/users/:id", echoNothing)
+	}, 3},
+	{"Standard", "/users/7", func(s *stack) { // a branch
+		s.use("/", func(next http.Handler) http.Handler { return next })
+		s.get("/users/:id", echoNothing)
+	}, 2},
+	{"WildScope", "/users/7/edit", func(s *stack) {
+		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
+		s.get("/users/:id/edit", echoNothing)
+	}, 9},
+	{"LogHandler", "/users/7", func(s *stack) { // the watch and its writer
+		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
+		s.get("/users/:id", echoNothing)
+	}, 3},
+}
+
+func echoNothing(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { kami.Param(ctx, "id") }
+
+func TestAllocations(t *testing.T) {
+	for _, test := range work {
+		each(t, func(t *testing.T, s *stack) {
+			test.register(s)
+			w, r := &blank{http.Header{}}, httptest.NewRequest("GET", test.target, nil)
+			assert.Equal(t, test.allocations, testing.AllocsPerRun(100, func() { s.ServeHTTP(w, r) }), test.name)
+		})
+	}
+}
+
+func BenchmarkServe(b *testing.B) {
+	for _, bench := range work {
+		b.Run(bench.name, func(b *testing.B) {
+			s := newStack()
+			bench.register(s)
+			w, r := &blank{http.Header{}}, httptest.NewRequest("GET", bench.target, nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// BenchmarkRegister registers many routes below one node, as an application with a catalogue of static paths does.
+func BenchmarkRegister(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				m := kami.New()
+				for i := range n {
+					m.Get(fmt.Sprintf("/items/%d/:id", i), echoNothing)
+				}
+			}
+		})
+	}
+}
