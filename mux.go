@@ -136,20 +136,18 @@ func (m *Mux) reset() {
 // HEAD requests are served by the GET handler where there is none for HEAD. A path that lacks nothing but its trailing
 // slash, has one too many, or is not clean, is redirected to the registered one.
 func (m *Mux) Handle(method, path string, handler HandlerType) {
-	place := caller()
-	what := fmt.Sprintf("%s %q", method, path)
+	added := &route{method: method, path: path, place: caller()}
 	if !isToken(method) {
-		refuse(fmt.Sprintf("%q %q", method, path), place, errMethod)
+		refuse(fmt.Sprintf("%q %q", method, path), added.place, errMethod)
 	}
 	pattern, err := treemux.Parse(path)
-	if err != nil {
-		refuse(what, place, err)
+	if err == nil {
+		added.handler, err = newHandler(handler)
 	}
-	h, err := newHandler(handler)
 	if err != nil {
-		refuse(what, place, err)
+		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added := &route{method: method, path: path, names: pattern.Names(), handler: h, vanilla: isVanilla(h), place: place}
+	added.names, added.vanilla = pattern.Names(), isVanilla(added.handler)
 	err = m.change(func(p *plan) (err error) {
 		p.routes, err = p.routes.With(pattern, func(l *leaf) (*leaf, error) { return l.with(added, pattern) })
 		return err

@@ -7,7 +7,7 @@ import (
 
 const (
 	crowd     = 8 // children stay a plain list up to this many
-	hashBits  = 5 // bits of a name's hash that one level of the trie spends
+	hashBits  = 4 // bits of a name's hash that one level of the trie spends
 	hashWidth = 1 << hashBits
 )
 
@@ -20,7 +20,7 @@ var seed = maphash.MakeSeed()
 // which one big table or a sorted list could not offer.
 type children[V any] struct {
 	list []child[V]
-	trie *[hashWidth]children[V]
+	trie *[hashWidth]*children[V]
 }
 
 type child[V any] struct {
@@ -33,7 +33,9 @@ func (c *children[V]) find(name string) *node[V] {
 	if c.trie != nil {
 		hash := maphash.String(seed, name)
 		for ; c.trie != nil; hash >>= hashBits {
-			c = &c.trie[hash%hashWidth]
+			if c = c.trie[hash%hashWidth]; c == nil {
+				return nil
+			}
 		}
 	}
 	for i := range c.list {
@@ -54,7 +56,12 @@ func (c children[V]) insert(added child[V], depth int) children[V] {
 	if c.trie != nil {
 		trie := *c.trie
 		slot := &trie[maphash.String(seed, added.name)>>depth%hashWidth]
-		*slot = slot.insert(added, depth+hashBits)
+		var below children[V]
+		if *slot != nil {
+			below = **slot
+		}
+		below = below.insert(added, depth+hashBits)
+		*slot = &below
 		return children[V]{trie: &trie}
 	}
 	for i := range c.list {
@@ -67,7 +74,7 @@ func (c children[V]) insert(added child[V], depth int) children[V] {
 	if len(c.list) < crowd || depth >= 64 { // a hash has 64 bits to tell names apart
 		return children[V]{list: append(slices.Clip(c.list), added)}
 	}
-	split := children[V]{trie: new([hashWidth]children[V])}
+	split := children[V]{trie: new([hashWidth]*children[V])}
 	for _, known := range c.list {
 		split = split.insert(known, depth)
 	}
@@ -78,8 +85,11 @@ func (c children[V]) insert(added child[V], depth int) children[V] {
 func (c children[V]) rewritten(rewrite func(*node[V]) *node[V]) children[V] {
 	if c.trie != nil {
 		trie := *c.trie
-		for i := range trie {
-			trie[i] = trie[i].rewritten(rewrite)
+		for i, below := range trie {
+			if below != nil {
+				copied := below.rewritten(rewrite)
+				trie[i] = &copied
+			}
 		}
 		return children[V]{trie: &trie}
 	}
