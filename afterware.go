@@ -2,6 +2,7 @@ package kami
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -47,7 +48,7 @@ func (m *Mux) After(path string, aw AfterwareType) {
 // newAfterware converts one of the types that AfterwareType lists.
 func newAfterware(aw AfterwareType) (Afterware, error) {
 	if isNil(aw) {
-		return nil, errNil
+		return nil, errors.New("the afterware must not be nil")
 	}
 	if f, ok := as[Afterware](aw); ok {
 		return f, nil

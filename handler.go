@@ -43,12 +43,12 @@ func isVanilla(h ContextHandler) bool {
 	return ok
 }
 
-var errNil = errors.New("it must not be nil")
+var errNilHandler = errors.New("the handler must not be nil")
 
 // newHandler converts one of the types that HandlerType lists.
 func newHandler(handler HandlerType) (ContextHandler, error) {
 	if isNil(handler) {
-		return nil, errNil
+		return nil, errNilHandler
 	}
 	switch h := handler.(type) {
 	case ContextHandler:

@@ -72,14 +72,14 @@ type middleware struct {
 // newMiddleware converts one of the types that MiddlewareType lists.
 func newMiddleware(mw MiddlewareType, name string) (*middleware, error) {
 	if isNil(mw) {
-		return nil, errNil
+		return nil, errors.New("the middleware must not be nil")
 	}
 	m := &middleware{name: name}
 	if wrap := asStandard(mw); wrap != nil {
 		var err error
 		m.standard, err = newHandler(wrap(m))
 		if err != nil {
-			return nil, errors.New("it must not return a nil handler")
+			return nil, errors.New("the middleware must not return a nil handler")
 		}
 		return m, nil
 	}

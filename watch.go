@@ -67,7 +67,7 @@ func (o *watch) finish() {
 // of the context, end here.
 func (o *watch) settle() {
 	if inner := o.branched.Load(); inner != nil {
-		o.r = adopt(o.r, &reached{Context: o.r.Context(), values: inner.Context()})
+		o.r = adopt(o.r, &carried{Context: o.r.Context(), values: inner.Context()})
 	}
 	if n := len(o.x.steps); n > 0 && o.x.steps[n-1].view != nil {
 		o.r = routeView.onto(o.r)
@@ -128,14 +128,14 @@ func (o *watch) rest() {
 	}
 }
 
-// reached is the context of what runs after the chain: it has the values of the one within all standard middleware and
+// carried is the context of what runs after the chain: it has the values of the one within all standard middleware and
 // the life of the one outside.
-type reached struct {
+type carried struct {
 	context.Context
 	values context.Context
 }
 
-func (c *reached) Value(key any) any {
+func (c *carried) Value(key any) any {
 	if key == cancelKey {
 		return c.Context.Value(key)
 	}

@@ -1,0 +1,128 @@
+package kami_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/mutil"
+)
+
+// show prints what h answers to a GET request, which may have an Accept-Language.
+func show(h http.Handler, path string, language ...string) {
+	r := httptest.NewRequest("GET", path, nil)
+	r.Header["Accept-Language"] = language
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	body, _ := io.ReadAll(w.Result().Body)
+	fmt.Println(strings.TrimSpace(fmt.Sprintf("%s: %d %s", path, w.Code, body)))
+}
+
+type greetingKey struct{}
+
+func Example() {
+	defer kami.Reset()
+
+	guess := func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+		if r.Header.Get("Accept-Language") == "ja" {
+			ctx = context.WithValue(ctx, greetingKey{}, "こんにちは")
+		}
+		return ctx
+	}
+	greet := func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s, %s!", ctx.Value(greetingKey{}), kami.Param(ctx, "name"))
+	}
+
+	kami.Context = context.WithValue(context.Background(), greetingKey{}, "Hello") // the god object
+	kami.Use("/hello/", guess)                                                     // middleware for all paths below /hello/
+	kami.Get("/hello/:name", greet)                                                // a handler with a parameter in its path
+	// kami.Serve() would serve this gracefully on :8000.
+
+	show(kami.Handler(), "/hello/greg")
+	show(kami.Handler(), "/hello/greg", "ja")
+	// Output:
+	// /hello/greg: 200 Hello, greg!
+	// /hello/greg: 200 こんにちは, greg!
+}
+
+func ExampleMux_Use() {
+	mux := kami.New()
+	var ran []string
+	note := func(name string) kami.Middleware {
+		return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+			ran = append(ran, name)
+			return ctx // nil would halt here
+		}
+	}
+	for _, scope := range []string{"/users/:id/", "/users/7/edit", "/users/", "/"} {
+		mux.Use(scope, note(scope))
+		mux.After(scope, note("after "+scope))
+	}
+	mux.Get("/users/:id/edit", func(w http.ResponseWriter, r *http.Request) { ran = append(ran, "HANDLER") })
+
+	for _, path := range []string{"/users/7/edit", "/users/8/edit", "/users/"} {
+		show(mux, path)
+		fmt.Printf("ran: %s\n\n", strings.Join(ran, ", "))
+		ran = nil
+	}
+	// Output:
+	// /users/7/edit: 200
+	// ran: /, /users/, /users/7/edit, /users/:id/, HANDLER, after /users/:id/, after /users/7/edit, after /users/, after /
+	//
+	// /users/8/edit: 200
+	// ran: /, /users/, /users/:id/, HANDLER, after /users/:id/, after /users/, after /
+	//
+	// /users/: 404 404 page not found
+	// ran: /, /users/, after /users/, after /
+}
+
+func ExampleException() {
+	mux := kami.New()
+	mux.PanicHandler = func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		http.Error(w, fmt.Sprint("sorry: ", kami.Exception(ctx)), http.StatusInternalServerError)
+	}
+	mux.LogHandler = func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {
+		fmt.Println("log:", r.Pattern, kami.Param(ctx, "id"), w.Status(), w.BytesWritten(), "bytes")
+	}
+	mux.Get("/users/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		panic("out of users")
+	})
+
+	show(mux, "/users/7")
+	// Output:
+	// log: /users/:id 7 500 20 bytes
+	// /users/7: 500 sorry: out of users
+}
+
+func ExampleNew() {
+	admin := kami.New() // has its own Context, middleware, routes and hooks
+	admin.Use("/", func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+		if r.Header.Get("Authorization") == "" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return nil
+		}
+		return ctx
+	})
+	admin.Get("/admin/stats", func(w http.ResponseWriter, r *http.Request) {})
+
+	server := http.NewServeMux() // or any other
+	server.Handle("/admin/", admin)
+
+	show(server, "/admin/stats")
+	// Output: /admin/stats: 401
+}
+
+func ExampleSetParam() {
+	greet := func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "Hello, %s!", kami.Param(ctx, "name"))
+	}
+	w := httptest.NewRecorder()
+	ctx := kami.SetParam(context.Background(), "name", "greg")
+	greet(ctx, w, httptest.NewRequest("GET", "/", nil))
+	fmt.Println(w.Body)
+	// Output: Hello, greg!
+}
