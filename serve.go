@@ -59,9 +59,9 @@ func newServer(h http.Handler) *http.Server {
 
 // serve serves h until a signal, then waits for the requests that there are.
 func serve(h http.Handler, listener net.Listener) {
-	log.Println("Starting kami on", listener.Addr())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	log.Println("Starting kami on", listener.Addr())
 	server := newServer(h)
 	stopped := make(chan error, 1)
 	go func() {

@@ -1,0 +1,17 @@
+module github.com/guregu/kami/examples
+
+go 1.25.0
+
+require (
+	github.com/goji/httpauth v0.0.0-20160601135302-2da839ab0f4d
+	github.com/guregu/kami v0.0.0
+	github.com/stretchr/testify v1.12.1
+	golang.org/x/text v0.41.0
+)
+
+require (
+	github.com/zenazn/goji v1.0.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
+
+replace github.com/guregu/kami => ../
