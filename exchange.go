@@ -56,8 +56,10 @@ func (x *exchange) setPathValues(r *http.Request) {
 // reports to it what the request becomes.
 func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch) {
 	for ; i < len(x.steps); i++ {
-		r = x.steps[i].view.onto(r)
-		mw := x.steps[i].ware
+		mw, view := x.steps[i].ware, x.steps[i].view
+		if i == 0 || view != x.steps[i-1].view {
+			r = view.onto(r)
+		}
 		if mw.standard != nil {
 			b := &branch{Context: r.Context(), x: x, of: mw, next: i + 1}
 			b.request = *r.WithContext(b)

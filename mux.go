@@ -31,6 +31,7 @@ type Mux struct {
 
 	changing sync.Mutex // held while something is registered
 	live     atomic.Pointer[plan]
+	nested   atomic.Pointer[joined] // the last of either
 }
 
 // plan is all that is registered on a Mux at one time. It is immutable: a registration makes a new one, which shares
@@ -66,7 +67,7 @@ func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *ht
 	now, plan := m.settings(), m.plan()
 	x := &exchange{in: in, base: now.base}
 	x.decision = plan.decide(r.Method, r.URL, x.room[:0])
-	defer x.govern(now.cancel, bound)()
+	defer m.govern(x, now.cancel, bound)()
 	x.receive(r)
 	after := plan.scopesOf(x, r.URL)
 	if now.logHandler == nil && now.panicHandler == nil && len(after) == 0 {

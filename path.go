@@ -10,8 +10,10 @@ import (
 // routedPath returns the path that routes and scopes see: as it was sent if it has escapes that matter, with the
 // function that decodes a segment of it, else decoded. An encoded slash so never splits a segment.
 func routedPath(u *url.URL) (routed string, decode func(string) string) {
-	if u.RawPath != "" && u.RawPath == u.EscapedPath() { // else RawPath is no encoding of Path
-		return u.RawPath, unescape
+	if u.RawPath != "" {
+		if plain, err := url.PathUnescape(u.RawPath); err == nil && plain == u.Path {
+			return u.RawPath, unescape
+		}
 	}
 	if u.Path == "" {
 		return "/", nil
@@ -90,10 +92,7 @@ func literalDots(path string, decode func(string) string) string {
 // location returns a path as the Location of a redirect: clean, encoded, and sure to stay on this host. It cleans as
 // http.Redirect does, which leaves alone what it cannot parse.
 func location(p string, decode func(string) string) string {
-	escaped := literalDots(p, decode)
-	if decode == nil {
-		escaped = (&url.URL{Path: p}).EscapedPath()
-	}
+	escaped := encoded(literalDots(p, decode), decode)
 	clean := path.Clean(escaped)
 	if strings.HasSuffix(escaped, "/") && clean != "/" {
 		clean += "/"
@@ -101,11 +100,23 @@ func location(p string, decode func(string) string) string {
 	return clean
 }
 
-// visible returns a query with all bytes encoded that do not belong into a header.
-func visible(query string) string {
+// encoded returns a path with all bytes encoded that must be (RFC 3986, section 3.3). One that is to be decoded keeps
+// the escapes that it has.
+func encoded(path string, decode func(string) string) string {
+	if decode == nil {
+		return (&url.URL{Path: path}).EscapedPath()
+	}
+	return escape(path, "\"#<>?\\^`{|}")
+}
+
+// visible returns a query with all bytes encoded that do not belong into one in a header.
+func visible(query string) string { return escape(query, "#") }
+
+// escape encodes controls, spaces and the bytes listed. http.Redirect encodes what is not ASCII.
+func escape(s, listed string) string {
 	var b strings.Builder
-	for i := range len(query) {
-		if c := query[i]; c <= ' ' || c == 0x7f {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == 0x7f || strings.IndexByte(listed, c) >= 0 {
 			fmt.Fprintf(&b, "%%%02X", c)
 		} else {
 			b.WriteByte(c)

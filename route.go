@@ -106,30 +106,30 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 	found := p.match(method, path, d.decode, room)
 	switch {
 	case found.count == 0:
-		d.end = p.decideClean(method, path, d.decode, u)
+		d.end = p.decideClean(method, path, &d, u.RawQuery)
 	case found.route == nil:
 		d.end = p.notAllowedEnd(method, path, d.decode, found)
 	case found.leaf.catchAll || found.leaf.slash == slash || path == "/":
 		d.route, d.leaf, d.spans, d.end = found.route, found.leaf, found.spans, found.route.handler
 	case found.leaf.slash:
-		d.end = p.redirectEnd(method, path+"/", d.decode, u)
+		d.end = p.redirectEnd(method, path+"/", &d, u.RawQuery)
 	default:
-		d.end = p.redirectEnd(method, path, d.decode, u)
+		d.end = p.redirectEnd(method, path, &d, u.RawQuery)
 	}
 	return d
 }
 
 // decideClean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
-func (p *plan) decideClean(method, path string, decode func(string) string, u *url.URL) ContextHandler {
-	clean := cleanPath(literalDots(path, decode))
-	found := p.match(method, clean, decode, nil)
+func (p *plan) decideClean(method, path string, d *decision, query string) ContextHandler {
+	clean := cleanPath(literalDots(path, d.decode))
+	found := p.match(method, clean, d.decode, nil)
 	switch {
 	case found.count == 0:
 		return p.notFoundEnd()
 	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
-		return p.notAllowedEnd(method, clean, decode, found)
+		return p.notAllowedEnd(method, clean, d.decode, found)
 	default:
-		return p.redirectEnd(method, clean, decode, u)
+		return p.redirectEnd(method, clean, d, query)
 	}
 }
 
@@ -191,14 +191,14 @@ func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 }
 
-// redirectEnd redirects to a path, or says that there is nothing if that is where the request came from.
-func (p *plan) redirectEnd(method, path string, decode func(string) string, u *url.URL) ContextHandler {
-	target := location(path, decode)
-	if target == u.EscapedPath() {
+// redirectEnd redirects to a path, or says that there is nothing if that is the one decided about.
+func (p *plan) redirectEnd(method, path string, d *decision, query string) ContextHandler {
+	target := location(path, d.decode)
+	if target == encoded(d.path, d.decode) {
 		return p.notFoundEnd()
 	}
-	if u.RawQuery != "" {
-		target += "?" + visible(u.RawQuery)
+	if query != "" {
+		target += "?" + visible(query)
 	}
 	code := http.StatusTemporaryRedirect
 	if method == http.MethodGet {

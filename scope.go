@@ -235,7 +235,7 @@ func (r *reading) values(spans []treemux.Span) []string {
 	return values
 }
 
-// steps returns the steps of the hits.
+// steps returns the steps of the hits. Those that follow each other with the same names for one binding share a view.
 func steps[T any](hits []hit[T]) []step[T] {
 	var all []step[T]
 	for _, h := range hits {
@@ -243,11 +243,12 @@ func steps[T any](hits []hit[T]) []step[T] {
 		if h.exact {
 			registered = h.scope.exact
 		}
+		var shared *view
 		for _, s := range registered {
-			if s.view != nil {
-				s.view = &view{names: s.view.names, values: h.values}
+			if s.view != nil && (shared == nil || !slices.Equal(shared.names, s.view.names)) {
+				shared = &view{names: s.view.names, values: h.values}
 			}
-			all = append(all, s)
+			all = append(all, step[T]{s.ware, shared})
 		}
 	}
 	return all

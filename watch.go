@@ -18,6 +18,7 @@ type watch struct {
 	stage stage
 
 	r        *http.Request                // what the request has become
+	view     *view                        // that r is seen with
 	branched atomic.Pointer[http.Request] // the same within standard middleware, perhaps in another goroutine
 
 	handling bool // whether PanicHandler is running
@@ -69,15 +70,28 @@ func (o *watch) settle() {
 	if inner := o.branched.Load(); inner != nil {
 		o.r = adopt(o.r, &carried{Context: o.r.Context(), values: inner.Context()})
 	}
-	if n := len(o.x.steps); n > 0 && o.x.steps[n-1].view != nil {
-		o.r = routeView.onto(o.r)
+	if n := len(o.x.steps); n > 0 {
+		o.view = o.x.steps[n-1].view
 	}
+}
+
+// see has the request seen with the view, which may be nil.
+func (o *watch) see(v *view) {
+	if v == o.view {
+		return
+	}
+	o.view = v
+	if v == nil {
+		v = routeView
+	}
+	o.r = v.onto(o.r)
 }
 
 // catch handles a panic.
 func (o *watch) catch(v any) {
 	again := o.handling
 	o.handling = false
+	o.see(nil)
 	o.r = adopt(o.r, context.WithValue(o.r.Context(), exceptionKey{}, v))
 	if v == http.ErrAbortHandler || again || o.panicHandler == nil {
 		o.pass(v)
@@ -106,14 +120,12 @@ func (o *watch) rest() {
 	for len(o.after) > 0 {
 		next := o.after[len(o.after)-1]
 		o.after = o.after[:len(o.after)-1]
-		o.r = next.view.onto(o.r)
+		o.see(next.view)
 		if ctx := next.ware(o.r.Context(), o.w, o.r); ctx != nil {
 			o.r = adopt(o.r, ctx)
 		}
-		if next.view != nil {
-			o.r = routeView.onto(o.r)
-		}
 	}
+	o.see(nil)
 	if o.stage < answered {
 		o.stage = answered
 		if o.handled && !o.passing && o.w.Status() == 0 {
