@@ -1,17 +1,13 @@
 package kami
 
-import (
-	"context"
-	"sync"
-	"time"
-)
+import "context"
 
 // govern decides what ends the request's context: the Mux's Context always; the incoming request's if the Mux cancels
 // or if it is bound. It returns what to do when the request has finished.
 func (m *Mux) govern(x *exchange, cancel, bound bool) (finish func()) {
 	switch {
 	case cancel:
-		both := &joined{in: x.in, base: x.base}
+		both := join(x.in, x.base)
 		x.governs = both
 		return both.end
 	case bound:
@@ -22,76 +18,64 @@ func (m *Mux) govern(x *exchange, cancel, bound bool) (finish func()) {
 	return func() {}
 }
 
-// either returns a context that ends when in or base does. Of two that outlive their requests, as the Contexts of two
-// nested Muxes, it joins but one pair for all requests: each would hold on to what it joins until one of those ends.
+// pair tells contexts that end together from others.
+type pair struct{ in, base <-chan struct{} }
+
+// either returns a context that ends when in or base does. Two that outlive their requests, as the Contexts of two
+// nested Muxes, it joins once for all requests, for neither lets go of what has joined it before one of them ends.
 func (m *Mux) either(in, base context.Context) context.Context {
+	both := pair{in.Done(), base.Done()}
 	switch {
-	case base.Done() == nil:
+	case both.base == nil:
 		return in
-	case in.Done() == nil || in.Done() == base.Done():
+	case both.in == nil || both.in == both.base:
 		return base
 	}
-	last := m.nested.Load()
-	if last == nil || last.in.Done() != in.Done() || last.base.Done() != base.Done() || last.in.Err() != nil {
-		last = &joined{in: in, base: base}
-		m.nested.Store(last)
+	if known, ok := m.joined.Load(both); ok && in.Err() == nil {
+		return known.(*joined)
 	}
-	return last
-}
-
-// joined ends when in or base does, and as that one does. It holds on to neither before somebody asks.
-type joined struct {
-	in, base context.Context
-	once     sync.Once
-	ctx      context.Context // derives from the first to reach its deadline, so that its error says so
-	other    context.Context // cancels ctx
-	cancel   context.CancelCauseFunc
-	leave    func() bool // leaves other
-}
-
-// life returns the context that in and base both end.
-func (j *joined) life() context.Context {
-	j.once.Do(func() {
-		first, other := j.in, j.base
-		if j.baseFirst() {
-			first, other = j.base, j.in
-		}
-		ctx, cancel := context.WithCancelCause(first)
-		leave := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
-		j.ctx, j.other, j.cancel, j.leave = ctx, other, cancel, leave
+	j := join(in, base)
+	m.joined.Store(both, j)
+	context.AfterFunc(j.Context, func() {
+		j.leave()
+		m.joined.CompareAndDelete(both, j)
 	})
-	return j.ctx
+	return j
 }
 
-// baseFirst reports whether base has a deadline, and in none before it.
-func (j *joined) baseFirst() bool {
-	base, has := j.base.Deadline()
-	in, hasToo := j.in.Deadline()
-	return has && (!hasToo || base.Before(in))
+// joined is a context that ends when one of two others does, and as that one does.
+type joined struct {
+	context.Context // derives from one of them
+	other           context.Context
+	cancel          context.CancelCauseFunc // what the other one does
+	leave           func() bool             // keeps the other one from it
+}
+
+// join joins two contexts. It derives from the first to reach its deadline, so that the error is right.
+func join(a, b context.Context) *joined {
+	if end, has := b.Deadline(); has {
+		if first, hasToo := a.Deadline(); !hasToo || end.Before(first) {
+			a, b = b, a
+		}
+	}
+	ctx, cancel := context.WithCancelCause(a)
+	leave := context.AfterFunc(b, func() { cancel(context.Cause(b)) })
+	return &joined{ctx, b, cancel, leave}
 }
 
 // end cancels the context.
 func (j *joined) end() {
-	j.life()
 	j.leave()
 	j.cancel(nil)
 }
 
-func (j *joined) Done() <-chan struct{} { return j.life().Done() }
-
+// Err ends the context if the other one has ended, whose function may still be on the way.
 func (j *joined) Err() error {
-	if err := j.life().Err(); err != nil {
-		return err
-	}
-	if j.other.Err() != nil { // its AfterFunc is on the way
+	if j.Context.Err() == nil && j.other.Err() != nil {
 		j.cancel(context.Cause(j.other))
 	}
-	return j.ctx.Err()
+	return j.Context.Err()
 }
-
-func (j *joined) Value(key any) any { return j.life().Value(key) }
-
-func (j *joined) Deadline() (time.Time, bool) { return j.life().Deadline() }
 
 // cancelKey is the key by which the context package finds the context that cancels another. Answering it lets
 // context.Cause see through an exchange, and contexts derive from one without a goroutine.

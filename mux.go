@@ -31,7 +31,7 @@ type Mux struct {
 
 	changing sync.Mutex // held while something is registered
 	live     atomic.Pointer[plan]
-	nested   atomic.Pointer[joined] // the last of either
+	joined   sync.Map // from pair to *joined
 }
 
 // plan is all that is registered on a Mux at one time. It is immutable: a registration makes a new one, which shares

@@ -1,0 +1,513 @@
+package kami_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	goji "github.com/zenazn/goji/web/mutil"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/mutil"
+)
+
+func TestC01ModuleFile(t *testing.T) {
+	data, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	lines := strings.Split(strings.ReplaceAll(string(data), "\r", ""), "\n")
+	assert.Contains(t, lines, "module github.com/guregu/kami")
+	assert.Contains(t, lines, "go 1.25")
+}
+
+// golang runs the go command and returns the different words that it prints.
+func golang(t *testing.T, env string, args ...string) []string {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), env)
+	out, err := cmd.Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		t.Fatalf("go %s: %s", strings.Join(args, " "), failed.Stderr)
+	}
+	require.NoError(t, err)
+	words := strings.Fields(string(out))
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+func TestC01Dependencies(t *testing.T) {
+	const module = "{{with .Module}}{{.Path}}{{end}}"
+	assert.Equal(t, []string{"github.com/guregu/kami", "github.com/zenazn/goji"},
+		golang(t, "", "list", "-deps", "-f", module, "./..."))
+	assert.Subset(t, golang(t, "", "list", "-deps", "-test", "-f", module, "."),
+		[]string{"github.com/dimfeld/httptreemux/v5", "github.com/stretchr/testify"})
+}
+
+func TestC01Builds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles the standard library twice if that is not in the build cache")
+	}
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		golang(t, "GOOS="+system, "build", "./...")
+	}
+}
+
+// TestC01NamesOfV2 is kept by the compiler: all that v2 exports is there, with its signature.
+func TestC01NamesOfV2(*testing.T) {
+	type (
+		handler    = func(context.Context, http.ResponseWriter, *http.Request)
+		middleware = func(context.Context, http.ResponseWriter, *http.Request) context.Context
+		afterware  = func(context.Context, mutil.WriterProxy, *http.Request) context.Context
+		logHandler = func(context.Context, mutil.WriterProxy, *http.Request)
+	)
+	var (
+		_ *context.Context  = &kami.Context
+		_ *bool             = &kami.Cancel
+		_ *kami.HandlerType = &kami.PanicHandler
+		_ *logHandler       = &kami.LogHandler
+
+		_ handler      = kami.HandlerFunc(nil)
+		_ middleware   = kami.Middleware(nil)
+		_ afterware    = kami.Afterware(nil)
+		_ [3]any       = [...]any{kami.HandlerType(1), kami.MiddlewareType(1), kami.AfterwareType(1)} // of any type
+		_ http.Handler = (*kami.Mux)(nil)
+		_ *kami.Mux    = &kami.Mux{Context: context.Context(nil), Cancel: true, PanicHandler: 1, LogHandler: logHandler(nil)}
+
+		_ func() *kami.Mux                                     = kami.New
+		_ func(context.Context) interface{}                    = kami.Exception
+		_ func(context.Context, string) string                 = kami.Param
+		_ func(_ context.Context, _, _ string) context.Context = kami.SetParam
+		_ func() http.Handler                                  = kami.Handler
+		_ func()                                               = kami.Reset
+	)
+	type names struct {
+		Handle                                       func(method, path string, handler kami.HandlerType)
+		Get, Post, Put, Patch, Head, Delete, Options func(path string, handler kami.HandlerType)
+		NotFound, MethodNotAllowed                   func(handler kami.HandlerType)
+		EnableMethodNotAllowed                       func(enabled bool)
+		Use                                          func(path string, mw kami.MiddlewareType)
+		After                                        func(path string, aw kami.AfterwareType)
+		Serve                                        func()
+		ServeTLS                                     func(config *tls.Config)
+		ServeListener                                func(listener net.Listener)
+	}
+	var m kami.Mux
+	_ = names{kami.Handle, kami.Get, kami.Post, kami.Put, kami.Patch, kami.Head, kami.Delete, kami.Options,
+		kami.NotFound, kami.MethodNotAllowed, kami.EnableMethodNotAllowed, kami.Use, kami.After,
+		kami.Serve, kami.ServeTLS, kami.ServeListener}
+	_ = names{m.Handle, m.Get, m.Post, m.Put, m.Patch, m.Head, m.Delete, m.Options,
+		m.NotFound, m.MethodNotAllowed, m.EnableMethodNotAllowed, m.Use, m.After,
+		m.Serve, m.ServeTLS, m.ServeListener}
+}
+
+func TestC02Layout(t *testing.T) {
+	for _, file := range strings.Fields(`kami.go mux.go middleware.go afterware.go handler.go params.go serve.go
+		example_test.go README.md go.mod`) {
+		assert.FileExists(t, file)
+	}
+	assert.DirExists(t, "treemux")
+	assert.DirExists(t, "mutil")
+}
+
+func TestC03WriterProxyIsGojis(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.after("/", func(ctx context.Context, w goji.WriterProxy, _ *http.Request) context.Context {
+			ran.add("after:%d", w.BytesWritten())
+			return ctx
+		})
+		*s.logHandler = func(_ context.Context, w goji.WriterProxy, _ *http.Request) { ran.add("log:%d", w.Status()) }
+		s.get("/", echo("hi"))
+		s.do("GET", "/")
+		assert.Equal(t, "after:2 log:200", ran.take())
+	})
+}
+
+func TestC03WrapWriterIsOurs(t *testing.T) {
+	w := mutil.WrapWriter(httptest.NewRecorder())
+	assert.Equal(t, "github.com/guregu/kami/mutil", reflect.TypeOf(w).Elem().PkgPath())
+}
+
+func TestC04MethodsOfTheirNames(t *testing.T) {
+	std, own := globalStack(t), kami.New()
+	for method, register := range map[string]struct {
+		std func(string, kami.HandlerType)
+		own func(*kami.Mux, string, kami.HandlerType)
+	}{
+		"GET": {kami.Get, (*kami.Mux).Get}, "POST": {kami.Post, (*kami.Mux).Post}, "PUT": {kami.Put, (*kami.Mux).Put},
+		"PATCH": {kami.Patch, (*kami.Mux).Patch}, "HEAD": {kami.Head, (*kami.Mux).Head},
+		"DELETE": {kami.Delete, (*kami.Mux).Delete}, "OPTIONS": {kami.Options, (*kami.Mux).Options},
+	} {
+		register.std("/", echo("std "+method))
+		register.own(own, "/", echo("own "+method))
+		register.std("/"+method, echo(""))
+		assert.Equal(t, "std "+method, std.do(method, "/").Body.String())
+		assert.Equal(t, "own "+method, (&stack{Handler: own}).do(method, "/").Body.String())
+		assert.Equal(t, http.StatusMethodNotAllowed, std.do("PURGE", "/"+method).Code)
+	}
+}
+
+// TestC04Delegations reads kami.go: func F(args) of the package is std.F(args), all but Handler and Reset.
+func TestC04Delegations(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "kami.go", nil, 0)
+	require.NoError(t, err)
+	count := 0
+	for _, declared := range file.Decls {
+		f, ok := declared.(*ast.FuncDecl)
+		if !ok || f.Name.Name == "Handler" || f.Name.Name == "Reset" {
+			continue
+		}
+		count++
+		require.Len(t, f.Body.List, 1, f.Name.Name)
+		assert.Equal(t, "std."+f.Name.Name+"("+paramList(f)+")", callText(f.Body.List[0]))
+	}
+	assert.GreaterOrEqual(t, count, 16)
+}
+
+func paramList(f *ast.FuncDecl) string {
+	var names []string
+	for _, field := range f.Type.Params.List {
+		for _, name := range field.Names {
+			names = append(names, name.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// callText returns the call that a statement consists of, or returns, as text. It knows calls as a.B(c, d) only.
+func callText(statement ast.Stmt) string {
+	var call *ast.CallExpr
+	switch s := statement.(type) {
+	case *ast.ExprStmt:
+		call, _ = s.X.(*ast.CallExpr)
+	case *ast.ReturnStmt:
+		call, _ = s.Results[0].(*ast.CallExpr)
+	}
+	if call == nil {
+		return "no call"
+	}
+	method, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return "no method"
+	}
+	var args []string
+	for _, arg := range call.Args {
+		args = append(args, arg.(*ast.Ident).Name)
+	}
+	return method.X.(*ast.Ident).Name + "." + method.Sel.Name + "(" + strings.Join(args, ", ") + ")"
+}
+
+func TestC04StacksAreSeparate(t *testing.T) {
+	std, own := globalStack(t), newStack()
+	std.get("/std", echo("std"))
+	own.get("/own", echo("own"))
+	kami.LogHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { w.Header().Set("Std", "1") }
+	for _, tt := range []struct {
+		s      *stack
+		target string
+		want   int
+		header string
+	}{
+		{std, "/std", 200, "1"}, {std, "/own", 404, "1"}, {own, "/own", 200, ""}, {own, "/std", 404, ""},
+	} {
+		w := tt.s.do("GET", tt.target)
+		assert.Equal(t, tt.want, w.Code, tt.target)
+		assert.Equal(t, tt.header, w.Header().Get("Std"), tt.target)
+	}
+}
+
+func TestC04SettingsAreReadWhenARequestArrives(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		var kept context.Context
+		s.use("/", func(ctx context.Context) context.Context { // comes too late for its own request
+			*s.context, *s.cancel, *s.panicHandler, *s.logHandler = nil, !*s.cancel, nil, nil
+			return ctx
+		})
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+			kept = ctx
+			panic(ctx.Value(valueKey("set")))
+		})
+		for _, tt := range []struct {
+			value  string
+			cancel bool
+		}{{"first", false}, {"second", true}} {
+			*s.context, *s.cancel = context.WithValue(t.Context(), valueKey("set"), tt.value), tt.cancel
+			*s.panicHandler = func(w http.ResponseWriter, r *http.Request) { ran.add("panic:%v", kami.Exception(r.Context())) }
+			*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) { ran.add("log") }
+			s.do("GET", "/")
+			assert.Equal(t, "panic:"+tt.value+" log", ran.take())
+			assert.Equal(t, tt.cancel, kept.Err() != nil)
+		}
+	})
+}
+
+func TestC04ResetEmptiesInPlace(t *testing.T) {
+	s := globalStack(t)
+	var ran trail
+	s.get("/a", ran.handler("a"))
+	s.use("/", ran.middleware("use"))
+	s.use("/:x", ran.middleware("wild"))
+	s.after("/", ran.afterware("after"))
+	s.notFound(ran.handler("404"))
+	s.methodNotAllowed(ran.handler("405"))
+	s.enableMethodNotAllowed(false)
+	kami.Context = context.WithValue(t.Context(), valueKey("set"), "god")
+	kami.Cancel = true
+	kami.PanicHandler = ran.handler("panic")
+	kami.LogHandler = func(context.Context, mutil.WriterProxy, *http.Request) { ran.add("log") }
+
+	before := kami.Handler()
+	kami.Reset()
+	assert.Equal(t, context.Background(), kami.Context)
+	assert.False(t, kami.Cancel)
+	assert.Nil(t, kami.PanicHandler)
+	assert.Nil(t, kami.LogHandler)
+	assert.Same(t, before, kami.Handler())
+	assert.Equal(t, 404, s.do("GET", "/a").Code)
+	kami.Get("/a", echo("new"))
+	assert.Equal(t, "new", s.do("GET", "/a").Body.String())
+	assert.Equal(t, 405, s.do("POST", "/a").Code)
+	assert.Empty(t, ran.take())
+}
+
+func TestC04NilContextIsBackground(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.context = nil
+		s.get("/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+			_, has := ctx.Deadline()
+			assert.False(t, has)
+			assert.Nil(t, ctx.Value(valueKey("any")))
+			assert.NoError(t, ctx.Err())
+			w.WriteHeader(http.StatusAccepted)
+		})
+		for _, *s.cancel = range []bool{false, true} {
+			assert.Equal(t, http.StatusAccepted, s.do("GET", "/").Code)
+		}
+	})
+}
+
+// logged returns what f logs.
+func logged(f func()) string {
+	var lines bytes.Buffer
+	before := log.Writer()
+	log.SetOutput(&lines)
+	defer log.SetOutput(before)
+	f()
+	return lines.String()
+}
+
+func TestC04UnusablePanicHandlerIsNil(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) { ran.add("log") }
+		s.get("/", func(http.ResponseWriter, *http.Request) { panic("boom") })
+		for _, unusable := range []any{
+			42, "text", struct{}{}, func() {}, func(any) { ran.add("panic") },
+			(*kami.Mux)(nil), kami.HandlerFunc(nil), http.HandlerFunc(nil), (func(http.ResponseWriter, *http.Request))(nil),
+		} {
+			*s.panicHandler = unusable
+			w := httptest.NewRecorder()
+			lines := logged(func() {
+				assert.PanicsWithValue(t, "boom", func() { s.ServeHTTP(w, httptest.NewRequest("GET", "/", nil)) })
+			})
+			assert.Contains(t, lines, "PanicHandler", "%T", unusable)
+			assert.Equal(t, "log", ran.take(), "%T", unusable)
+			assert.Equal(t, 200, w.Code, "nothing is written: %T", unusable)
+		}
+	})
+}
+
+func TestC05ZeroMuxIsReady(t *testing.T) {
+	var empty, full kami.Mux
+	assert.Equal(t, 404, (&stack{Handler: &empty}).do("GET", "/").Code)
+	var ran trail
+	for _, register := range []func(m *kami.Mux){
+		func(m *kami.Mux) { m.Use("/", ran.middleware("use")) },
+		func(m *kami.Mux) { m.After("/", ran.afterware("after")) },
+		func(m *kami.Mux) { m.NotFound(ran.handler("404")) },
+		func(m *kami.Mux) { m.MethodNotAllowed(ran.handler("405")) },
+		func(m *kami.Mux) { m.EnableMethodNotAllowed(true) },
+		func(m *kami.Mux) { m.Handle("GET", "/", ran.handler("get")) },
+	} {
+		register(new(kami.Mux)) // each may come first
+		register(&full)
+	}
+	for target, want := range map[string]string{"GET /": "use get after", "GET /x": "use 404 after", "PUT /": "use 405 after"} {
+		method, path, _ := strings.Cut(target, " ")
+		(&stack{Handler: &full}).do(method, path)
+		assert.Equal(t, want, ran.take(), target)
+	}
+}
+
+func TestC05PointerReceivers(t *testing.T) {
+	assert.Zero(t, reflect.TypeFor[kami.Mux]().NumMethod())
+	assert.Implements(t, (*http.Handler)(nil), new(kami.Mux))
+	assert.Implements(t, (*kami.ContextHandler)(nil), new(kami.Mux))
+	assert.Implements(t, (*kami.ContextHandler)(nil), kami.Handler())
+}
+
+func TestC05ContextInPlaceOfTheRequests(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.get("/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			assert.Same(t, ctx, r.Context())
+			fmt.Fprintln(w, kami.Param(ctx, "id"), ctx.Value(valueKey("own")), ctx.Value(valueKey("request's")), ctx.Err())
+		})
+		gone, end := context.WithCancel(context.WithValue(t.Context(), valueKey("request's"), 1))
+		end()
+		r := httptest.NewRequestWithContext(gone, "GET", "/7", nil)
+		for _, *s.cancel = range []bool{false, true} {
+			w := httptest.NewRecorder()
+			in := context.WithValue(t.Context(), valueKey("own"), 2)
+			s.Handler.(kami.ContextHandler).ServeHTTPContext(in, w, r)
+			assert.Equal(t, "7 2 <nil> <nil>\n", w.Body.String())
+			assert.Same(t, gone, r.Context(), "the incoming request is left alone")
+		}
+	})
+}
+
+func TestC05CancellationAlwaysApplies(t *testing.T) {
+	endings(t, func(t *testing.T, l life, by, _, got string) {
+		if l.bound {
+			assert.Equal(t, "done: context canceled, because of "+by, got)
+		}
+	})
+}
+
+func TestC05MuxIsAHandlerOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		outer, ran := kami.New(), trail{}
+		base, end := context.WithCancel(t.Context())
+		outer.Context = context.WithValue(base, valueKey("of"), "outer")
+		outer.Get("/:any", s.Handler)
+		*s.context = context.WithValue(t.Context(), valueKey("of"), "inner")
+		s.get("/:id", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+			end()
+			ran.add("%v %v", ctx.Value(valueKey("of")), ctx.Err())
+		})
+		(&stack{Handler: outer}).do("GET", "/7")
+		assert.Equal(t, "outer context canceled", ran.take())
+	})
+}
+
+func TestC05NoGoroutineIsLeftBehind(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+			child, stop := context.WithCancel(ctx)
+			defer stop()
+			assert.NotNil(t, child.Done())
+		})
+		for _, l := range lives {
+			base, endBase := context.WithCancel(t.Context())
+			in, endIn := context.WithCancel(t.Context())
+			*s.context = base
+			before := runtime.NumGoroutine()
+			for range 100 {
+				l.serve(s, in, "/")
+			}
+			left := func() int { return runtime.NumGoroutine() - before }
+			for i := 0; left() >= 50 && i < 100_000; i++ {
+				runtime.Gosched() // those that end need a moment
+			}
+			assert.Less(t, left(), 50, "%+v", l)
+			endBase()
+			endIn()
+		}
+	})
+}
+
+// counted is a context that can end, and knows how many wait for that.
+type counted struct {
+	context.Context
+	end     chan struct{}
+	waiting atomic.Int64
+}
+
+func newCounted() *counted { return &counted{Context: context.Background(), end: make(chan struct{})} }
+
+func (c *counted) Done() <-chan struct{} { return c.end }
+
+// AfterFunc is what the context package looks for in contexts that are not its own.
+func (c *counted) AfterFunc(func()) (stop func() bool) {
+	c.waiting.Add(1)
+	var stopped atomic.Bool
+	return func() bool {
+		first := stopped.CompareAndSwap(false, true)
+		if first {
+			c.waiting.Add(-1)
+		}
+		return first
+	}
+}
+
+// keepsFew reports whether but few wait for them, at the latest when all that could be let go is.
+func keepsFew(all ...*counted) bool {
+	few := func() bool {
+		var sum int64
+		for _, c := range all {
+			sum += c.waiting.Load()
+		}
+		return sum <= 3
+	}
+	if !few() {
+		collect()
+	}
+	return few()
+}
+
+func TestC05LongLivedContextsKeepNoRequests(t *testing.T) {
+	const requests = 50
+	for _, outer := range []int{1, 2} { // in turn, as where one Mux is mounted in two others
+		t.Run(fmt.Sprint(outer), func(t *testing.T) {
+			each(t, func(t *testing.T, s *stack) {
+				s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { ctx.Done() })
+				for _, l := range lives {
+					base, in := newCounted(), []*counted{newCounted(), newCounted()}
+					*s.context = base
+					for i := range requests {
+						l.serve(s, in[i%outer], "/")
+					}
+					if l.cancel {
+						assert.Zero(t, base.waiting.Load()+in[0].waiting.Load()+in[1].waiting.Load(), "%+v: at once", l)
+					}
+					assert.True(t, keepsFew(base), "%+v: kami.Context", l)
+					assert.True(t, keepsFew(in...), "%+v: incoming", l)
+				}
+			})
+		})
+	}
+}
+
+func TestC05ContextsThatEndLeaveTheOther(t *testing.T) {
+	const requests = 50
+	each(t, func(t *testing.T, s *stack) {
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { ctx.Done() })
+		for _, l := range lives {
+			base := newCounted()
+			*s.context = base
+			for range requests {
+				in, end := context.WithCancel(t.Context()) // as net/http's
+				l.serve(s, in, "/")
+				end()
+			}
+			assert.True(t, keepsFew(base), "%+v", l)
+		}
+	})
+}
