@@ -112,9 +112,9 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 	case found.leaf.catchAll || found.leaf.slash == slash || path == "/":
 		d.route, d.leaf, d.spans, d.end = found.route, found.leaf, found.spans, found.route.handler
 	case found.leaf.slash:
-		d.end = p.redirectEnd(method, path+"/", &d, u.RawQuery)
+		d.end = redirectEnd(method, path+"/", &d, u.RawQuery)
 	default:
-		d.end = p.redirectEnd(method, path, &d, u.RawQuery)
+		d.end = redirectEnd(method, path, &d, u.RawQuery)
 	}
 	return d
 }
@@ -129,7 +129,7 @@ func (p *plan) decideClean(method, path string, d *decision, query string) Conte
 	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
 		return p.notAllowedEnd(method, clean, d.decode, found)
 	default:
-		return p.redirectEnd(method, clean, d, query)
+		return redirectEnd(method, clean, d, query)
 	}
 }
 
@@ -191,12 +191,10 @@ func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 }
 
-// redirectEnd redirects to a path, or says that there is nothing if that is the one decided about.
-func (p *plan) redirectEnd(method, path string, d *decision, query string) ContextHandler {
+// redirectEnd redirects to a path. That is never the one decided about: a clean path matches nothing in its clean
+// spelling that it has not matched before, and a slash is added or removed for those that match without regard to it.
+func redirectEnd(method, path string, d *decision, query string) ContextHandler {
 	target := location(path, d.decode)
-	if target == encoded(d.path, d.decode) {
-		return p.notFoundEnd()
-	}
 	if query != "" {
 		target += "?" + visible(query)
 	}
