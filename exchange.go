@@ -20,12 +20,14 @@ type exchange struct {
 	decision
 	room    [4]treemux.Span // for the decision's spans, unless there are more
 	steps   []step[*middleware]
-	watch   *watch // nil if nothing but the chain is to run
+	watch   *watch        // nil if nothing but the chain is to run
+	from    *http.Request // the incoming one
 	request http.Request
 }
 
 // receive makes the exchange's own request of the incoming one, and tells both which route it is.
 func (x *exchange) receive(r *http.Request) {
+	x.from = r
 	x.request = *r.WithContext(x)
 	x.request.Pattern = ""
 	if x.route == nil {
@@ -68,6 +70,7 @@ func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch
 		}
 		ctx := mw.run(r.Context(), w, r)
 		if ctx == nil {
+			x.release(r, in)
 			return
 		}
 		r = adopt(r, ctx)
@@ -77,6 +80,19 @@ func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch
 		r = routeView.onto(r)
 	}
 	x.end.ServeHTTPContext(r.Context(), w, r)
+	x.release(r, in)
+}
+
+// release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
+// that has ended; what a branch leaves goes at once, for it may be that nobody waits for it.
+func (x *exchange) release(r *http.Request, in *branch) {
+	switch {
+	case r.MultipartForm == nil || r.MultipartForm == x.from.MultipartForm:
+	case in == nil:
+		x.from.MultipartForm = r.MultipartForm
+	default:
+		_ = r.MultipartForm.RemoveAll() // as net/http does
+	}
 }
 
 // reached tells whoever runs after the chain what the request has become.

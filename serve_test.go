@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -158,12 +159,18 @@ func TestServeWaitsForRequests(t *testing.T) {
 	next(t, returned)
 }
 
-// TestServeNothingOfTheDefaultServeMux would find what imported packages register there, as net/http/pprof does.
+// onDefaultServeMux registers a path as imported packages do, net/http/pprof among them.
+var onDefaultServeMux = sync.OnceValue(func() string {
+	const path = "/registered-on-the-default-mux"
+	http.HandleFunc(path, func(http.ResponseWriter, *http.Request) {})
+	return path
+})
+
 func TestServeNothingOfTheDefaultServeMux(t *testing.T) {
-	http.HandleFunc("/registered-on-the-default-mux", func(http.ResponseWriter, *http.Request) { t.Error("it is served") })
+	path := onDefaultServeMux()
 	lines := logLines(t)
 	address, returned := serving(t, lines, func() { kami.New().ServeListener(listen(t)) })
-	assert.Equal(t, "404 page not found\n", body(t, http.DefaultClient, "http://"+address+"/registered-on-the-default-mux"))
+	assert.Equal(t, "404 page not found\n", body(t, http.DefaultClient, "http://"+address+path))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGINT))
 	next(t, returned)
 }
