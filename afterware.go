@@ -21,7 +21,7 @@ type Afterware func(context.Context, mutil.WriterProxy, *http.Request) context.C
 //   - func(context.Context, mutil.WriterProxy, *http.Request) context.Context
 //   - func(mutil.WriterProxy, *http.Request) context.Context
 //   - func(mutil.WriterProxy, *http.Request)
-//   - the types of [MiddlewareType], but those that take the next handler
+//   - the types of [MiddlewareType], except those that take the next handler
 type AfterwareType interface{}
 
 // After registers afterware for a scope. Its paths are those of [Mux.Use], and it is the exact mirror of middleware:

@@ -51,8 +51,8 @@ var work = []struct {
 	{"WildScope", "/users/7/edit", func(s *stack) {
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id/edit", echoNothing)
-	}, 9},
-	{"LogHandler", "/users/7", func(s *stack) { // the watch and its writer
+	}, 8},
+	{"LogHandler", "/users/7", func(s *stack) { // the outcome and its writer
 		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
 		s.get("/users/:id", echoNothing)
 	}, 3},

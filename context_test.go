@@ -840,10 +840,15 @@ func TestC15PathValue(t *testing.T) {
 		s.get("/func/:id", note)
 		s.get("/handlerfunc/:id/*rest", http.HandlerFunc(note))
 		s.get("/handler/:id", struct{ http.Handler }{http.HandlerFunc(note)})
+		s.get("/unnamed/*", func(w http.ResponseWriter, r *http.Request) {
+			assert.Empty(t, r.PathValue(""))
+			note(w, r)
+		})
 		for target, want := range map[string]string{
 			"/func/7":                "7=7,",
 			"/handlerfunc/a%2Fb/x/y": "a/b=a/b,x/y",
 			"/handler/100%2525":      "100%25=100%25,",
+			"/unnamed/7":             "=,", // and nothing that an empty name would find
 		} {
 			s.do("GET", target)
 			assert.Equal(t, want, ran.take(), target)
@@ -924,6 +929,31 @@ func TestC15PathValuesAreAtTheirOwnCost(t *testing.T) {
 		for _, pattern := range []string{"", "/of/the/outer/{id}"} {
 			assert.Equal(t, cost("/static", ""), cost("/u/7", pattern), "with context")
 			assert.Greater(t, cost("/v/7", pattern), cost("/u/7", pattern), "without: or this test sees nothing")
+		}
+	})
+}
+
+// TestPrintingAContextShowsNoHeaders is about logs: %v of a struct shows all that it holds.
+func TestPrintingAContextShowsNoHeaders(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var printed []string
+		note := func(ctx context.Context) context.Context {
+			printed = append(printed, fmt.Sprintf("%v %+v %s", ctx, ctx, ctx))
+			return ctx
+		}
+		s.use("/", note)
+		s.use("/", func(next http.Handler) http.Handler { return next })
+		s.use("/:id/", note)
+		s.use("/:id/", func(ctx context.Context) context.Context { return kami.SetParam(ctx, "a", "b") })
+		s.get("/:id/x", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { note(ctx) })
+		s.after("/", note)
+		r := httptest.NewRequest("GET", "/7/x", nil)
+		r.Header.Set("Authorization", "secret")
+		s.serve(r)
+		assert.Len(t, printed, 4)
+		assert.Contains(t, printed[0], "kami.Context(GET /7/x)")
+		for _, text := range printed {
+			assert.NotContains(t, text, "secret")
 		}
 	})
 }

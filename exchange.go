@@ -20,7 +20,7 @@ type exchange struct {
 	decision
 	room    [4]treemux.Span // for the decision's spans, unless there are more
 	steps   []step[*middleware]
-	watch   *watch        // nil if nothing but the chain is to run
+	outcome *outcome      // nil if nothing but the chain is to run
 	from    *http.Request // the incoming one
 	request http.Request
 }
@@ -40,7 +40,8 @@ func (x *exchange) receive(r *http.Request) {
 }
 
 // setPathValues sets the params for handlers without context. The incoming request shares its path values with a plain
-// copy, so where it may have some the copy must be deep.
+// copy, so where it is seen to have some the copy is deep. (Values of other names alone, without a Pattern, cannot be
+// seen.)
 func (x *exchange) setPathValues(r *http.Request) {
 	shared := r.Pattern != ""
 	for _, name := range x.route.names {
@@ -50,13 +51,15 @@ func (x *exchange) setPathValues(r *http.Request) {
 		x.request = *r.Clone(x)
 	}
 	for i, name := range x.route.names {
-		x.request.SetPathValue(name, x.value(x.spans[i]))
+		if name != "" {
+			x.request.SetPathValue(name, x.value(x.spans[i]))
+		}
 	}
 }
 
-// run runs the chain from step i on. In a branch, which is all that standard middleware calls through its next, it
-// reports to it what the request becomes.
-func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch) {
+// run runs the chain from step i on. It is branched within standard middleware, which calls it through its next: then
+// it may run in another goroutine, for which nobody waits.
+func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, branched bool) {
 	for ; i < len(x.steps); i++ {
 		mw, view := x.steps[i].ware, x.steps[i].view
 		if i == 0 || view != x.steps[i-1].view {
@@ -70,39 +73,41 @@ func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch
 		}
 		ctx := mw.run(r.Context(), w, r)
 		if ctx == nil {
-			x.release(r, in)
+			x.release(r, branched)
 			return
 		}
 		r = adopt(r, ctx)
-		x.reached(r, in)
+		x.reached(r, branched)
 	}
 	if i > 0 && x.steps[i-1].view != nil {
 		r = routeView.onto(r)
 	}
 	x.end.ServeHTTPContext(r.Context(), w, r)
-	x.release(r, in)
+	x.release(r, branched)
 }
 
 // release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
 // that has ended; what a branch leaves goes at once, for it may be that nobody waits for it.
-func (x *exchange) release(r *http.Request, in *branch) {
+func (x *exchange) release(r *http.Request, branched bool) {
 	switch {
 	case r.MultipartForm == nil || r.MultipartForm == x.from.MultipartForm:
-	case in == nil:
+	case !branched:
 		x.from.MultipartForm = r.MultipartForm
 	default:
 		_ = r.MultipartForm.RemoveAll() // as net/http does
 	}
 }
 
-// reached tells whoever runs after the chain what the request has become.
-func (x *exchange) reached(r *http.Request, in *branch) {
+// reached tells the outcome what the request has become. In a branch that is its context: handlers that nobody waits for
+// may still change the request.
+func (x *exchange) reached(r *http.Request, branched bool) {
 	switch {
-	case x.watch == nil:
-	case in == nil:
-		x.watch.r = r
+	case x.outcome == nil:
+	case branched:
+		ctx := r.Context()
+		x.outcome.branched.Store(&ctx)
 	default:
-		x.watch.branched.Store(r)
+		x.outcome.r = r
 	}
 }
 
@@ -115,12 +120,14 @@ func adopt(r *http.Request, ctx context.Context) *http.Request {
 }
 
 // same reports whether a and b are one context, for any types that they may have.
+//
+// optimization: pointers, as most contexts are, need no look at what they hold (BenchmarkServe/Value).
 func same(a, b context.Context) bool {
 	if a == nil || reflect.TypeOf(a) != reflect.TypeOf(b) {
 		return a == b
 	}
-	comparable := reflect.TypeOf(a).Kind() == reflect.Pointer || reflect.ValueOf(a).Comparable()
-	return comparable && a == b
+	pointers := reflect.TypeOf(a).Kind() == reflect.Pointer
+	return (pointers || reflect.ValueOf(a).Comparable()) && a == b
 }
 
 // onto returns the request as what the view is for sees it. A nil view changes nothing.

@@ -34,6 +34,11 @@ func (m *Mux) either(in, base context.Context) context.Context {
 	if known, ok := m.joined.Load(both); ok && in.Err() == nil {
 		return known.(*joined)
 	}
+	if _, ends := in.Deadline(); !ends {
+		if canceler, ok := in.Value(cancelKey).(context.Context); ok && canceler.Done() == both.in {
+			in = canceler // which does not hold the request that in belongs to
+		}
+	}
 	j := join(in, base)
 	m.joined.Store(both, j)
 	context.AfterFunc(j.Context, func() {
@@ -59,7 +64,10 @@ func join(a, b context.Context) *joined {
 		}
 	}
 	ctx, cancel := context.WithCancelCause(a)
-	leave := context.AfterFunc(b, func() { cancel(context.Cause(b)) })
+	leave := func() bool { return true }
+	if b.Done() != nil {
+		leave = context.AfterFunc(b, func() { cancel(context.Cause(b)) })
+	}
 	return &joined{ctx, b, cancel, leave}
 }
 

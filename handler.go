@@ -15,7 +15,7 @@ import (
 //   - func(context.Context, http.ResponseWriter, *http.Request)
 //   - func(http.ResponseWriter, *http.Request)
 //
-// The last and http.Handlers find the params with r.PathValue too.
+// Functions of the last kind, and http.Handlers, find the params with r.PathValue too.
 type HandlerType interface{}
 
 // ContextHandler is like http.Handler but supports context: ctx is always r.Context().
@@ -72,8 +72,7 @@ func as[F any](function any) (converted F, ok bool) {
 	if v.Kind() != reflect.Func || !v.CanConvert(target) {
 		return converted, false
 	}
-	converted, ok = v.Convert(target).Interface().(F)
-	return converted, ok
+	return v.Convert(target).Interface().(F), true
 }
 
 // isNil reports whether v is nil, or a nil function or pointer in an interface.

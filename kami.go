@@ -65,7 +65,8 @@ var (
 	// PanicHandler will, if set, be called on panics, with the context that the request has reached.
 	// [Exception] gives it the details.
 	PanicHandler HandlerType
-	// LogHandler will, if set, be called once at the very end of every request.
+	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
+	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 )
 

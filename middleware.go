@@ -30,9 +30,10 @@ type Middleware func(context.Context, http.ResponseWriter, *http.Request) contex
 //   - func(http.ResponseWriter, *http.Request) [read only]
 type MiddlewareType interface{}
 
-// Use registers middleware for a scope: "/users/" covers all paths below it and itself, "/users" exactly that path.
-// Scopes may have params and catch-alls as routes have; "/users/:id/" covers all below it, "/files/*" all below
-// "/files/". It panics with a message that says what, where and why if the path or the middleware is invalid.
+// Use registers middleware for a scope of paths. The scope "/users/" covers all paths below it, and itself with or
+// without the slash (unless "/users" is a route of its own); "/users" covers that path, with or without a slash. Scopes
+// may have params and catch-alls as routes have: "/users/:id/" covers all below it, "/files/*" what "/files/" does.
+// Use panics with a message that says what, where and why if the path or the middleware is invalid.
 //
 // For a request the scopes that its path lies in run like this:
 //
@@ -42,8 +43,9 @@ type MiddlewareType interface{}
 //	within a scope, in the order of registration
 //
 // Scopes run whether or not a route matches, and no spelling of a path gets around them: a scope runs if it covers the
-// path as it is routed, decoded, or decoded and cleaned. A scope with params runs once for each different binding of
-// them, the routed one first. "/users/" covers "/users" too, unless that is a route of its own.
+// path as it is routed, decoded, or cleaned, from its beginning or after any prefix. A scope with params runs once for
+// each different binding of them that this gives, the routed one first, whose values are also what a handler sees.
+// Backslashes, semicolons, letter case and double encoding make different paths.
 //
 // Standard middleware, which takes the next handler, wraps what follows it: later middleware and the handler see its
 // writer, its request and its context, and its code after next runs after them. It is built once; what it builds must
@@ -78,7 +80,7 @@ func newMiddleware(mw MiddlewareType, name string) (*middleware, error) {
 	if wrap := asStandard(mw); wrap != nil {
 		var err error
 		m.standard, err = newHandler(wrap(m))
-		if err != nil {
+		if err != nil { // nil is all that can be wrong about a handler of the type
 			return nil, errors.New("the middleware must not return a nil handler")
 		}
 		return m, nil
@@ -180,6 +182,6 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m.name))
 	}
 	r = adopt(r, ctx)
-	b.x.reached(r, b)
-	b.x.run(b.next, w, r, b)
+	b.x.reached(r, true)
+	b.x.run(b.next, w, r, true)
 }

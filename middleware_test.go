@@ -862,6 +862,32 @@ func TestC26HandlerTypes(t *testing.T) {
 	}
 }
 
+// TestC36AbandonedRequestMayChange is about handlers that change their request in place, still, when afterware runs.
+func TestC36AbandonedRequestMayChange(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		began, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		s.use("/", func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				go func() { defer close(done); next.ServeHTTP(httptest.NewRecorder(), r) }()
+				<-began
+				close(release)
+			})
+		})
+		s.use("/", func(ctx context.Context) context.Context { return leave(ctx, "branch") })
+		s.after("/", func(ctx context.Context) context.Context {
+			assert.Equal(t, "branch", ctx.Value(mark("branch")))
+			return ctx
+		})
+		s.get("/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) {
+			close(began)
+			<-release
+			*r = *r.WithContext(leave(r.Context(), "late"))
+		})
+		s.do("GET", "/")
+		<-done
+	})
+}
+
 // upload posts a form whose file does not fit into the memory that the form may have.
 func upload(t *testing.T, url string) {
 	var form bytes.Buffer

@@ -26,7 +26,8 @@ type Mux struct {
 	// PanicHandler will, if set, be called on panics, with the context that the request has reached.
 	// [Exception] gives it the details.
 	PanicHandler HandlerType
-	// LogHandler will, if set, be called once at the very end of every request.
+	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
+	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 
 	changing sync.Mutex // held while something is registered
@@ -64,18 +65,18 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
 func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *http.Request) {
-	now, plan := m.settings(), m.plan()
+	now, registered := m.settings(), m.plan()
 	x := &exchange{in: in, base: now.base}
-	x.decision = plan.decide(r.Method, r.URL, x.room[:0])
+	x.decision = registered.decide(r.Method, r.URL, x.room[:0])
 	defer m.govern(x, now.cancel, bound)()
 	x.receive(r)
-	after := plan.scopesOf(x, r.URL)
+	after := registered.scopesOf(x, r.URL)
 	if now.logHandler == nil && now.panicHandler == nil && len(after) == 0 {
-		x.run(0, w, &x.request, nil)
+		x.run(0, w, &x.request, false)
 		return
 	}
-	x.watch = &watch{settings: now, x: x, w: mutil.WrapWriter(w), after: after, r: &x.request}
-	x.watch.run()
+	x.outcome = &outcome{settings: now, x: x, w: mutil.WrapWriter(w), after: after, r: &x.request}
+	x.outcome.run()
 }
 
 // settings are what a Mux is set to when a request arrives.
@@ -130,12 +131,14 @@ func (m *Mux) reset() {
 // the method, the path or the handler is invalid, or if the method has another handler for the same paths.
 //
 // A segment of the path that begins with a colon is a param: /hello/:name matches /hello/greg. The last one may be a
-// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. [Param] has their values.
-// A backslash before such a colon or asterisk makes it ordinary text.
+// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. Their names may be left
+// out. [Param] has their values, decoded once; an encoded slash does not split a segment. A backslash before such a
+// colon or asterisk makes it ordinary text.
 // A static segment goes before a param, and a param before a catch-all, wherever they lead to a handler of the method.
 //
 // HEAD requests are served by the GET handler where there is none for HEAD. A path that lacks nothing but its trailing
-// slash, has one too many, or is not clean, is redirected to the registered one.
+// slash, has one too many, or is not clean, is redirected to the registered one: with 301 for GET, else with 307.
+// One path with a trailing slash makes that right for all methods, and catch-alls take it either way.
 func (m *Mux) Handle(method, path string, handler HandlerType) {
 	added := &route{method: method, path: path, place: caller()}
 	if !isToken(method) {

@@ -41,7 +41,10 @@ func (p *setParam) Value(key any) any {
 }
 
 // view holds the params of a scope, for one binding.
-type view struct{ names, values []string }
+type view struct {
+	names, values []string
+	again         bool // whether the scope has run before, for the path as it was routed
+}
 
 // routeView is the view of whoever sees the route's params first.
 var routeView = new(view)
@@ -89,7 +92,7 @@ func param(ctx context.Context, name string) (string, bool) {
 			if ok && nearest {
 				return value, true
 			}
-			if ok && !found {
+			if ok && !found && !layer.again {
 				earlier, found = value, true
 			}
 			nearest = false
@@ -104,8 +107,7 @@ func param(ctx context.Context, name string) (string, bool) {
 			if value, ok := param(layer.in, name); ok {
 				return value, true
 			}
-			ctx = layer.base
-			nearest = true
+			ctx, nearest = layer.base, true
 		default:
 			return earlier, found
 		}

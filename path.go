@@ -62,12 +62,12 @@ func cleanReading(p string, decode func(string) string) string {
 }
 
 // isClean reports whether a path has no segment that cleaning would remove.
-func isClean(path string) bool {
-	for i := 0; i+1 < len(path); i++ {
-		if path[i] != '/' {
+func isClean(p string) bool {
+	for i := 0; i+1 < len(p); i++ {
+		if p[i] != '/' {
 			continue
 		}
-		rest := path[i+1:]
+		rest := p[i+1:]
 		if rest[0] == '/' || rest == "." || rest == ".." || strings.HasPrefix(rest, "./") || strings.HasPrefix(rest, "../") {
 			return false
 		}
@@ -76,11 +76,11 @@ func isClean(path string) bool {
 }
 
 // literalDots returns an encoded path with its dot segments in plain text, whatever their spelling.
-func literalDots(path string, decode func(string) string) string {
+func literalDots(p string, decode func(string) string) string {
 	if decode == nil {
-		return path
+		return p
 	}
-	segments := strings.Split(path, "/")
+	segments := strings.Split(p, "/")
 	for i, segment := range segments {
 		if plain := decode(segment); plain == "." || plain == ".." {
 			segments[i] = plain
@@ -102,11 +102,11 @@ func location(p string, decode func(string) string) string {
 
 // encoded returns a path with all bytes encoded that must be (RFC 3986, section 3.3). One that is to be decoded keeps
 // the escapes that it has.
-func encoded(path string, decode func(string) string) string {
+func encoded(p string, decode func(string) string) string {
 	if decode == nil {
-		return (&url.URL{Path: path}).EscapedPath()
+		return (&url.URL{Path: p}).EscapedPath()
 	}
-	return escape(path, "\"#<>?\\^`{|}")
+	return escape(p, "\"#<>?\\^`{|}")
 }
 
 // visible returns a query with all bytes encoded that do not belong into one in a header.

@@ -23,16 +23,16 @@ type route struct {
 
 // leaf holds the routes whose paths differ in nothing but names and a trailing slash. It is immutable.
 type leaf struct {
-	routes   []*route // one for each method, by method
-	allow    string   // the Allow header: their methods, and those that come with them
-	slash    bool     // whether one of the paths ends with a slash, which then counts for all
-	bare     bool     // whether one of the paths does not
-	catchAll bool
+	pattern treemux.Pattern
+	routes  []*route // one for each method, by method
+	allow   string   // the Allow header: their methods, and those that come with them
+	slash   bool     // whether one of the paths ends with a slash, which then counts for all
+	bare    bool     // whether one of the paths does not
 }
 
 // with returns the leaf with one more route. The leaf may be nil, for none so far.
 func (l *leaf) with(added *route, pattern treemux.Pattern) (*leaf, error) {
-	next := &leaf{catchAll: pattern.CatchAll()}
+	next := &leaf{pattern: pattern}
 	if l != nil {
 		*next = *l
 	}
@@ -87,7 +87,7 @@ func allowed(leaves []*leaf) string {
 type decision struct {
 	end    ContextHandler // what the chain of middleware leads to
 	route  *route         // the route that end belongs to, nil for any other answer
-	leaf   *leaf          // the route's
+	leaf   *leaf          // the best that matches the path, or its clean spelling, for the method if it can be
 	path   string         // the path as it is routed
 	decode func(string) string
 	spans  []treemux.Span // of the params in path
@@ -104,13 +104,14 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 	}
 	path, slash := cutSlash(d.path)
 	found := p.match(method, path, d.decode, room)
+	d.leaf = found.leaf
 	switch {
-	case found.count == 0:
+	case found.leaf == nil:
 		d.end = p.decideClean(method, path, &d, u.RawQuery)
 	case found.route == nil:
 		d.end = p.notAllowedEnd(method, path, d.decode, found)
-	case found.leaf.catchAll || found.leaf.slash == slash || path == "/":
-		d.route, d.leaf, d.spans, d.end = found.route, found.leaf, found.spans, found.route.handler
+	case found.leaf.pattern.CatchAll() || found.leaf.slash == slash || path == "/":
+		d.route, d.spans, d.end = found.route, found.spans, found.route.handler
 	case found.leaf.slash:
 		d.end = redirectEnd(method, path+"/", &d, u.RawQuery)
 	default:
@@ -123,8 +124,9 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 func (p *plan) decideClean(method, path string, d *decision, query string) ContextHandler {
 	clean := cleanPath(literalDots(path, d.decode))
 	found := p.match(method, clean, d.decode, nil)
+	d.leaf = found.leaf
 	switch {
-	case found.count == 0:
+	case found.leaf == nil:
 		return p.notFoundEnd()
 	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
 		return p.notAllowedEnd(method, clean, d.decode, found)

@@ -13,10 +13,10 @@ import (
 type scopes[T any] struct {
 	static treemux.Tree[*scope[T]]
 	wild   treemux.Tree[*scope[T]] // those with params
-	deep   bool                    // whether there is any but "/"
+	depth  int                     // segments of the longest scope
 }
 
-// scope is a place in the tree of scopes: all that is registered for the path /p and for what lies below it.
+// scope is a place in a tree of scopes: all that is registered for the path /p and for what lies below it.
 type scope[T any] struct {
 	pattern treemux.Pattern
 	prefix  []step[T] // registered for "/p/" (or "/p/*")
@@ -25,7 +25,7 @@ type scope[T any] struct {
 	// Of a static scope, the whole chains with all that is above it.
 	below []step[T] // for a path below it
 	here  []step[T] // for the path itself
-	bare  []step[T] // for the path itself, without a slash, if that is a route of its own
+	alone []step[T] // for the path itself if that keeps out of "/p/"
 }
 
 // step is one step of a chain. Its view is nil for a static scope.
@@ -52,7 +52,7 @@ func (s scopes[T]) with(pattern treemux.Pattern, ware T) scopes[T] {
 		}
 		return next, nil
 	}
-	s.deep = s.deep || len(pattern.Segments) > 0
+	s.depth = max(s.depth, len(pattern.Segments))
 	if pattern.Wild() {
 		s.wild, _ = s.wild.With(pattern, add)
 		return s
@@ -71,88 +71,91 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 	composed := *s
 	composed.below = slices.Concat(inherited, s.prefix)
 	composed.here = slices.Concat(composed.below, s.exact)
-	composed.bare = slices.Concat(inherited, s.exact)
+	composed.alone = slices.Concat(inherited, s.exact)
 	return &composed
 }
 
 // scopesOf finds the middleware for the exchange, and returns the afterware for it.
 func (p *plan) scopesOf(x *exchange, u *url.URL) []step[Afterware] {
-	if !p.middleware.deep && !p.afterware.deep {
-		x.steps = p.middleware.root()
-		return p.afterware.root()
-	}
 	var room [4]reading
-	readings := p.readings(&x.decision, u, room[:0])
+	readings := readings(&x.decision, u, max(p.middleware.depth, p.afterware.depth), room[:0])
 	x.steps = p.middleware.chain(readings, false)
 	return p.afterware.chain(readings, true)
-}
-
-// root returns the chain of the scope "/", in which every path lies.
-func (s *scopes[T]) root() []step[T] {
-	if root, ok := s.static.Get(treemux.Pattern{}); ok {
-		return root.below
-	}
-	return nil
 }
 
 // reading is one way in which a path can be read.
 type reading struct {
 	path   string
 	decode func(string) string
-	routes *treemux.Tree[*leaf] // whose paths may keep themselves out of a scope, nil for none
+	own    *leaf // whose routes answer, if the path is a route of its own: that may keep it out of a scope
 }
 
-// readings returns all readings of a request's path, the routed one first. There is but one if the path is clean and
-// has no escapes that matter.
+// readings returns all readings of a request's path, the routed one first: as routed, decoded, and each of them
+// cleaned. There is but one if the path is clean and has no escapes that matter.
 //
-// What a handler behind a catch-all makes of its rest, as a file server that cleans it, is a reading too: the path is
-// then cleaned from each of the slashes before the rest on.
-func (p *plan) readings(d *decision, u *url.URL, all []reading) []reading {
-	routes, rest := &p.routes, 0
-	if d.leaf != nil && d.leaf.catchAll {
-		routes, rest = nil, d.spans[len(d.spans)-1].Start-len("/")
+// It is cleaned from its beginning, and from each slash that may be the end of a scope on: what a handler cleans, as a
+// file server does, may be the rest of a path after a prefix.
+func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
+	routed := reading{path: d.path, decode: d.decode}
+	if d.leaf != nil && d.leaf.bare {
+		routed.own = d.leaf
 	}
-	all = append(all, reading{d.path, d.decode, routes})
-	if d.decode == nil && isClean(d.path) {
+	all = append(all, routed)
+	if depth == 0 || d.decode == nil && isClean(d.path) {
 		return all
 	}
 	if d.decode != nil {
-		all = append(all, reading{rooted(u.Path), nil, routes})
+		decoded := reading{path: rooted(u.Path), own: routed.own}
+		all = decoded.appendCleaned(append(all, decoded), depth)
 	}
-	for i := range rest + 1 {
-		if d.path[i] == '/' {
-			path := d.path[:i] + cleanReading(d.path[i:], d.decode)
-			all = append(all, reading{path, d.decode, routes})
+	return routed.appendCleaned(all, depth)
+}
+
+// appendCleaned appends the reading's path cleaned from each of its first slashes on.
+func (r reading) appendCleaned(all []reading, depth int) []reading {
+	path := r.path
+	for i := 0; i < len(path) && depth >= 0; i++ {
+		if path[i] == '/' {
+			depth--
+			r.path = path[:i] + cleanReading(path[i:], r.decode)
+			all = append(all, r)
 		}
 	}
 	return all
 }
 
-// bare reports whether a route is registered as exactly the scope's path without its slash.
-func (r *reading) bare(scope treemux.Pattern) bool {
-	if r.routes == nil {
+// keepsOut reports whether the path is a route of its own that keeps out of the scope, which is one "/p/".
+func (r *reading) keepsOut(scope treemux.Pattern) bool {
+	if r.own == nil {
 		return false
 	}
 	if scope.CatchAll() {
 		scope.Segments = scope.Segments[:len(scope.Segments)-1]
 	}
-	leaf, ok := r.routes.Get(scope)
-	return ok && leaf.bare
+	return scope.Alike(r.own.pattern)
+}
+
+// values returns the texts at the spans, decoded.
+func (r *reading) values(spans []treemux.Span) []string {
+	values := make([]string, len(spans))
+	for i, span := range spans {
+		values[i] = r.path[span.Start:span.End]
+		if r.decode != nil {
+			values[i] = r.decode(values[i])
+		}
+	}
+	return values
 }
 
 // chain returns all steps for a path, in order. Once means that a scope runs but once, whatever its params can be.
 func (s *scopes[T]) chain(readings []reading, once bool) []step[T] {
-	var static []step[T]
+	var chain []step[T]
 	if len(readings) == 1 {
-		static = s.composed(&readings[0])
+		chain = s.composed(&readings[0])
 	} else {
-		static = steps(hits(s.static, readings, true))
+		chain = appendSteps(chain, hits(s.static, readings, true))
 	}
-	wild := steps(hits(s.wild, readings, once))
-	if len(wild) == 0 {
-		return static
-	}
-	return slices.Concat(static, wild)
+	return appendSteps(chain, hits(s.wild, readings, once))
 }
 
 // composed returns the chain of the static scopes for one reading.
@@ -168,12 +171,12 @@ func (s *scopes[T]) composed(r *reading) []step[T] {
 	switch {
 	case deepest == nil:
 		return nil
-	case left == "" && r.bare(deepest.pattern):
-		return deepest.bare
-	case left == "" || left == "/":
-		return deepest.here
-	default:
+	case left != "" && left != "/":
 		return deepest.below
+	case left == "" && len(deepest.prefix) > 0 && r.keepsOut(deepest.pattern):
+		return deepest.alone
+	default:
+		return deepest.here
 	}
 }
 
@@ -182,28 +185,31 @@ type hit[T any] struct {
 	scope  *scope[T]
 	exact  bool // whether it is the scope "/p", else "/p/"
 	values []string
+	again  bool // whether it covers another reading with other values
 }
 
 // hits returns the hits of all readings, the least specific scopes first, each but once for one binding (or at all).
 func hits[T any](tree treemux.Tree[*scope[T]], readings []reading, once bool) []hit[T] {
 	var all []hit[T]
 	add := func(h hit[T]) {
-		known := slices.ContainsFunc(all, func(k hit[T]) bool {
-			return k.scope == h.scope && k.exact == h.exact && (once || slices.Equal(k.values, h.values))
-		})
-		if !known {
-			all = append(all, h)
+		for _, known := range all {
+			if known.scope == h.scope && known.exact == h.exact {
+				h.again = true
+				if once || slices.Equal(known.values, h.values) {
+					return
+				}
+			}
 		}
+		all = append(all, h)
 	}
 	for i := range readings {
 		r := &readings[i]
 		tree.Visit(r.path, r.decode, nil, func(s *scope[T], rest string, spans []treemux.Span) {
-			values := r.values(spans)
-			if len(s.prefix) > 0 && (rest != "" || !r.bare(s.pattern)) {
-				add(hit[T]{s, false, values})
+			if len(s.prefix) > 0 && (rest != "" || !r.keepsOut(s.pattern)) {
+				add(hit[T]{scope: s, values: r.values(spans)})
 			}
 			if len(s.exact) > 0 && (rest == "" || rest == "/") {
-				add(hit[T]{s, true, values})
+				add(hit[T]{scope: s, exact: true, values: r.values(spans)})
 			}
 		})
 	}
@@ -223,21 +229,10 @@ func compareHits[T any](a, b hit[T]) int {
 	return 1
 }
 
-func (r *reading) values(spans []treemux.Span) []string {
-	var values []string
-	for _, span := range spans {
-		value := r.path[span.Start:span.End]
-		if r.decode != nil {
-			value = r.decode(value)
-		}
-		values = append(values, value)
-	}
-	return values
-}
-
-// steps returns the steps of the hits. Those that follow each other with the same names for one binding share a view.
-func steps[T any](hits []hit[T]) []step[T] {
-	var all []step[T]
+// appendSteps appends the steps of the hits to a chain, which stays as it is. Those that follow each other with the
+// same names for one binding share a view.
+func appendSteps[T any](chain []step[T], hits []hit[T]) []step[T] {
+	chain = slices.Clip(chain)
 	for _, h := range hits {
 		registered := h.scope.prefix
 		if h.exact {
@@ -246,12 +241,12 @@ func steps[T any](hits []hit[T]) []step[T] {
 		var shared *view
 		for _, s := range registered {
 			if s.view != nil && (shared == nil || !slices.Equal(shared.names, s.view.names)) {
-				shared = &view{names: s.view.names, values: h.values}
+				shared = &view{names: s.view.names, values: h.values, again: h.again}
 			}
-			all = append(all, step[T]{s.ware, shared})
+			chain = append(chain, step[T]{s.ware, shared})
 		}
 	}
-	return all
+	return chain
 }
 
 // rooted returns the path with a slash at its beginning.

@@ -515,6 +515,77 @@ func TestC35OwnershipSeesWhatAFileServerOpens(t *testing.T) {
 	assert.Equal(t, "secret.txt", s.do("GET", "/raw/1/../2/secret.txt").Body.String(), "the file server would open it")
 }
 
+// TestC35WhateverCleans is about handlers that clean what is left of a path after some prefix, as file servers do, and
+// about routes of any kind that lead to them.
+func TestC35WhateverCleans(t *testing.T) {
+	files := http.FileServerFS(fstest.MapFS{
+		"secret": {Data: []byte("secret")}, "private/key": {Data: []byte("secret")}, "8/note": {Data: []byte("secret")},
+	})
+	below := func(prefix string) http.Handler { return http.StripPrefix(prefix, files) }
+	for _, test := range []struct {
+		scope    string
+		register func(s *stack)
+		targets  []string
+	}{
+		{"/files/secret", func(s *stack) { s.get("/files/:name", below("/files")) },
+			[]string{"/files/%2e%2e%2fsecret", "/files/..%2Fsecret", "/files/x%2F..%2Fsecret"}},
+		{"/u/:id/", func(s *stack) { s.get("/u/:id/:file", below("/u")) },
+			[]string{"/u/7/..%2f..%2f8%2fnote", "/u/7%2F../..%2f8%2Fnote", "/u/%2e%2e/8%2Fnote"}},
+		{"/static/private/", func(s *stack) { s.notFound(below("/static")) },
+			[]string{"/static/../private/key", "/static/x/../../private/key", "/static/%2e%2e/private%2Fkey"}},
+		{"/static/private/", func(s *stack) { s.get("/*path", below("/static")) },
+			[]string{"/static/../private/key", "/static%2f../private/key", "/static//private/key"}},
+	} {
+		each(t, func(t *testing.T, s *stack) {
+			test.register(s)
+			for _, target := range test.targets {
+				assert.Equal(t, "secret", s.do("GET", target).Body.String(), "%s is what the handler opens", target)
+			}
+			s.use(test.scope, func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
+				if kami.Param(ctx, "id") == "7" {
+					return ctx
+				}
+				w.WriteHeader(http.StatusForbidden)
+				return nil
+			})
+			for _, target := range test.targets {
+				assert.Equal(t, http.StatusForbidden, s.do("GET", target).Code, target)
+			}
+		})
+	}
+}
+
+// TestC35PathOfItsOwnAnswers is about who answers for the path /p, where it is a route of its own for some method.
+func TestC35PathOfItsOwnAnswers(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/p/", ran.middleware("/p/"))
+		s.use("/u/:id/", ran.middleware("/u/:id/"))
+		s.get("/p", ran.handler("own"))
+		s.get("/u/:name", ran.handler("own"))
+		s.handle("DELETE", "/:x", ran.handler("other"))
+		s.handle("PUT", "/:x/:y", ran.handler("other"))
+		for _, test := range []struct{ method, target, want string }{
+			{"GET", "/p", "own"}, {"HEAD", "/p", "own"}, {"DELETE", "/p", "/p/ other"}, {"POST", "/p", ""}, {"OPTIONS", "/p", ""},
+			{"GET", "/u/7", "own"}, {"PUT", "/u/7", "/u/:id/ other"}, {"POST", "/u/7", ""},
+		} {
+			s.do(test.method, test.target)
+			assert.Equal(t, test.want, ran.take(), "%s %s", test.method, test.target)
+		}
+	})
+}
+
+func TestC35TheRoutedBindingIsWhatIsLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/:x/", ran.middleware("in", "x"))
+		s.after("/:x/", ran.afterware("out", "x"))
+		s.get("/*all", ran.handler("handler", "x"))
+		s.do("GET", "/a%2Fb")
+		assert.Equal(t, "in(x=a/b) in(x=a) handler(x=a/b) out(x=a/b)", ran.take())
+	})
+}
+
 func FuzzC35Ownership(f *testing.F) {
 	f.Add("1/mine.txt")
 	f.Add("1/../2/secret.txt")

@@ -405,6 +405,21 @@ func TestC43HijackPastTheProxy(t *testing.T) {
 	}
 }
 
+// refusing is a writer of HTTP/1's shape that was hijacked behind the proxy's back.
+type refusing struct{ *fake1 }
+
+func (refusing) ReadFrom(io.Reader) (int64, error) { return 0, http.ErrHijacked }
+
+func TestC43HijackPastReadFrom(t *testing.T) {
+	f := &fake1{}
+	p := mutil.WrapWriter(refusing{f})
+	_, err := p.(io.ReaderFrom).ReadFrom(strings.NewReader("a"))
+	assert.ErrorIs(t, err, http.ErrHijacked)
+	p.WriteHeader(500)
+	assert.Zero(t, p.Status())
+	assert.Empty(t, f.codes)
+}
+
 func TestC43StatusStaysIfAnythingWasSent(t *testing.T) {
 	p := mutil.WrapWriter(&fake{n: 1, err: http.ErrNotSupported})
 	fmt.Fprint(p, "ab")

@@ -160,7 +160,7 @@ func (p *http1Writer) ReadFrom(src io.Reader) (int64, error) {
 	}
 	before := p.implyOK()
 	n, err := p.ResponseWriter.(io.ReaderFrom).ReadFrom(src)
-	p.bytes += int(n)
+	p.settle(before, int(n), err)
 	if n == 0 {
 		// net/http sends the header with the first byte: if src had none or
 		// failed before it, the handler may still answer otherwise.

@@ -2,6 +2,7 @@ package treemux
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ type Segment struct {
 	Text string // the text that a Static matches, the name of a Param or CatchAll ("" if it has none)
 }
 
-// Pattern is a parsed pattern. Two patterns that differ in nothing but names have one place in a [Tree].
+// Pattern is a parsed pattern.
 type Pattern struct {
 	Segments []Segment
 	Slash    bool // whether the pattern ends with a slash, as "/" does
@@ -36,7 +37,7 @@ type Pattern struct {
 // The error says which rule the pattern breaks; it leaves naming the pattern to the caller, who knows what it is for.
 func Parse(pattern string) (Pattern, error) {
 	if !strings.HasPrefix(pattern, "/") {
-		return Pattern{}, fmt.Errorf(`a path must begin with "/"`)
+		return Pattern{}, errors.New(`a path must begin with "/"`)
 	}
 	p := Pattern{Slash: strings.HasSuffix(pattern, "/")}
 	text := strings.TrimSuffix(pattern[1:], "/")
@@ -44,16 +45,20 @@ func Parse(pattern string) (Pattern, error) {
 		return p, nil
 	}
 	parts := strings.Split(text, "/")
+	var names []string
 	for i, part := range parts {
 		if part == "" {
-			return Pattern{}, fmt.Errorf(`a path must have no empty segment ("//")`)
+			return Pattern{}, errors.New(`a path must have no empty segment ("//")`)
 		}
 		segment := parseSegment(part)
 		if segment.Kind == CatchAll && (p.Slash || i < len(parts)-1) {
 			return Pattern{}, fmt.Errorf("nothing may follow the catch-all %q", part)
 		}
-		if segment.Kind != Static && segment.Text != "" && slices.Contains(p.Names(), segment.Text) {
-			return Pattern{}, fmt.Errorf("the name %q must not be used twice in one path", segment.Text)
+		if segment.Kind != Static && segment.Text != "" {
+			if slices.Contains(names, segment.Text) {
+				return Pattern{}, fmt.Errorf("the name %q must not be used twice in one path", segment.Text)
+			}
+			names = append(names, segment.Text)
 		}
 		p.Segments = append(p.Segments, segment)
 	}
@@ -93,6 +98,14 @@ func (p Pattern) CatchAll() bool {
 // Wild reports whether the pattern has a param or a catch-all.
 func (p Pattern) Wild() bool {
 	return slices.ContainsFunc(p.Segments, func(s Segment) bool { return s.Kind != Static })
+}
+
+// Alike reports whether two patterns differ in nothing but names and a trailing slash, so that they have one place in a
+// [Tree].
+func (p Pattern) Alike(other Pattern) bool {
+	return slices.EqualFunc(p.Segments, other.Segments, func(a, b Segment) bool {
+		return a.Kind == b.Kind && (a.Kind != Static || a.Text == b.Text)
+	})
 }
 
 // Compare orders patterns from the least specific to the most specific one, the order in which [Tree.Visit] meets them:

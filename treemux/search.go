@@ -49,7 +49,7 @@ func (s *search[V]) below(n *node[V], start int, accept func(V) bool) *node[V] {
 			}
 		}
 		if n.param != nil {
-			s.spans = append(s.spans, Span{start, end})
+			s.spans = append(s.spans, Span{int32(start), int32(end)})
 			if found := s.at(n.param, end, accept); found != nil {
 				return found
 			}
@@ -57,7 +57,7 @@ func (s *search[V]) below(n *node[V], start int, accept func(V) bool) *node[V] {
 		}
 	}
 	if n.catchAll != nil && start < len(s.path) {
-		s.spans = append(s.spans, Span{start, len(s.path)})
+		s.spans = append(s.spans, Span{int32(start), int32(len(s.path))})
 		if found := take(n.catchAll, accept); found != nil {
 			return found
 		}
@@ -109,14 +109,14 @@ func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans
 	}
 	start := min(end+len("/"), len(w.path))
 	if c := n.catchAll; c != nil {
-		visit(c.value, w.path[end:], append(w.spans, Span{start, len(w.path)}))
+		visit(c.value, w.path[end:], append(w.spans, Span{int32(start), int32(len(w.path))}))
 	}
 	end = segmentEnd(w.path, start)
 	if start == end {
 		return
 	}
 	if n.param != nil {
-		w.spans = append(w.spans, Span{start, end})
+		w.spans = append(w.spans, Span{int32(start), int32(end)})
 		w.at(n.param, end, visit)
 		w.spans = w.spans[:len(w.spans)-1]
 	}

@@ -32,7 +32,7 @@ type node[V any] struct {
 }
 
 // Span is the place of a param's text in a path: path[Start:End].
-type Span struct{ Start, End int }
+type Span struct{ Start, End int32 }
 
 // Get returns the value at the pattern itself, and whether there is one.
 func (t Tree[V]) Get(pattern Pattern) (value V, ok bool) {

@@ -237,6 +237,18 @@ func TestGetGoesByShapeNotByNames(t *testing.T) {
 	assert.False(t, ok)
 }
 
+func TestAlike(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"/", "/", true}, {"/a", "/a/", true}, {"/:x/*y", "/:other/*", true}, {"/a", "/b", false}, {"/a", "/a/b", false},
+		{"/a", "/:a", false}, {"/:a", "/*a", false}, {`/\:a`, "/:a", false},
+	} {
+		assert.Equal(t, test.want, parse(t, test.a).Alike(parse(t, test.b)), test)
+	}
+}
+
 func TestRewrittenGoesDown(t *testing.T) {
 	all := add(t, tree{}, "/", "/a", "/a/b/c", "/a/:x", "/a/*y", "/d")
 	join := func(above, value string) string { return above + "<" + value }

@@ -9,17 +9,17 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// watch sees to what runs after a request's chain, however that ends: PanicHandler, afterware and LogHandler.
-type watch struct {
+// outcome sees to what runs after a request's chain, however that ends: PanicHandler, afterware and LogHandler.
+type outcome struct {
 	settings
 	x     *exchange
 	w     mutil.WriterProxy
 	after []step[Afterware] // what is left of it; the last runs first
 	stage stage
 
-	r        *http.Request                // what the request has become
-	view     *view                        // that r is seen with
-	branched atomic.Pointer[http.Request] // the same within standard middleware, perhaps in another goroutine
+	r        *http.Request                   // what the request has become
+	view     *view                           // that r is seen with
+	branched atomic.Pointer[context.Context] // r's context within standard middleware, perhaps in another goroutine
 
 	handling bool // whether PanicHandler is running
 	handled  bool // whether PanicHandler has run
@@ -31,21 +31,21 @@ type watch struct {
 type stage int
 
 const (
-	running  stage = iota // the chain
-	settled               // PanicHandler and afterware
-	answered              // with a status, if a panic had kept one from being written
+	running  stage = iota
+	settled        // the chain has ended
+	answered       // so has afterware, and a handled panic has its status
 	logged
 )
 
 // run runs the exchange's chain, then what comes after it.
-func (o *watch) run() {
+func (o *outcome) run() {
 	defer o.finish()
-	o.x.run(0, o.w, o.r, nil)
+	o.x.run(0, o.w, o.r, false)
 }
 
 // finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
 // the panic that is to go on, within the deferred calls, so that net/http prints the stack that it came from.
-func (o *watch) finish() {
+func (o *outcome) finish() {
 	v := recover()
 	if v == nil && o.stage == logged {
 		if o.passing {
@@ -66,9 +66,9 @@ func (o *watch) finish() {
 
 // settle takes over what the request has become within standard middleware, whose writer, and whose limits to the life
 // of the context, end here.
-func (o *watch) settle() {
+func (o *outcome) settle() {
 	if inner := o.branched.Load(); inner != nil {
-		o.r = adopt(o.r, &carried{Context: o.r.Context(), values: inner.Context()})
+		o.r = adopt(o.r, &carried{Context: o.r.Context(), values: *inner})
 	}
 	if n := len(o.x.steps); n > 0 {
 		o.view = o.x.steps[n-1].view
@@ -76,7 +76,7 @@ func (o *watch) settle() {
 }
 
 // see has the request seen with the view, which may be nil.
-func (o *watch) see(v *view) {
+func (o *outcome) see(v *view) {
 	if v == o.view {
 		return
 	}
@@ -88,7 +88,7 @@ func (o *watch) see(v *view) {
 }
 
 // catch handles a panic.
-func (o *watch) catch(v any) {
+func (o *outcome) catch(v any) {
 	again := o.handling
 	o.handling = false
 	o.see(nil)
@@ -109,14 +109,14 @@ func (o *watch) catch(v any) {
 }
 
 // pass has a panic go on, unless another one does.
-func (o *watch) pass(v any) {
+func (o *outcome) pass(v any) {
 	if !o.passing {
 		o.passing, o.passed = true, v
 	}
 }
 
 // rest runs the afterware that is left, answers for a handled panic if nobody has, and logs.
-func (o *watch) rest() {
+func (o *outcome) rest() {
 	for len(o.after) > 0 {
 		next := o.after[len(o.after)-1]
 		o.after = o.after[:len(o.after)-1]
