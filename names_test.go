@@ -15,9 +15,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -67,6 +69,42 @@ func TestC01Builds(t *testing.T) {
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		golang(t, "GOOS="+system, "build", "./...")
 	}
+}
+
+// TestC01ReplaceLine builds an app of kami v2 with nothing changed but the one line in its go.mod.
+func TestC01ReplaceLine(t *testing.T) {
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	sums, err := os.ReadFile("go.sum")
+	require.NoError(t, err)
+	app := t.TempDir()
+	for name, text := range map[string]string{
+		"go.sum": string(sums),
+		"go.mod": "module app\n\ngo 1.25\n\nrequire github.com/guregu/kami v2.2.1+incompatible\n\n" +
+			"replace github.com/guregu/kami => " + strconv.Quote(here) + "\n",
+		"main.go": `package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/guregu/kami"
+	"github.com/zenazn/goji/web/mutil"
+)
+
+func main() {
+	kami.Context = context.Background()
+	kami.LogHandler = func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {}
+	kami.Use("/", func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context { return ctx })
+	kami.Get("/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) { kami.Param(ctx, "id") })
+	kami.Serve()
+}
+`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(app, name), []byte(text), 0o600))
+	}
+	t.Chdir(app)
+	golang(t, "GOWORK=off", "build", "-mod=mod", "-o", filepath.Join(app, "app"), ".")
 }
 
 // TestC01NamesOfV2 is kept by the compiler: all that v2 exports is there, with its signature.
