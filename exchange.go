@@ -57,57 +57,67 @@ func (x *exchange) setPathValues(r *http.Request) {
 	}
 }
 
-// run runs the chain from step i on. It is branched within standard middleware, which calls it through its next: then
-// it may run in another goroutine, for which nobody waits.
-func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, branched bool) {
+// run runs the chain from step i on. In is the branch that it runs in: within standard middleware, and so perhaps in
+// another goroutine, for which nobody waits. It is nil outside.
+func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch) {
+	r = x.walk(i, w, r, in)
+	x.release(r, in)
+}
+
+// walk is run without what must be done at its end. It returns what the request has become.
+func (x *exchange) walk(i int, w http.ResponseWriter, r *http.Request, in *branch) *http.Request {
 	for ; i < len(x.steps); i++ {
 		mw, view := x.steps[i].ware, x.steps[i].view
 		if i == 0 || view != x.steps[i-1].view {
 			r = view.onto(r)
 		}
 		if mw.standard != nil {
-			b := &branch{Context: r.Context(), x: x, of: mw, next: i + 1}
-			b.request = *r.WithContext(b)
-			mw.standard.ServeHTTPContext(b, w, &b.request)
-			return
+			x.branch(mw, i+1, w, r)
+			return r
 		}
 		ctx := mw.run(r.Context(), w, r)
 		if ctx == nil {
-			x.release(r, branched)
-			return
+			return r
 		}
 		r = adopt(r, ctx)
-		x.reached(r, branched)
+		x.reached(r, in)
 	}
 	if i > 0 && x.steps[i-1].view != nil {
 		r = routeView.onto(r)
 	}
 	x.end.ServeHTTPContext(r.Context(), w, r)
-	x.release(r, branched)
+	return r
+}
+
+// branch runs standard middleware, in which the chain may go on with the next step.
+func (x *exchange) branch(mw *middleware, next int, w http.ResponseWriter, r *http.Request) {
+	b := &branch{Context: r.Context(), x: x, of: mw, next: next, form: r.MultipartForm}
+	b.request = *r.WithContext(b)
+	mw.standard.ServeHTTPContext(b, w, &b.request)
 }
 
 // release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
 // that has ended; what a branch leaves goes at once, for it may be that nobody waits for it.
-func (x *exchange) release(r *http.Request, branched bool) {
+func (x *exchange) release(r *http.Request, in *branch) {
 	switch {
-	case r.MultipartForm == nil || r.MultipartForm == x.from.MultipartForm:
-	case !branched:
+	case r.MultipartForm == nil:
+	case in == nil:
 		x.from.MultipartForm = r.MultipartForm
-	default:
+	case r.MultipartForm != in.form:
 		_ = r.MultipartForm.RemoveAll() // as net/http does
 	}
 }
 
 // reached tells the outcome what the request has become. In a branch that is its context: handlers that nobody waits for
 // may still change the request.
-func (x *exchange) reached(r *http.Request, branched bool) {
+func (x *exchange) reached(r *http.Request, in *branch) {
 	switch {
 	case x.outcome == nil:
-	case branched:
+	case in == nil:
+		x.outcome.r = r
+	default:
 		ctx := r.Context()
 		x.outcome.branched.Store(&ctx)
-	default:
-		x.outcome.r = r
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 
 	"github.com/guregu/kami/treemux"
@@ -152,7 +153,8 @@ type branch struct {
 	context.Context
 	x       *exchange
 	of      *middleware
-	next    int // the step after the middleware
+	next    int             // the step after the middleware
+	form    *multipart.Form // the request's, if it was parsed before
 	request http.Request
 }
 
@@ -182,6 +184,6 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m.name))
 	}
 	r = adopt(r, ctx)
-	b.x.reached(r, true)
-	b.x.run(b.next, w, r, true)
+	b.x.reached(r, b)
+	b.x.run(b.next, w, r, b)
 }

@@ -888,6 +888,11 @@ func TestC36AbandonedRequestMayChange(t *testing.T) {
 	})
 }
 
+// echoHandler answers with nothing.
+type echoHandler struct{}
+
+func (echoHandler) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
 // upload posts a form whose file does not fit into the memory that the form may have.
 func upload(t *testing.T, url string) {
 	var form bytes.Buffer
@@ -922,6 +927,22 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 		"copies":     func(s *stack) { s.use("/", value); s.handle("POST", "/", handler) },
 		"branch":     func(s *stack) { s.use("/", standard); s.handle("POST", "/", handler) },
 		"middleware": func(s *stack) { s.use("/", parseEarly); s.use("/", value); s.handle("POST", "/", echo("")) },
+		"before a branch": func(s *stack) {
+			s.use("/", parseEarly)
+			s.use("/", standard)
+			s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) { parse(r) })
+			s.after("/", func(ctx context.Context, r *http.Request) context.Context { parse(r); return ctx })
+		},
+		"in a branch, before another": func(s *stack) {
+			s.use("/", standard)
+			s.use("/", parseEarly)
+			s.use("/", standard)
+			s.handle("POST", "/", handler)
+		},
+		"before a branch that halts": func(s *stack) {
+			s.use("/", parseEarly)
+			s.use("/", func(http.Handler) http.Handler { return echoHandler{} })
+		},
 		"halt": func(s *stack) {
 			s.use("/", func(_ context.Context, r *http.Request) context.Context { parse(r); return nil })
 		},

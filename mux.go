@@ -72,7 +72,7 @@ func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *ht
 	x.receive(r)
 	after := registered.scopesOf(x, r.URL)
 	if now.logHandler == nil && now.panicHandler == nil && len(after) == 0 {
-		x.run(0, w, &x.request, false)
+		x.run(0, w, &x.request, nil)
 		return
 	}
 	x.outcome = &outcome{settings: now, x: x, w: mutil.WrapWriter(w), after: after, r: &x.request}

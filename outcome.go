@@ -40,7 +40,7 @@ const (
 // run runs the exchange's chain, then what comes after it.
 func (o *outcome) run() {
 	defer o.finish()
-	o.x.run(0, o.w, o.r, false)
+	o.x.run(0, o.w, o.r, nil)
 }
 
 // finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
