@@ -3,6 +3,7 @@ package kami
 import (
 	"context"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"reflect"
 	"time"
@@ -60,12 +61,7 @@ func (x *exchange) setPathValues(r *http.Request) {
 // run runs the chain from step i on. In is the branch that it runs in: within standard middleware, and so perhaps in
 // another goroutine, for which nobody waits. It is nil outside.
 func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch) {
-	r = x.walk(i, w, r, in)
-	x.release(r, in)
-}
-
-// walk is run without what must be done at its end. It returns what the request has become.
-func (x *exchange) walk(i int, w http.ResponseWriter, r *http.Request, in *branch) *http.Request {
+	defer func() { x.release(r, in) }()
 	for ; i < len(x.steps); i++ {
 		mw, view := x.steps[i].ware, x.steps[i].view
 		if i == 0 || view != x.steps[i-1].view {
@@ -73,11 +69,11 @@ func (x *exchange) walk(i int, w http.ResponseWriter, r *http.Request, in *branc
 		}
 		if mw.standard != nil {
 			x.branch(mw, i+1, w, r)
-			return r
+			return
 		}
 		ctx := mw.run(r.Context(), w, r)
 		if ctx == nil {
-			return r
+			return
 		}
 		r = adopt(r, ctx)
 		x.reached(r, in)
@@ -86,7 +82,6 @@ func (x *exchange) walk(i int, w http.ResponseWriter, r *http.Request, in *branc
 		r = routeView.onto(r)
 	}
 	x.end.ServeHTTPContext(r.Context(), w, r)
-	return r
 }
 
 // branch runs standard middleware, in which the chain may go on with the next step.
@@ -94,17 +89,27 @@ func (x *exchange) branch(mw *middleware, next int, w http.ResponseWriter, r *ht
 	b := &branch{Context: r.Context(), x: x, of: mw, next: next, form: r.MultipartForm}
 	b.request = *r.WithContext(b)
 	mw.standard.ServeHTTPContext(b, w, &b.request)
+	if !b.entered.Load() { // else the request may be in use still
+		x.release(&b.request, b)
+	}
 }
 
 // release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
 // that has ended; what a branch leaves goes at once, for it may be that nobody waits for it.
 func (x *exchange) release(r *http.Request, in *branch) {
-	switch {
-	case r.MultipartForm == nil:
-	case in == nil:
-		x.from.MultipartForm = r.MultipartForm
-	case r.MultipartForm != in.form:
-		_ = r.MultipartForm.RemoveAll() // as net/http does
+	if in == nil {
+		if r.MultipartForm != nil {
+			x.from.MultipartForm = r.MultipartForm
+		}
+		return
+	}
+	removeForm(r, in.form)
+}
+
+// removeForm removes the files of the request's form, as net/http does, unless it was parsed before.
+func removeForm(r *http.Request, before *multipart.Form) {
+	if r.MultipartForm != nil && r.MultipartForm != before {
+		_ = r.MultipartForm.RemoveAll()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/guregu/kami/treemux"
 )
@@ -44,9 +45,10 @@ type MiddlewareType interface{}
 //	within a scope, in the order of registration
 //
 // Scopes run whether or not a route matches, and no spelling of a path gets around them: a scope runs if it covers the
-// path as it is routed, decoded, or cleaned, from its beginning or after any prefix. A scope with params runs once for
-// each different binding of them that this gives, the routed one first, whose values are also what a handler sees.
-// Backslashes, semicolons, letter case and double encoding make different paths.
+// path as it is routed, decoded, or cleaned, from its beginning or after any prefix as long as the longest scope. A scope
+// with params runs once for each different binding of them that this gives, the routed one first, whose values are also
+// what a handler sees. (Middleware that judges the value of a catch-all should clean it itself.) Backslashes,
+// semicolons, letter case and double encoding make different paths.
 //
 // Standard middleware, which takes the next handler, wraps what follows it: later middleware and the handler see its
 // writer, its request and its context, and its code after next runs after them. It is built once; what it builds must
@@ -125,6 +127,7 @@ func asMiddleware(mw MiddlewareType) Middleware {
 func readOnly(h http.Handler) Middleware {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 		own := *r
+		defer func() { removeForm(&own, r.MultipartForm) }()
 		h.ServeHTTP(w, &own)
 		return ctx
 	}
@@ -154,6 +157,7 @@ type branch struct {
 	x       *exchange
 	of      *middleware
 	next    int             // the step after the middleware
+	entered atomic.Bool     // whether the chain has gone on
 	form    *multipart.Form // the request's, if it was parsed before
 	request http.Request
 }
@@ -183,6 +187,7 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 	if b == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m.name))
 	}
+	b.entered.Store(true)
 	r = adopt(r, ctx)
 	b.x.reached(r, b)
 	b.x.run(b.next, w, r, b)

@@ -910,8 +910,7 @@ func upload(t *testing.T, url string) {
 
 // TestFilesOfFormsAreRemoved is about what net/http does for the request that it made: handlers see copies of that.
 func TestFilesOfFormsAreRemoved(t *testing.T) {
-	files := t.TempDir()
-	t.Setenv("TMPDIR", files)
+	var files string
 	parse := func(r *http.Request) {
 		require.NoError(t, r.ParseMultipartForm(1))
 		there, err := os.ReadDir(files)
@@ -943,6 +942,32 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 			s.use("/", parseEarly)
 			s.use("/", func(http.Handler) http.Handler { return echoHandler{} })
 		},
+		"standard that halts": func(s *stack) {
+			s.use("/", func(http.Handler) http.Handler {
+				return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { parse(r) })
+			})
+		},
+		"read only": func(s *stack) {
+			s.use("/", func(_ http.ResponseWriter, r *http.Request) { parse(r) })
+			s.handle("POST", "/", echo(""))
+		},
+		"afterware": func(s *stack) {
+			s.use("/", func(context.Context) context.Context { return nil })
+			s.after("/", func(ctx context.Context, r *http.Request) context.Context { parse(r); return ctx })
+		},
+		"panic": func(s *stack) {
+			*s.panicHandler = echo("caught")
+			s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) { parse(r); panic("boom") })
+		},
+		"panic in a branch": func(s *stack) {
+			s.use("/", func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() { assert.Equal(t, "boom", recover()) }()
+					next.ServeHTTP(w, r)
+				})
+			})
+			s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) { parse(r); panic("boom") })
+		},
 		"halt": func(s *stack) {
 			s.use("/", func(_ context.Context, r *http.Request) context.Context { parse(r); return nil })
 		},
@@ -955,6 +980,8 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, s *stack) {
+				files = t.TempDir()
+				t.Setenv("TMPDIR", files)
 				register(s)
 				server := httptest.NewServer(s)
 				upload(t, server.URL)

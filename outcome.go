@@ -48,6 +48,7 @@ func (o *outcome) run() {
 func (o *outcome) finish() {
 	v := recover()
 	if v == nil && o.stage == logged {
+		o.x.release(o.r, nil)
 		if o.passing {
 			panic(o.passed)
 		}

@@ -108,6 +108,8 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 	switch {
 	case found.leaf == nil:
 		d.end = p.decideClean(method, path, &d, u.RawQuery)
+	case found.route == nil && p.noMethodNotAllowed:
+		d.end, d.leaf = p.notFoundEnd(), nil
 	case found.route == nil:
 		d.end = p.notAllowedEnd(method, path, d.decode, found)
 	case found.leaf.pattern.CatchAll() || found.leaf.slash == slash || path == "/":
@@ -166,9 +168,6 @@ func (p *plan) notFoundEnd() ContextHandler {
 
 // notAllowedEnd answers a method that none of the leaves has which match the path.
 func (p *plan) notAllowedEnd(method, path string, decode func(string) string, found match) ContextHandler {
-	if p.noMethodNotAllowed {
-		return p.notFoundEnd()
-	}
 	allow := found.leaf.allow
 	if found.count > 1 {
 		var leaves []*leaf

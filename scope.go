@@ -87,7 +87,7 @@ func (p *plan) scopesOf(x *exchange, u *url.URL) []step[Afterware] {
 type reading struct {
 	path   string
 	decode func(string) string
-	own    *leaf // whose routes answer, if the path is a route of its own: that may keep it out of a scope
+	own    *leaf // what answers, if that is a route's path without a slash: it keeps out of the scope with one
 }
 
 // readings returns all readings of a request's path, the routed one first: as routed, decoded, and each of them
@@ -117,8 +117,10 @@ func (r reading) appendCleaned(all []reading, depth int) []reading {
 	for i := 0; i < len(path) && depth >= 0; i++ {
 		if path[i] == '/' {
 			depth--
-			r.path = path[:i] + cleanReading(path[i:], r.decode)
-			all = append(all, r)
+			if clean := path[:i] + cleanReading(path[i:], r.decode); clean != r.path {
+				r.path = clean
+				all = append(all, r)
+			}
 		}
 	}
 	return all

@@ -575,6 +575,38 @@ func TestC35PathOfItsOwnAnswers(t *testing.T) {
 	})
 }
 
+// TestC35NotFoundIsNoRoute is about who answers for /p where other methods than the request's have it.
+func TestC35NotFoundIsNoRoute(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/p/", ran.middleware("/p/"))
+		s.handle("POST", "/p", ran.handler("own"))
+		s.notFound(ran.handler("not found"))
+		s.enableMethodNotAllowed(false)
+		s.do("GET", "/p")
+		assert.Equal(t, "/p/ not found", ran.take())
+		s.do("POST", "/p")
+		assert.Equal(t, "own", ran.take())
+	})
+}
+
+// TestC35DeepScopes is about scopes that are deeper than others that come later, or than all of the other kind.
+func TestC35DeepScopes(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/a/b/c/", ran.middleware("in"))
+		s.use("/", ran.middleware("/"))
+		s.do("GET", "/x/../a/b/c/d")
+		assert.Equal(t, "/ in", ran.take())
+	})
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.after("/a/b/", ran.afterware("out"))
+		s.do("GET", "/x/../a/b/c")
+		assert.Equal(t, "out", ran.take())
+	})
+}
+
 func TestC35TheRoutedBindingIsWhatIsLeft(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail

@@ -27,7 +27,7 @@ func init() {
 // The bind address can be changed by setting the GOJI_BIND environment variable, or by setting the "-bind" command
 // line flag; Serve parses the flags if nobody has. It detects einhorn and systemd for you, and works like zenazn/goji.
 //
-// SIGINT and SIGTERM stop it gracefully: it accepts no more connections and waits for the requests that there are. After
+// SIGINT and SIGTERM stop it gracefully: it accepts no more connections and waits for the requests in progress. After
 // that, a second signal ends the process as usual. If it cannot serve it logs why and exits with status 1.
 func (m *Mux) Serve() {
 	serve(m, defaultListener())
@@ -57,7 +57,7 @@ func newServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout}
 }
 
-// serve serves h until a signal, then waits for the requests that there are.
+// serve serves h until a signal, then waits for the requests in progress.
 func serve(h http.Handler, listener net.Listener) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -55,7 +55,7 @@ func home(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "Nothing to see here.")
 }
 
-// serve serves until ctx ends, then waits for the requests that there are.
+// serve serves until ctx ends, then waits for the requests in progress.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,
