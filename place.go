@@ -32,13 +32,18 @@ func (p place) String() string {
 var ourPrefix = reflect.TypeFor[Mux]().PkgPath() + "."
 
 // caller returns the place of the call into this package: the first frame that is not its own.
+//
+// optimization: it walks a few frames at a time, for the stack may be deep and the place is near (BenchmarkRegister).
 func caller() place {
-	var counters [16]uintptr
-	frames := runtime.CallersFrames(counters[:runtime.Callers(2, counters[:])])
-	for {
-		frame, more := frames.Next()
-		if !more || !strings.HasPrefix(frame.Function, ourPrefix) {
-			return place{frame.File, frame.Line}
+	var counters [4]uintptr
+	for skip := 2; ; skip += len(counters) {
+		n := runtime.Callers(skip, counters[:])
+		frames := runtime.CallersFrames(counters[:n])
+		for more := n > 0; more; {
+			var frame runtime.Frame
+			if frame, more = frames.Next(); !strings.HasPrefix(frame.Function, ourPrefix) {
+				return place{frame.File, frame.Line}
+			}
 		}
 	}
 }
