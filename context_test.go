@@ -422,6 +422,28 @@ func TestC11DerivingCostsNoGoroutine(t *testing.T) {
 	}
 }
 
+func TestC12TheEndIsSeenAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		for _, l := range lives {
+			for range 20 { // whether or not a goroutine has run meanwhile
+				base, end := context.WithCancel(t.Context())
+				in, endIn := context.WithCancel(t.Context())
+				*s.context = base
+				calls := 0
+				*s.logHandler = func(ctx context.Context, _ mutil.WriterProxy, _ *http.Request) {
+					calls++
+					assert.NoError(t, ctx.Err())
+					end()
+					assert.ErrorIs(t, ctx.Err(), context.Canceled, "%+v", l)
+				}
+				l.serve(s, in, "/")
+				assert.Equal(t, 1, calls)
+				endIn()
+			}
+		}
+	})
+}
+
 func TestC12CancelEndsWhenFinished(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var kept []context.Context

@@ -575,6 +575,16 @@ func TestC35PathOfItsOwnAnswers(t *testing.T) {
 	})
 }
 
+func TestC35PrefixBeforeExact(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/u/:id", ran.middleware("/u/:id", "id"))
+		s.use("/u/:id/", ran.middleware("/u/:id/", "id"))
+		s.do("GET", "/u/a%2Fb")
+		assert.Equal(t, "/u/:id/(id=a/b) /u/:id/(id=a) /u/:id(id=a/b)", ran.take())
+	})
+}
+
 // TestC35NotFoundIsNoRoute is about who answers for /p where other methods than the request's have it.
 func TestC35NotFoundIsNoRoute(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
