@@ -2,7 +2,6 @@ package kami_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -79,20 +78,6 @@ func BenchmarkServe(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				s.ServeHTTP(w, r)
-			}
-		})
-	}
-}
-
-// BenchmarkRegister registers many routes below one node, as an application with a catalogue of static paths does.
-func BenchmarkRegister(b *testing.B) {
-	for _, n := range []int{1000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				m := kami.New()
-				for i := range n {
-					m.Get(fmt.Sprintf("/items/%d/:id", i), echoNothing)
-				}
 			}
 		})
 	}

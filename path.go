@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -36,29 +37,28 @@ func cutSlash(path string) (rest string, had bool) {
 	return path, false
 }
 
-// cleanPath returns the shortest equivalent of a path in the sense of github.com/dimfeld/httptreemux/v5: it has a
-// trailing slash if the path had one or ended with the segment ".".
-func cleanPath(p string) string {
+// cleaned returns the shortest equivalent of a path. It keeps a trailing slash, or gets one, where the path ends with
+// one of the suffixes.
+func cleaned(p string, suffixes ...string) string {
 	clean := path.Clean(p)
-	if clean != "/" && (strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.")) {
+	ends := func(suffix string) bool { return strings.HasSuffix(p, suffix) }
+	if clean != "/" && slices.ContainsFunc(suffixes, ends) {
 		clean += "/"
 	}
 	return clean
 }
 
-// cleanReading returns a path as most who decode and clean one read it (RFC 3986, section 5.2.4): a trailing slash
-// stays, and the segments "." and ".." leave one at the end. It is encoded as the path was.
+// cleanPath cleans a path as github.com/dimfeld/httptreemux/v5 does.
+func cleanPath(p string) string { return cleaned(p, "/", "/.") }
+
+// cleanReading returns a path as most who decode and clean one read it (RFC 3986, section 5.2.4). It is encoded as the
+// path was.
 func cleanReading(p string, decode func(string) string) string {
 	if decode != nil {
 		clean := url.URL{Path: cleanReading(decode(p), nil)}
 		return clean.EscapedPath()
 	}
-	clean := path.Clean(p)
-	directory := strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")
-	if directory && clean != "/" {
-		clean += "/"
-	}
-	return clean
+	return cleaned(p, "/", "/.", "/..")
 }
 
 // isClean reports whether a path has no segment that cleaning would remove.
@@ -92,12 +92,7 @@ func literalDots(p string, decode func(string) string) string {
 // location returns a path as the Location of a redirect: clean, encoded, and sure to stay on this host. It cleans as
 // http.Redirect does, which leaves alone what it cannot parse.
 func location(p string, decode func(string) string) string {
-	escaped := encoded(literalDots(p, decode), decode)
-	clean := path.Clean(escaped)
-	if strings.HasSuffix(escaped, "/") && clean != "/" {
-		clean += "/"
-	}
-	return clean
+	return cleaned(encoded(literalDots(p, decode), decode), "/")
 }
 
 // encoded returns a path with all bytes encoded that must be (RFC 3986, section 3.3). One that is to be decoded keeps

@@ -33,7 +33,8 @@ var ourPrefix = reflect.TypeFor[Mux]().PkgPath() + "."
 
 // caller returns the place of the call into this package: the first frame that is not its own.
 //
-// optimization: it walks a few frames at a time, for the stack may be deep and the place is near (BenchmarkRegister).
+// optimization: it walks a few frames at a time, for the stack may be deep and the place is near
+// (BenchmarkC27Register100000).
 func caller() place {
 	var counters [4]uintptr
 	for skip := 2; ; skip += len(counters) {
