@@ -135,30 +135,35 @@ var priors = map[string]kami.MiddlewareType{
 	},
 }
 
-func TestC10OneContext(t *testing.T) {
+// eachPrior runs a test over both kinds of stack, for each of the priors.
+func eachPrior(t *testing.T, test func(t *testing.T, s *stack, name string, prior kami.MiddlewareType)) {
 	for name, prior := range priors {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
-				var ran trail
-				*s.context = loose{t.Context(), make([]int, 1)}
-				sight(func(place string, ctx context.Context, r *http.Request) {
-					ran.add("%s", place)
-					assert.True(t, identical(ctx, r.Context()), "%s: %v is not %v", place, ctx, r.Context())
-					assert.Equal(t, name != "same" || strings.HasPrefix(place, "after") || place == "log",
-						ctx.Value(valueKey("prior")) == 1, "%s: what %s made of it", place, name)
-				}).register(s, prior)
-				for _, *s.cancel = range []bool{false, true} {
-					for _, target := range []string{"GET /u/7", "GET /c/7", "GET /x/7", "POST /u/7"} {
-						method, path, _ := strings.Cut(target, " ")
-						s.do(method, path)
-						assert.Equal(t, places, ran.take(), target)
-						s.do(method, path+"?panic")
-						assert.Equal(t, withFail, ran.take(), target)
-					}
-				}
-			})
+			each(t, func(t *testing.T, s *stack) { test(t, s, name, prior) })
 		})
 	}
+}
+
+func TestC10OneContext(t *testing.T) {
+	eachPrior(t, func(t *testing.T, s *stack, name string, prior kami.MiddlewareType) {
+		var ran trail
+		*s.context = loose{t.Context(), make([]int, 1)}
+		sight(func(place string, ctx context.Context, r *http.Request) {
+			ran.add("%s", place)
+			assert.True(t, identical(ctx, r.Context()), "%s: %v is not %v", place, ctx, r.Context())
+			assert.Equal(t, name != "same" || strings.HasPrefix(place, "after") || place == "log",
+				ctx.Value(valueKey("prior")) == 1, "%s: what %s made of it", place, name)
+		}).register(s, prior)
+		for _, *s.cancel = range []bool{false, true} {
+			for _, target := range []string{"GET /u/7", "GET /c/7", "GET /x/7", "POST /u/7"} {
+				method, path, _ := strings.Cut(target, " ")
+				s.do(method, path)
+				assert.Equal(t, places, ran.take(), target)
+				s.do(method, path+"?panic")
+				assert.Equal(t, withFail, ran.take(), target)
+			}
+		}
+	})
 }
 
 func TestC10WithoutAnythingElse(t *testing.T) {
@@ -395,31 +400,27 @@ func TestC11DeadlineExceededIsTheError(t *testing.T) {
 }
 
 func TestC11DerivingCostsNoGoroutine(t *testing.T) {
-	for name, prior := range priors {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
-				var ran trail
-				sight(func(place string, ctx context.Context, r *http.Request) {
-					ran.add("%s", place)
-					before := runtime.NumGoroutine()
-					for range 50 {
-						_, stop := context.WithCancel(kami.SetParam(ctx, "a", "b"))
-						defer stop()
-					}
-					assert.Less(t, runtime.NumGoroutine()-before, 25, place)
-				}).register(s, prior)
-				for _, l := range lives {
-					base, endBase := context.WithCancel(t.Context())
-					in, endIn := context.WithCancel(t.Context())
-					*s.context = base
-					l.serve(s, in, "/u/7?panic")
-					assert.Equal(t, withFail, ran.take())
-					endBase()
-					endIn()
-				}
-			})
-		})
-	}
+	eachPrior(t, func(t *testing.T, s *stack, _ string, prior kami.MiddlewareType) {
+		var ran trail
+		sight(func(place string, ctx context.Context, r *http.Request) {
+			ran.add("%s", place)
+			before := runtime.NumGoroutine()
+			for range 50 {
+				_, stop := context.WithCancel(kami.SetParam(ctx, "a", "b"))
+				defer stop()
+			}
+			assert.Less(t, runtime.NumGoroutine()-before, 25, place)
+		}).register(s, prior)
+		for _, l := range lives {
+			base, endBase := context.WithCancel(t.Context())
+			in, endIn := context.WithCancel(t.Context())
+			*s.context = base
+			l.serve(s, in, "/u/7?panic")
+			assert.Equal(t, withFail, ran.take())
+			endBase()
+			endIn()
+		}
+	})
 }
 
 func TestC12TheEndIsSeenAtOnce(t *testing.T) {

@@ -120,6 +120,16 @@ func traced(t *testing.T, s *stack, o *telemetry) (after <-chan trace.SpanContex
 	return contexts, ends
 }
 
+// ask asks for user 7 as part of a trace, and returns the spans of the server and of the handler.
+func (o *telemetry) ask(t *testing.T, c *client) (server, child tracetest.SpanStub) {
+	got := c.get(t, "/users/7", "Traceparent", traceparent)
+	assert.Equal(t, http.StatusAccepted, got.StatusCode)
+	assert.Equal(t, "user 7", got.body)
+	spans := o.take()
+	require.Len(t, spans, 2)
+	return spans["GET /users/:id"], spans["child"]
+}
+
 // Around a Mux, otelhttp learns the route from the Pattern of the request that it passed in.
 func TestC15OtelAroundMux(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
@@ -127,12 +137,7 @@ func TestC15OtelAroundMux(t *testing.T) {
 		after, ends := traced(t, s, o)
 		c := serve(t, otelhttp.NewHandler(s, "server", o.options()...))
 
-		got := c.get(t, "/users/7", "Traceparent", traceparent)
-		assert.Equal(t, http.StatusAccepted, got.StatusCode)
-		assert.Equal(t, "user 7", got.body)
-		spans := o.take()
-		require.Len(t, spans, 2)
-		server, child := spans["GET /users/:id"], spans["child"]
+		server, child := o.ask(t, c)
 		assert.Equal(t, trace.SpanKindServer, server.SpanKind)
 		assert.Equal(t, traceID, server.SpanContext.TraceID().String())
 		assert.Equal(t, parentID, server.Parent.SpanID().String())
@@ -181,12 +186,7 @@ func TestC36OtelMiddleware(t *testing.T) {
 				after, ends := traced(t, s, o)
 				c := serve(t, s)
 
-				got := c.get(t, "/users/7", "Traceparent", traceparent)
-				assert.Equal(t, http.StatusAccepted, got.StatusCode)
-				assert.Equal(t, "user 7", got.body)
-				spans := o.take()
-				require.Len(t, spans, 2)
-				server, child := spans["GET /users/:id"], spans["child"]
+				server, child := o.ask(t, c)
 				assert.Equal(t, "/users/:id", attributeOf(server, "http.route"))
 				assert.Equal(t, parentID, server.Parent.SpanID().String())
 				assert.Equal(t, "202", attributeOf(server, "http.response.status_code"))
@@ -200,7 +200,7 @@ func TestC36OtelMiddleware(t *testing.T) {
 				assert.False(t, trace.SpanFromContext(end.ctx).IsRecording(), "the span is over, LogHandler is outside")
 
 				assert.Equal(t, http.StatusNotFound, c.get(t, "/nothing").StatusCode)
-				spans = o.take()
+				spans := o.take()
 				require.Len(t, spans, 1)
 				assert.Empty(t, attributeOf(spans["GET"], "http.route"))
 				assert.Equal(t, "404", attributeOf(spans["GET"], "http.response.status_code"))
