@@ -16,7 +16,7 @@ import (
 //
 // optimization: context, params and request are one allocation (BenchmarkServe/Param); the request's context is the exchange.
 type exchange struct {
-	governs  context.Context // says when the request's context ends: Done, Err, Deadline
+	governs  context.Context // says when the request's context ends, see ends
 	in, base context.Context // the incoming request's, and Mux.Context
 	decision
 	room    [4]treemux.Span // for the decision's spans, unless there are more
@@ -156,13 +156,13 @@ func (v *view) onto(r *http.Request) *http.Request {
 }
 
 // Deadline is that of what governs the request.
-func (x *exchange) Deadline() (time.Time, bool) { return x.governs.Deadline() }
+func (x *exchange) Deadline() (time.Time, bool) { return x.ends().Deadline() }
 
 // Done is that of what governs the request.
-func (x *exchange) Done() <-chan struct{} { return x.governs.Done() }
+func (x *exchange) Done() <-chan struct{} { return x.ends().Done() }
 
 // Err is that of what governs the request.
-func (x *exchange) Err() error { return x.governs.Err() }
+func (x *exchange) Err() error { return x.ends().Err() }
 
 // Value looks among the incoming request's values first, then among those of the Mux's Context. What the context
 // package asks to find out who cancels is for whoever does.
@@ -171,7 +171,7 @@ func (x *exchange) Value(key any) any {
 	case paramsKey{}:
 		return x
 	case cancelKey:
-		return x.governs.Value(key)
+		return x.ends().Value(key)
 	}
 	if value := x.in.Value(key); value != nil {
 		return value

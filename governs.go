@@ -1,9 +1,13 @@
 package kami
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
-// govern decides what ends the request's context: the Mux's Context always; the incoming request's if the Mux cancels
-// or if it is bound. It returns what to do when the request has finished.
+// govern decides what ends the request's context: the Mux's Context always, and so the limit of a drain; the incoming
+// request's if the Mux cancels or if it is bound, which then ends at that limit. It returns what to do when the request
+// has finished.
 func (m *Mux) govern(x *exchange, cancel, bound bool) (finish func()) {
 	switch {
 	case cancel:
@@ -11,19 +15,30 @@ func (m *Mux) govern(x *exchange, cancel, bound bool) (finish func()) {
 		x.governs = both
 		return both.end
 	case bound:
-		x.governs = m.either(x.in, x.base)
-	default:
-		x.governs = x.base
+		x.governs = m.joins.either(x.in, x.base)
 	}
 	return func() {}
+}
+
+// ends is what ends the request's context. Who never asks does not pay for the search of the drain.
+func (x *exchange) ends() context.Context {
+	if x.governs != nil {
+		return x.governs
+	}
+	return drainOf(x.in).governs(x.base)
 }
 
 // pair tells contexts that end together from others.
 type pair struct{ in, base <-chan struct{} }
 
+// joins are the contexts that outlive their requests and have been joined.
+type joins struct {
+	known sync.Map // from pair to *joined
+}
+
 // either returns a context that ends when in or base does. Two that outlive their requests, as the Contexts of two
 // nested Muxes, it joins once for all requests, for neither lets go of what has joined it before one of them ends.
-func (m *Mux) either(in, base context.Context) context.Context {
+func (all *joins) either(in, base context.Context) context.Context {
 	both := pair{in.Done(), base.Done()}
 	switch {
 	case both.base == nil:
@@ -31,7 +46,7 @@ func (m *Mux) either(in, base context.Context) context.Context {
 	case both.in == nil || both.in == both.base:
 		return base
 	}
-	if known, ok := m.joined.Load(both); ok && in.Err() == nil {
+	if known, ok := all.known.Load(both); ok && in.Err() == nil {
 		return known.(*joined)
 	}
 	if _, ends := in.Deadline(); !ends {
@@ -40,10 +55,10 @@ func (m *Mux) either(in, base context.Context) context.Context {
 		}
 	}
 	j := join(in, base)
-	m.joined.Store(both, j)
+	all.known.Store(both, j)
 	context.AfterFunc(j.Context, func() {
 		j.leave()
-		m.joined.CompareAndDelete(both, j)
+		all.known.CompareAndDelete(both, j)
 	})
 	return j
 }

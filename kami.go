@@ -49,6 +49,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/guregu/kami/mutil"
 )
@@ -68,6 +69,11 @@ var (
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
+
+	// DrainTimeout is how long a graceful stop waits for the requests in progress, from its beginning on. After it their
+	// contexts end, whatever [Cancel] says, with http.ErrServerClosed as the cause; half a second later their
+	// connections. Zero means no limit. It is read when serving begins.
+	DrainTimeout time.Duration
 )
 
 // std is the default Mux.
@@ -126,8 +132,13 @@ func ServeTLS(config *tls.Config) { std.ServeTLS(config) }
 // ServeListener serves the default Mux on a listener. See [Mux.ServeListener].
 func ServeListener(listener net.Listener) { std.ServeListener(listener) }
 
+// ServeContext serves the default Mux on a listener until ctx ends. See [Mux.ServeContext].
+func ServeContext(ctx context.Context, listener net.Listener, server *http.Server) error {
+	return std.ServeContext(ctx, listener, server)
+}
+
 // Reset empties the default Mux: it removes every route, all middleware and afterware and the handlers of [NotFound]
-// and [MethodNotAllowed], and it restores [Context], [Cancel], [PanicHandler] and [LogHandler].
+// and [MethodNotAllowed], and it restores [Context], [Cancel], [PanicHandler], [LogHandler] and [DrainTimeout].
 // It may be called while serving if those variables hold their defaults: they are plain variables.
 func Reset() {
 	std.reset()
@@ -142,5 +153,8 @@ func Reset() {
 	}
 	if LogHandler != nil {
 		LogHandler = nil
+	}
+	if DrainTimeout != 0 {
+		DrainTimeout = 0
 	}
 }

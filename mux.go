@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
@@ -29,10 +30,14 @@ type Mux struct {
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
+	// DrainTimeout is how long a graceful stop waits for the requests in progress, from its beginning on. After it their
+	// contexts end, whatever Cancel says, with http.ErrServerClosed as the cause; half a second later their connections.
+	// Zero means no limit. It is read when serving begins.
+	DrainTimeout time.Duration
 
 	changing sync.Mutex // held while something is registered
 	live     atomic.Pointer[plan]
-	joined   sync.Map // from pair to *joined
+	joins    joins
 }
 
 // plan is all that is registered on a Mux at one time. It is immutable: a registration makes a new one, which shares

@@ -4,78 +4,164 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"log"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
+	"slices"
 	"time"
-
-	"github.com/zenazn/goji/bind"
 )
 
-// headerTimeout is how long a client may take to send a request's header.
-const headerTimeout = 10 * time.Second
-
-func init() {
-	bind.WithFlag()
-}
+// What a server has by default.
+const (
+	headerTimeout = 10 * time.Second // for a client to send a request's header
+	idleTimeout   = 3 * time.Minute  // for a client to send the next request: longer than a load balancer keeps one
+)
 
 // Serve starts serving this mux with reasonable defaults, and returns after a graceful stop.
 // The bind address can be changed by setting the GOJI_BIND environment variable, or by setting the "-bind" command
 // line flag; Serve parses the flags if nobody has. It detects einhorn and systemd for you, and works like zenazn/goji.
 //
-// SIGINT and SIGTERM stop it gracefully: it accepts no more connections and waits for the requests in progress. After
-// that, a second signal ends the process as usual. If it cannot serve it logs why and exits with status 1.
+// SIGINT, SIGTERM, and under einhorn SIGUSR2, stop it gracefully, and so does a call of graceful.Shutdown of
+// zenazn/goji. No request is lost then: see [Mux.ServeContext]. A second SIGINT within two seconds of another, or
+// graceful.ShutdownNow, ends it at once. The hooks of zenazn/goji/graceful run: PreHook at the signal, PostHook when the
+// last connection has ended. If it cannot serve it logs why and exits with status 1.
+//
+// Several muxes may be served in one process; one signal stops them all.
 func (m *Mux) Serve() {
-	serve(m, defaultListener())
+	host.serve(m, host.listen(), nil)
 }
 
-// ServeTLS is like Serve, but enables TLS using the given config, which must have a certificate.
+// ServeTLS is like Serve, but enables TLS using the given config, which must have a certificate. HTTP/2 is negotiated if
+// its NextProtos are nil or have "h2". The config is not changed.
 func (m *Mux) ServeTLS(config *tls.Config) {
 	if config == nil {
-		log.Fatal("kami: ServeTLS: the config must not be nil")
+		host.fatal("kami: ServeTLS: the config must not be nil")
+	} else if err := checkCertificate(config); err != nil {
+		host.fatal("kami: ServeTLS: %v", err)
 	}
-	serve(m, tls.NewListener(defaultListener(), config))
+	srv := newHTTPServer()
+	srv.TLSConfig = config
+	host.serve(m, host.listen(), srv)
 }
 
 // ServeListener is like Serve, but runs kami on top of an arbitrary net.Listener. It closes the listener.
 func (m *Mux) ServeListener(listener net.Listener) {
-	serve(m, listener)
+	host.serve(m, listener, nil)
 }
 
-func defaultListener() net.Listener {
-	if !flag.Parsed() {
-		flag.Parse()
+// ServeContext serves this mux on the listener until ctx ends, and returns after a graceful stop. Nothing in it concerns
+// the process: it takes no signals, and any number may serve at once.
+//
+// The server says how to serve; nil means one with kami's defaults: ten seconds for a request's header and three minutes
+// between two requests. Its Handler, if set, is served in the place of the mux, which it may wrap; it serves TLS if and
+// only if its TLSConfig is set, HTTP/2 included if NextProtos are nil or have "h2"; its ConnState and BaseContext are
+// called as well as kami's own. It belongs to kami from now on and cannot be used again.
+//
+// A graceful stop loses no request. [Draining] says that it has begun, the listener closes, and from then on responses
+// tell their clients to close the connection, or to open a new one (HTTP/2). Connections that have no request live on
+// for another half second, so that a request which is under way is still answered. Then it waits for the requests in
+// progress, for [Mux.DrainTimeout] if that is set, and returns nil. It does not wait for hijacked connections.
+//
+// It returns an error at once if the listener is nil or closed or the server unusable. If the listener fails later, it
+// returns that error after what has been accepted has been served. It always closes the listener.
+func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *http.Server) error {
+	d, err := m.newDrain(listener, server)
+	if err != nil {
+		return err
 	}
-	return bind.Default()
+	if ctx == nil {
+		_ = listener.Close()
+		return errors.New("kami: the context to serve in must not be nil")
+	}
+	defer context.AfterFunc(ctx, d.stop)()
+	return d.serve()
 }
 
-func newServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout}
+// Draining returns a channel that closes when the server that ctx's request came through begins to stop. Handlers that
+// would go on for long, as those of event streams and websockets, take their leave then. It is nil, and so never ready,
+// if that server is not one of kami's.
+func Draining(ctx context.Context) <-chan struct{} {
+	if d := drainOf(ctx); d != nil {
+		return d.draining
+	}
+	return nil
 }
 
-// serve serves h until a signal, then waits for the requests in progress.
-func serve(h http.Handler, listener net.Listener) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	log.Println("Starting kami on", listener.Addr())
-	server := newServer(h)
-	stopped := make(chan error, 1)
-	go func() {
-		<-signals
-		signal.Stop(signals)
-		log.Println("kami received signal, gracefully stopping")
-		stopped <- server.Shutdown(context.Background())
-	}()
-	bind.Ready()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		log.Fatalf("kami: serving on %s: %v", listener.Addr(), err)
+func newHTTPServer() *http.Server {
+	return &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+}
+
+// newDrain prepares to serve with srv on l, which it closes if it cannot.
+func (m *Mux) newDrain(l net.Listener, srv *http.Server) (*drain, error) {
+	if l == nil {
+		return nil, errors.New("kami: the listener to serve on must not be nil")
 	}
-	if err := <-stopped; err != nil {
-		log.Printf("kami: stopping: %v", err)
+	if srv == nil {
+		srv = newHTTPServer()
 	}
-	log.Println("kami stopped")
+	if srv.Handler == nil {
+		srv.Handler = m
+	}
+	d := &drain{
+		server:   srv,
+		listener: &onceListener{Listener: l},
+		timeout:  m.drainTimeout(),
+		draining: make(chan struct{}),
+		forced:   make(chan struct{}),
+		over:     make(chan struct{}),
+		quiet:    make(chan struct{}, 1),
+	}
+	if err := d.prepare(l); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// drainTimeout is what the Mux's DrainTimeout is now.
+func (m *Mux) drainTimeout() time.Duration {
+	if m == &std {
+		return DrainTimeout
+	}
+	return m.DrainTimeout
+}
+
+// checkCertificate reports a config that no client can be served with.
+func checkCertificate(c *tls.Config) error {
+	if len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
+		return errors.New("the TLS config has no certificate: set Certificates, GetCertificate or GetConfigForClient")
+	}
+	return nil
+}
+
+// secure readies the server for TLS, if it is to serve that. HTTP/2 is for configs that do not exclude it, which net/http
+// would negotiate regardless. The config is copied, for net/http adds to it and it may have other users.
+func secure(srv *http.Server) error {
+	if srv.TLSConfig == nil {
+		return nil
+	}
+	if err := checkCertificate(srv.TLSConfig); err != nil {
+		return err
+	}
+	srv.TLSConfig = srv.TLSConfig.Clone()
+	if protos := srv.TLSConfig.NextProtos; protos == nil || slices.Contains(protos, "h2") {
+		return nil
+	}
+	var allowed http.Protocols
+	allowed.SetHTTP1(true)
+	if srv.Protocols != nil {
+		allowed = *srv.Protocols
+	}
+	allowed.SetHTTP2(false)
+	srv.Protocols = &allowed
+	return nil
+}
+
+// logTo logs a line where the server logs its errors.
+func logTo(srv *http.Server, format string, args ...any) {
+	if srv.ErrorLog != nil {
+		srv.ErrorLog.Printf(format, args...)
+		return
+	}
+	log.Printf(format, args...)
 }

@@ -38,7 +38,8 @@ func (l *pipeListener) dial() net.Conn {
 func TestSlowHeadersTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := &pipeListener{accept: make(chan net.Conn)}
-		server := newServer(New())
+		server := newHTTPServer()
+		server.Handler = New()
 		served := make(chan error)
 		go func() { served <- server.Serve(listener) }()
 

@@ -1,0 +1,26 @@
+//go:build unix
+
+package kami
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// upgradeSignals are those by which einhorn tells a worker that another one has taken its place.
+var upgradeSignals = []os.Signal{syscall.SIGUSR2}
+
+// checkDescriptor says why a descriptor is not a listening socket.
+func checkDescriptor(fd int) error {
+	listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	switch {
+	case errors.Is(err, syscall.EBADF):
+		return errors.New("it is not open")
+	case errors.Is(err, syscall.ENOTSOCK):
+		return errors.New("it is not a socket")
+	case err == nil && listens == 0:
+		return errors.New("it does not listen")
+	}
+	return nil
+}
