@@ -3,6 +3,7 @@ package kami
 import (
 	"context"
 	"fmt"
+	"mime"
 	"net"
 	"net/http"
 	"sync"
@@ -27,9 +28,10 @@ type drain struct {
 	stopOnce  sync.Once
 	forceOnce sync.Once
 
-	open   atomic.Int64  // connections, without those that have been hijacked
-	silent sync.Map      // the net.Conns from which no request has come
-	quiet  chan struct{} // has room for one, and gets one when open falls to 0
+	open    atomic.Int64  // connections, without those that have been hijacked
+	silent  sync.Map      // the net.Conns from which no request has come
+	leaving sync.Map      // the net.Conns that end with their response
+	quiet   chan struct{} // has room for one, and gets one when open falls to 0
 
 	requests context.Context         // ends when the timeout has passed: what governs requests, if there is a timeout
 	base     context.Context         // of the requests that come in; ends together with requests
@@ -37,13 +39,25 @@ type drain struct {
 	joins    joins
 }
 
-// drainKey is the key of the drain in the contexts of the requests that it has accepted.
-type drainKey struct{}
+// accepted is what the contexts of a connection's requests hold.
+type accepted struct {
+	by   *drain
+	conn net.Conn
+}
+
+type acceptedKey struct{}
+
+func acceptedOf(ctx context.Context) *accepted {
+	a, _ := ctx.Value(acceptedKey{}).(*accepted)
+	return a
+}
 
 // drainOf returns the drain that ctx's request came through, or nil.
 func drainOf(ctx context.Context) *drain {
-	d, _ := ctx.Value(drainKey{}).(*drain)
-	return d
+	if a := acceptedOf(ctx); a != nil {
+		return a.by
+	}
+	return nil
 }
 
 // prepare makes the server tell the drain what happens, beside what it is set to do.
@@ -61,26 +75,28 @@ func (d *drain) prepare(l net.Listener) error {
 	d.limit(base)
 	srv.BaseContext = func(net.Listener) context.Context { return d.base }
 
-	also := srv.ConnState
+	connContext := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if connContext != nil {
+			ctx = connContext(ctx, c)
+		}
+		return context.WithValue(ctx, acceptedKey{}, &accepted{d, c})
+	}
+	connState := srv.ConnState
 	srv.ConnState = func(c net.Conn, state http.ConnState) {
 		d.count(c, state)
-		if also != nil {
-			also(c, state)
+		if connState != nil {
+			connState(c, state)
 		}
 	}
-
-	handler := srv.Handler
-	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.announce(w, r)
-		handler.ServeHTTP(w, r)
-	})
+	srv.Handler = d.around(srv.Handler)
 	return nil
 }
 
 // limit prepares for the end that the timeout puts to requests.
 func (d *drain) limit(base context.Context) {
 	requests, endRequests := context.WithCancelCause(context.Background())
-	incoming, endIncoming := context.WithCancelCause(context.WithValue(base, drainKey{}, d))
+	incoming, endIncoming := context.WithCancelCause(base)
 	d.requests, d.base = requests, incoming
 	d.end = func(cause error) { endRequests(cause); endIncoming(cause) }
 }
@@ -102,6 +118,10 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 		d.open.Add(1)
 	case http.StateActive:
 		d.silent.Delete(c)
+	case http.StateIdle:
+		if _, leaves := d.leaving.LoadAndDelete(c); leaves {
+			_ = c.Close()
+		}
 	case http.StateHijacked, http.StateClosed:
 		d.silent.Delete(c)
 		if d.open.Add(-1) == 0 {
@@ -113,15 +133,35 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 	}
 }
 
-// announce tells the client of a request that comes while draining that the connection ends. net/http makes a GOAWAY of
-// it in HTTP/2. Who wants to switch protocols uses the Connection header for that.
-func (d *drain) announce(w http.ResponseWriter, r *http.Request) {
-	select {
-	case <-d.draining:
-		if r.Header["Upgrade"] == nil {
+// around returns the handler of all requests. While draining, responses tell their clients that the connection ends;
+// net/http makes a GOAWAY of it in HTTP/2. Who wants to switch protocols uses the Connection header for that.
+//
+// An event stream that began before cannot say so any more, but its client expects no more on that connection: it comes
+// back later, on another one. So nothing is lost if the connection ends at once.
+func (d *drain) around(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.isDraining() && r.Header["Upgrade"] == nil {
 			w.Header().Set("Connection", "close")
 		}
+		handler.ServeHTTP(w, r)
+		if d.isDraining() && r.ProtoMajor == 1 && isEventStream(w.Header()) {
+			d.leaving.Store(acceptedOf(r.Context()).conn, nil)
+		}
+	})
+}
+
+func isEventStream(header http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return kind == "text/event-stream"
+}
+
+// isDraining costs a request but the loading of the channel's state.
+func (d *drain) isDraining() bool {
+	select {
+	case <-d.draining:
+		return true
 	default:
+		return false
 	}
 }
 
@@ -227,7 +267,7 @@ func (d *drain) shutdown(limit <-chan time.Time) {
 			if d.requests.Err() != nil {
 				return
 			}
-			logTo(d.server, "kami: %d connections have not ended within %s, their requests' contexts end now", d.open.Load(), d.timeout)
+			logTo(d.server, "kami: %d connections have not ended within %s: their requests' contexts end now", d.open.Load(), d.timeout)
 			d.end(http.ErrServerClosed)
 			limit = time.After(linger)
 		case <-report.C:

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -123,11 +124,11 @@ func sendDatagram(socket, message string) error {
 // closes the gate after the pre hooks, and waits for that connection before the post hooks.
 type supervised struct {
 	*system
-	drain     *drain
-	busy      net.Conn // as goji knows it
-	beginOnce sync.Once
-	stopOnce  sync.Once
-	hooks     chan struct{} // closed when the hooks have run
+	drain    *drain
+	busy     net.Conn // as goji knows it
+	begun    sync.Once
+	stopping atomic.Bool
+	hooks    chan struct{} // closed when the hooks have run
 }
 
 // attach makes the server known to goji.
@@ -145,7 +146,7 @@ func (s *supervised) watch(signals <-chan os.Signal) {
 		select {
 		case sig := <-signals:
 			s.begin()
-			go s.stopWithHooks()
+			s.stopWithHooks()
 			if sig != os.Interrupt {
 				continue
 			}
@@ -162,22 +163,25 @@ func (s *supervised) watch(signals <-chan os.Signal) {
 
 // begin says that the stop begins.
 func (s *supervised) begin() {
-	s.beginOnce.Do(func() {
+	s.begun.Do(func() {
 		log.Println("kami received signal, gracefully stopping")
 		s.tell("STOPPING=1")
 	})
 }
 
-// stopWithHooks has goji stop the server, and returns when the post hooks have run. A hook that panics is logged; goji
-// goes on behind it when it is called again. If goji was stopped before, which it can be only once, the drain begins
-// all the same.
+// stopWithHooks has goji stop the server, once, and does not wait for it. A hook that panics is logged; goji goes on
+// behind it when it is called again. If goji was stopped before, which it can be only once, the drain begins all the
+// same.
 func (s *supervised) stopWithHooks() {
-	s.stopOnce.Do(func() {
+	if !s.stopping.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
 		defer close(s.hooks)
 		defer s.drain.stop()
 		for attempt := 0; attempt < 3 && !s.tryStop(); attempt++ { // a pre hook may panic, and a post hook
 		}
-	})
+	}()
 }
 
 // tryStop calls goji's Shutdown, and reports whether it has returned.
@@ -193,7 +197,7 @@ func (s *supervised) tryStop() (returned bool) {
 
 // finish tells goji that the last connection has ended, and waits for the hooks. Who forces does not wait for them.
 func (s *supervised) finish() {
-	go s.stopWithHooks()
+	s.stopWithHooks()
 	_ = s.busy.Close()
 	select {
 	case <-s.hooks:
