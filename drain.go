@@ -84,10 +84,10 @@ func (d *drain) prepare(l net.Listener) error {
 	}
 	connState := srv.ConnState
 	srv.ConnState = func(c net.Conn, state http.ConnState) {
-		d.count(c, state)
 		if connState != nil {
 			connState(c, state)
 		}
+		d.count(c, state)
 	}
 	srv.Handler = d.around(srv.Handler)
 	return nil
@@ -192,8 +192,8 @@ func (d *drain) serve() error {
 	return failure
 }
 
-// accept serves connections until it is told to stop. Those that it has accepted live on. If the listener fails it
-// returns why.
+// accept serves connections until it is told to stop, or until the listener fails: then it returns why. What it has
+// accepted lives on, and is all counted.
 func (d *drain) accept() error {
 	accepting := make(chan error, 1)
 	go func() {
@@ -206,12 +206,13 @@ func (d *drain) accept() error {
 	select {
 	case failure := <-accepting:
 		d.stop()
+		_ = d.listener.Close()
 		return fmt.Errorf("kami: serving on %s: %w", d.listener.Addr(), failure)
 	case <-d.draining:
 	}
 	_ = d.listener.Close()
 	select {
-	case <-accepting: // now all connections are counted
+	case <-accepting:
 	case <-d.forced:
 	}
 	return nil

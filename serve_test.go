@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"flag"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -173,6 +175,227 @@ func TestServeNothingOfTheDefaultServeMux(t *testing.T) {
 	assert.Equal(t, "404 page not found\n", body(t, http.DefaultClient, "http://"+address+path))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGINT))
 	next(t, returned)
+}
+
+// serveContext serves the mux on a listener of its own until the test's end, or until stop. Stop returns what
+// ServeContext has returned.
+func serveContext(t *testing.T, m *kami.Mux, srv *http.Server) (address string, stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- m.ServeContext(ctx, l, srv) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return next(t, served)
+	})
+	t.Cleanup(func() { assert.NoError(t, stop()) })
+	return l.Addr().String(), stop
+}
+
+// client is a client of its own, whose connections nobody else has.
+func client(t *testing.T, config *tls.Config, protocols ...func(*http.Protocols, bool)) *http.Client {
+	transport := &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}
+	for _, set := range protocols {
+		set(transport.Protocols, true)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// protocolOf is a handler that answers what it is asked by.
+func protocolOf(_ context.Context, w http.ResponseWriter, r *http.Request) {
+	tls := "none"
+	if r.TLS != nil {
+		tls = r.TLS.NegotiatedProtocol + " for " + r.TLS.ServerName
+	}
+	_, _ = fmt.Fprintf(w, "%s, TLS: %s", r.Proto, tls)
+}
+
+func TestServeContextProtocols(t *testing.T) {
+	config, trusting := certificate()
+	m := kami.New()
+	m.Get("/", protocolOf)
+	http1, http2, h2c := (*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2, (*http.Protocols).SetUnencryptedHTTP2
+	protocols := func(set ...func(*http.Protocols, bool)) *http.Protocols {
+		p := new(http.Protocols)
+		for _, set := range set {
+			set(p, true)
+		}
+		return p
+	}
+	for _, test := range []struct {
+		name   string
+		tls    bool
+		nextTo []string // NextProtos
+		server *http.Protocols
+		want   string
+	}{
+		{"TLS", true, nil, nil, "HTTP/2.0, TLS: h2 for example.com"},
+		{"TLS with h2", true, []string{"h2"}, nil, "HTTP/2.0, TLS: h2 for example.com"},
+		{"TLS with both", true, []string{"h2", "http/1.1"}, nil, "HTTP/2.0, TLS: h2 for example.com"},
+		{"TLS with HTTP/1.1 alone", true, []string{"http/1.1"}, nil, "HTTP/1.1, TLS: http/1.1 for example.com"},
+		{"TLS with another protocol", true, []string{"acme-tls/1"}, nil, "HTTP/1.1, TLS: http/1.1 for example.com"},
+		{"TLS with no protocol", true, []string{}, nil, "HTTP/1.1, TLS: http/1.1 for example.com"},
+		{"TLS with HTTP/1.1 of all", true, []string{"http/1.1"}, protocols(http1, http2), "HTTP/1.1, TLS: http/1.1 for example.com"},
+		{"TLS, the server without HTTP/2", true, nil, protocols(http1), "HTTP/1.1, TLS: http/1.1 for example.com"},
+		{"plain", false, nil, nil, "HTTP/1.1, TLS: none"},
+		{"h2c", false, nil, protocols(http1, h2c), "HTTP/2.0, TLS: none"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			srv, scheme := &http.Server{Protocols: test.server, ErrorLog: log.New(io.Discard, "", 0)}, "http"
+			if test.tls {
+				srv.TLSConfig, scheme = config.Clone(), "https"
+				srv.TLSConfig.NextProtos = test.nextTo
+			}
+			given := srv.TLSConfig
+			address, _ := serveContext(t, m, srv)
+			c := client(t, trusting, http1, http2)
+			if test.name == "h2c" {
+				c = client(t, nil, h2c)
+			}
+			assert.Equal(t, test.want, body(t, c, scheme+"://"+address+"/"))
+			if test.tls {
+				assert.Equal(t, test.nextTo, given.NextProtos, "the config is not changed")
+				response, err := http.Get("http://" + address)
+				require.NoError(t, err)
+				defer response.Body.Close()
+				assert.Equal(t, http.StatusBadRequest, response.StatusCode, "plain HTTP on a TLS port")
+				text, _ := io.ReadAll(response.Body)
+				assert.Equal(t, "Client sent an HTTP request to an HTTPS server.\n", string(text))
+			}
+		})
+	}
+}
+
+// TestServeContextPeer is about who needs the connection: none of ours is around it.
+func TestServeContextPeer(t *testing.T) {
+	config, trusting := certificate()
+	for _, secure := range []bool{false, true} {
+		conns, m := make(chan net.Conn, 2), kami.New()
+		m.Post("/hijack", func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			assert.NoError(t, err)
+			conns <- conn
+			_ = conn.Close()
+		})
+		srv, scheme := &http.Server{}, "http"
+		if secure {
+			srv.TLSConfig, scheme = config, "https"
+		}
+		srv.ConnContext = func(ctx context.Context, conn net.Conn) context.Context { conns <- conn; return ctx }
+		address, _ := serveContext(t, m, srv)
+		_, err := client(t, trusting, (*http.Protocols).SetHTTP1).Post(scheme+"://"+address+"/hijack", "", nil)
+		require.Error(t, err)
+		assert.IsType(t, map[bool]net.Conn{false: &net.TCPConn{}, true: &tls.Conn{}}[secure], next(t, conns))
+	}
+}
+
+// TestHTTP2SaysGoodbye is about connections of HTTP/2: each is told while draining, and one that is asked nothing by the
+// end of the linger. A handshake that ends after it began does not keep the server.
+func TestHTTP2SaysGoodbye(t *testing.T) {
+	config, trusting := certificate()
+	m := kami.New()
+	began, release := make(chan struct{}), make(chan struct{})
+	m.Get("/", protocolOf)
+	m.Get("/slow", func(w http.ResponseWriter, r *http.Request) { close(began); <-release })
+	address, stop := serveContext(t, m, &http.Server{TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)})
+	busy, idle := client(t, trusting, (*http.Protocols).SetHTTP2), client(t, trusting, (*http.Protocols).SetHTTP2)
+	url := "https://" + address
+	want := "HTTP/2.0, TLS: h2 for example.com"
+	assert.Equal(t, want, body(t, idle, url))
+	slow := make(chan string, 1)
+	go func() { slow <- body(t, busy, url+"/slow") }()
+	next(t, began)
+	late, err := net.Dial("tcp", address) // has not shaken hands yet
+	require.NoError(t, err)
+	defer late.Close()
+	require.NoError(t, late.SetDeadline(time.Now().Add(time.Minute)))
+
+	stopped := make(chan time.Duration, 1)
+	start := time.Now()
+	go func() { assert.NoError(t, stop()); stopped <- time.Since(start) }()
+	_ = tls.Client(late, &tls.Config{RootCAs: trusting.RootCAs, ServerName: "example.com", NextProtos: []string{"h2"}}).Handshake()
+	for { // the listener has closed
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+	}
+	assert.Equal(t, want, body(t, idle, url), "it is answered on the connection that there is")
+	_, err = idle.Get(url)
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED, "the client has been told not to use it any more")
+	close(release)
+	next(t, slow)
+	assert.Less(t, next(t, stopped), 3*time.Second)
+}
+
+// TestStartsAndStops is about the race detector, and about what would add up.
+func TestStartsAndStops(t *testing.T) {
+	m := kami.New()
+	m.Get("/", protocolOf)
+	for range 50 {
+		address, stop := serveContext(t, m, nil)
+		var asking sync.WaitGroup
+		for range 4 {
+			asking.Go(func() {
+				c := client(t, nil, (*http.Protocols).SetHTTP1)
+				for range 3 {
+					if _, err := c.Get("http://" + address); err != nil {
+						return // it was too late
+					}
+				}
+			})
+		}
+		require.NoError(t, stop())
+		asking.Wait()
+	}
+}
+
+func TestServeContextRefuses(t *testing.T) {
+	closed := listen(t)
+	require.NoError(t, closed.Close())
+	config, _ := certificate()
+	for _, test := range []struct {
+		name  string
+		ctx   context.Context
+		l     net.Listener
+		srv   *http.Server
+		want  string
+		wraps error
+	}{
+		{"nil listener", t.Context(), nil, nil, "kami: the listener to serve on must not be nil", nil},
+		{"nil context", nil, listen(t), nil, "kami: the context to serve in must not be nil", nil},
+		{"closed listener", t.Context(), closed, nil, "kami: serving on ADDRESS: accept tcp ADDRESS: use of closed network connection", net.ErrClosed},
+		{"no certificate", t.Context(), listen(t), &http.Server{TLSConfig: &tls.Config{}},
+			"kami: serving on ADDRESS: the TLS config has no certificate: set Certificates, GetCertificate or GetConfigForClient", nil},
+		{"nil BaseContext", t.Context(), listen(t), &http.Server{BaseContext: func(net.Listener) context.Context { return nil }},
+			"kami: serving on ADDRESS: BaseContext returned a nil context", nil},
+		{"unfit ciphers", t.Context(), listen(t), &http.Server{TLSConfig: &tls.Config{Certificates: config.Certificates,
+			MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}}, "kami: serving on ADDRESS: http2: ", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *stack) {
+				serve := kami.New().ServeContext
+				if s.global {
+					serve = kami.ServeContext
+				}
+				err := serve(test.ctx, test.l, test.srv)
+				want := test.want
+				if test.l != nil {
+					want = strings.ReplaceAll(want, "ADDRESS", test.l.Addr().String())
+					_, acceptErr := test.l.Accept()
+					assert.ErrorIs(t, acceptErr, net.ErrClosed, "the listener is closed")
+				}
+				if !strings.HasPrefix(test.name, "unfit") || !s.global { // its server has been used
+					assert.ErrorContains(t, err, want)
+				}
+				if test.wraps != nil {
+					assert.ErrorIs(t, err, test.wraps)
+				}
+			})
+		})
+	}
 }
 
 // TestServeFailures runs each failure in a process of its own, for it ends that.
