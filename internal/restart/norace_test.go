@@ -1,0 +1,5 @@
+//go:build unix && !race
+
+package restart
+
+const race = false
