@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,13 +135,13 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 }
 
 // around returns the handler of all requests. While draining, responses tell their clients that the connection ends;
-// net/http makes a GOAWAY of it in HTTP/2. Who wants to switch protocols uses the Connection header for that.
+// net/http makes a GOAWAY of it in HTTP/2. A request to switch protocols needs the Connection header for that.
 //
 // An event stream that began before cannot say so any more, but its client expects no more on that connection: it comes
 // back later, on another one. So nothing is lost if the connection ends at once.
 func (d *drain) around(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d.isDraining() && r.Header["Upgrade"] == nil {
+		if d.isDraining() && !switches(r) {
 			w.Header().Set("Connection", "close")
 		}
 		handler.ServeHTTP(w, r)
@@ -148,6 +149,12 @@ func (d *drain) around(handler http.Handler) http.Handler {
 			d.leaving.Store(acceptedOf(r.Context()).conn, nil)
 		}
 	})
+}
+
+// switches reports whether a handler may switch protocols. Clients offer h2c with any request, but no handler takes it.
+func switches(r *http.Request) bool {
+	to := r.Header.Get("Upgrade")
+	return to != "" && !strings.EqualFold(to, "h2c")
 }
 
 func isEventStream(header http.Header) bool {
@@ -168,7 +175,7 @@ func (d *drain) isDraining() bool {
 // stop begins a graceful stop.
 func (d *drain) stop() { d.stopOnce.Do(func() { close(d.draining) }) }
 
-// force ends it now: the contexts of its requests, then the connections.
+// force ends it now: the contexts that end with the server, then the connections.
 func (d *drain) force() {
 	d.stop()
 	d.forceOnce.Do(func() {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/guregu/kami"
 	"github.com/guregu/kami/mutil"
@@ -125,4 +127,23 @@ func ExampleSetParam() {
 	greet(ctx, w, httptest.NewRequest("GET", "/", nil))
 	fmt.Println(w.Body)
 	// Output: Hello, greg!
+}
+
+func ExampleMux_ServeContext_stop() {
+	mux := kami.New()
+	mux.DrainTimeout = 20 * time.Second // how long a stop waits for requests; without it, as long as they take
+	mux.Get("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") })
+
+	listener, _ := net.Listen("tcp", "127.0.0.1:0")
+	ctx, stop := context.WithCancel(context.Background()) // or signal.NotifyContext
+	served := make(chan error, 1)
+	go func() { served <- mux.ServeContext(ctx, listener, &http.Server{ReadHeaderTimeout: 5 * time.Second}) }()
+
+	response, _ := http.Get("http://" + listener.Addr().String())
+	fmt.Println(response.Status)
+	stop()
+	fmt.Println(<-served)
+	// Output:
+	// 200 OK
+	// <nil>
 }

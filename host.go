@@ -61,7 +61,8 @@ func (sys *system) serve(m *Mux, l net.Listener, srv *http.Server) {
 		sys.fatal("%v", err)
 		return
 	}
-	s := &supervised{system: sys, drain: d, hooks: make(chan struct{})}
+	s := &supervised{system: sys, drain: d, hooks: make(chan struct{}), finished: make(chan struct{})}
+	defer close(s.finished)
 	s.attach()
 	signals := make(chan os.Signal, 8)
 	sys.notify(signals, sys.signals()...)
@@ -129,6 +130,7 @@ type supervised struct {
 	begun    sync.Once
 	stopping atomic.Bool
 	hooks    chan struct{} // closed when the hooks have run
+	finished chan struct{} // closed when nothing is left to force
 }
 
 // attach makes the server known to goji.
@@ -155,7 +157,7 @@ func (s *supervised) watch(signals <-chan os.Signal) {
 			} else {
 				last = now
 			}
-		case <-s.drain.over:
+		case <-s.finished:
 			return
 		}
 	}

@@ -17,30 +17,48 @@ import (
 // TestReadme has the README show nothing but what is tested: each of its Go blocks is the body of an Example, up to its
 // output.
 func TestReadme(t *testing.T) {
-	source, err := os.ReadFile("example_test.go")
+	var bodies []string
+	for _, body := range exampleBodies(t, "example_test.go") {
+		code, output, found := strings.Cut(body, "// Output:")
+		require.True(t, found && strings.TrimSpace(output) != "", "an Example has no output:\n%s", body)
+		bodies = append(bodies, strings.TrimSpace(strings.TrimPrefix(code, "defer kami.Reset()\n")))
+	}
+	blocks := goBlocks(t, "README.md")
+	require.NotEmpty(t, blocks)
+	assert.Subset(t, bodies, blocks)
+}
+
+// TestServingDoc has docs/serving.md show nothing but what compiles: its Go blocks are the bodies of Examples, which do
+// not run.
+func TestServingDoc(t *testing.T) {
+	assert.ElementsMatch(t, exampleBodies(t, "serve_example_test.go"), goBlocks(t, "docs/serving.md"))
+}
+
+// exampleBodies returns the bodies of a file's Examples.
+func exampleBodies(t *testing.T, path string) (bodies []string) {
+	source, err := os.ReadFile(path)
 	require.NoError(t, err)
 	positions := token.NewFileSet()
-	file, err := parser.ParseFile(positions, "example_test.go", source, parser.ParseComments)
+	file, err := parser.ParseFile(positions, path, source, parser.ParseComments)
 	require.NoError(t, err)
-	var bodies []string
 	for _, declaration := range file.Decls {
 		f, ok := declaration.(*ast.FuncDecl)
 		if ok && strings.HasPrefix(f.Name.Name, "Example") {
 			body := string(source[positions.Position(f.Body.Lbrace).Offset+1 : positions.Position(f.Body.Rbrace).Offset])
-			code, output, found := strings.Cut(body, "// Output:")
-			require.True(t, found && strings.TrimSpace(output) != "", "%s has no output", f.Name)
-			code = strings.TrimPrefix(code, "\n\tdefer kami.Reset()\n")
-			bodies = append(bodies, strings.TrimSpace(strings.ReplaceAll(code, "\n\t", "\n")))
+			bodies = append(bodies, strings.TrimSpace(strings.ReplaceAll(body, "\n\t", "\n")))
 		}
 	}
+	return bodies
+}
 
-	readme, err := os.ReadFile("README.md")
+// goBlocks returns the blocks of Go on a page.
+func goBlocks(t *testing.T, path string) (blocks []string) {
+	page, err := os.ReadFile(path)
 	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		assert.Contains(t, bodies, string(bytes.TrimSpace(block[1])))
+	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(page, -1) {
+		blocks = append(blocks, string(bytes.TrimSpace(block[1])))
 	}
+	return blocks
 }
 
 // TestReadmeScopes checks the table of what runs for a request.

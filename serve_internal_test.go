@@ -258,6 +258,27 @@ func TestServeTellsInOrder(t *testing.T) {
 	})
 }
 
+func TestServeIsReadyBeforeItAccepts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(t)
+		acked := make(chan struct{})
+		p.ready = func() { <-acked }
+		m, _ := newServeMux()
+		l, returned := p.start(m)
+		select {
+		case l.accept <- nil:
+			t.Error("it accepts before einhorn knows")
+		default:
+		}
+		close(acked)
+		c := l.dial(t)
+		p.signal(syscall.SIGTERM)
+		c.send("/")
+		c.answer("root")
+		<-returned
+	})
+}
+
 func TestServeAcceptsDuringPreHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess(t)
@@ -353,6 +374,12 @@ func TestDrainConnections(t *testing.T) {
 			c.send("/", "Connection: Upgrade", "Upgrade: websocket")
 			assert.False(t, c.answer("root"), "the Connection header is the handler's")
 			c.send("/")
+			assert.True(t, c.answer("root"))
+		}, 0},
+		{"offering h2c", func(t *testing.T, l *pipeListener, drain func()) {
+			c := l.dial(t)
+			drain()
+			c.send("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
 			assert.True(t, c.answer("root"))
 		}, 0},
 		{"HTTP/1.0", func(t *testing.T, l *pipeListener, drain func()) {
@@ -480,6 +507,20 @@ func TestPanickingHooks(t *testing.T) {
 		assert.Equal(t, []string{"log: kami received signal, gracefully stopping", "systemd@systemd: STOPPING=1",
 			"log: kami: a hook of goji/graceful panicked: pre",
 			"log: kami: a hook of goji/graceful panicked: post", "log: kami stopped"}, p.known())
+	})
+}
+
+func TestForcedDuringPostHooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(t)
+		p.post = func() { time.Sleep(time.Hour) }
+		m, _ := newServeMux()
+		_, returned := p.start(m)
+		p.signal(syscall.SIGTERM)
+		time.Sleep(time.Minute)
+		p.signal(os.Interrupt, os.Interrupt)
+		returnsAfter(t, 0, returned)
+		time.Sleep(time.Hour) // for which the hook goes on
 	})
 }
 

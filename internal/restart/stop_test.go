@@ -354,6 +354,37 @@ func TestWrongBind(t *testing.T) {
 	}
 }
 
+// TestSupervisorsOfOthers starts under variables that another process has left behind.
+func TestSupervisorsOfOthers(t *testing.T) {
+	other := strconv.Itoa(os.Getppid())
+	program := program()
+	program.Env = append(program.Env, "PORT=0", "LISTEN_PID="+other, "LISTEN_FDS=1",
+		"EINHORN_MASTER_PID="+other, "EINHORN_FD_COUNT=1", "EINHORN_FD_0=3")
+	p, err := supervise.Start(program)
+	require.NoError(t, err)
+	t.Cleanup(p.Close)
+	line, err := p.Line("Starting kami on ", limit)
+	require.NoError(t, err)
+	assert.Contains(t, line, "[::]:", "it listens where PORT says")
+	signal(t, p, syscall.SIGTERM)
+	wait(t, p)
+	assert.NotContains(t, p.Output(), "ACK")
+}
+
+// TestSocketsAreNotPassedOn is about the children of a worker.
+func TestSocketsAreNotPassedOn(t *testing.T) {
+	e, err := supervise.NewEinhorn(program())
+	require.NoError(t, err)
+	s, err := supervise.NewSystemd(program(), nil)
+	require.NoError(t, err)
+	for _, s := range []supervisor{e, s} {
+		t.Cleanup(s.Close)
+		require.NoError(t, s.Start())
+		body, _ := ask(t, connect(t, s.Address()), "/inherited")
+		assert.Empty(t, body)
+	}
+}
+
 // TestUnixSocket is about the file of the socket: a stale one is replaced, and only one's own is removed.
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(directory, "worker.sock")

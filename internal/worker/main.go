@@ -5,6 +5,7 @@
 //	GET, POST  /slow?id=X&ms=N    "ok X" after N milliseconds, at most 30000
 //	GET        /pid               its process id
 //	GET        /events            an event stream: a comment, and "bye" when draining begins
+//	GET        /inherited         the descriptors from 3 to 9 that a child process inherits
 //
 // The id may also come as package load sends it.
 package main
@@ -19,6 +20,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
 	"strconv"
@@ -107,6 +109,7 @@ func routes() {
 	kami.Get("/slow", slow)
 	kami.Post("/slow", slow)
 	kami.Get("/events", events)
+	kami.Get("/inherited", inherited)
 	kami.Get("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, os.Getpid()) })
 }
 
@@ -120,7 +123,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	ok(w, r)
 }
 
-// slow answers late, unless its context ends: nothing but a forced end of the server does that.
+// slow answers late, unless its context ends.
 func slow(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	ms, err := strconv.ParseUint(r.URL.Query().Get("ms"), 10, 31)
 	if err != nil {
@@ -146,6 +149,16 @@ func events(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
 	}
 	<-kami.Draining(ctx)
 	fmt.Fprint(w, "event: bye\ndata:\n\n")
+}
+
+func inherited(w http.ResponseWriter, _ *http.Request) {
+	const list = `for fd in 3 4 5 6 7 8 9; do if [ -e /dev/fd/$fd ]; then echo $fd; fi; done`
+	output, err := exec.Command("sh", "-c", list).CombinedOutput()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintf(w, "%s", output)
 }
 
 func ok(w http.ResponseWriter, r *http.Request) {
