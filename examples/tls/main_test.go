@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/guregu/kami"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The build has a limit of its own: with an empty build cache it compiles the standard library too.
+const (
+	buildLimit = 2 * time.Minute
+	runLimit   = 30 * time.Second
+)
+
+func TestReload(t *testing.T) {
+	t.Cleanup(kami.Reset)
+	routes()
+	pair := newPair(t)
+	first := write(t, pair, 1)
+	require.NoError(t, pair.load())
+
+	r, w := io.Pipe()
+	log.SetOutput(w)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	hangups := make(chan os.Signal)
+	t.Cleanup(func() { close(hangups) })
+	go pair.reload(hangups)
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	t.Cleanup(cancel)
+	serving, stop := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- kami.ServeContext(serving, l, &http.Server{TLSConfig: pair.config()}) }()
+
+	checkReload(ctx, t, pair, l.Addr().String(), first, bufio.NewReader(r), func() { hangups <- syscall.SIGHUP })
+	_ = r.Close() // whatever else is logged
+	stop()
+	assert.NoError(t, <-stopped)
+}
+
+// TestProgram runs the program up to the signal that stops it.
+func TestProgram(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent a signal on Windows")
+	}
+	bin := build(t)
+	pair := newPair(t)
+	first := write(t, pair, 1)
+
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	t.Cleanup(cancel)
+	program := exec.CommandContext(ctx, bin, "-bind", "127.0.0.1:0", "-cert", pair.cert, "-key", pair.key)
+	stderr, err := program.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, program.Start())
+	// Only matters if the test fails midway: the context ends the process, and this waits for its end.
+	t.Cleanup(func() {
+		cancel()
+		_ = program.Wait()
+	})
+	lines := bufio.NewReader(stderr)
+	address := after(t, lines, "Starting kami on ")
+	checkReload(ctx, t, pair, address, first, lines, func() {
+		assert.NoError(t, program.Process.Signal(syscall.SIGHUP))
+	})
+
+	require.NoError(t, program.Process.Signal(syscall.SIGTERM))
+	_, err = io.Copy(io.Discard, lines)
+	require.NoError(t, err)
+	assert.NoError(t, program.Wait(), "the exit status must be 0")
+}
+
+// checkReload puts new files in the place of those that the server at the address uses, which have the first certificate:
+// a good pair, then a broken one. The log is the server's, and hangUp sends it the signal.
+func checkReload(ctx context.Context, t *testing.T, pair *keyPair, address string, first *x509.Certificate, log *bufio.Reader,
+	hangUp func()) {
+	t.Helper()
+	old := client(t, first)
+	assert.Equal(t, first.SerialNumber, serial(ctx, t, old, address))
+
+	second := write(t, pair, 2)
+	hangUp()
+	after(t, log, "certificate loaded")
+	assert.Equal(t, first.SerialNumber, serial(ctx, t, old, address), "the connection goes on")
+	assert.Equal(t, second.SerialNumber, serial(ctx, t, client(t, second), address))
+
+	require.NoError(t, os.WriteFile(pair.cert, []byte("broken"), 0o600))
+	hangUp()
+	assert.Contains(t, after(t, log, "keeping the certificate: "), "PEM")
+	assert.Equal(t, second.SerialNumber, serial(ctx, t, client(t, second), address))
+}
+
+// client is one that trusts the certificate only.
+func client(t *testing.T, trusted *x509.Certificate) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AddCert(trusted)
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// serial makes a request and returns the serial number of the certificate that it was answered with.
+func serial(ctx context.Context, t *testing.T, c *http.Client, address string) *big.Int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/", nil)
+	require.NoError(t, err)
+	response, err := c.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, "Hello over HTTP/2.0 and TLS 1.3!\n", string(body))
+	return response.TLS.PeerCertificates[0].SerialNumber
+}
+
+// newPair is a pair of files that are not there yet.
+func newPair(t *testing.T) *keyPair {
+	t.Helper()
+	dir := t.TempDir()
+	return &keyPair{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+}
+
+// write makes a certificate with the serial number, which signs itself, and writes the pair's files.
+func write(t *testing.T, pair *keyPair, number int64) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(number),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	for file, block := range map[string]*pem.Block{
+		pair.cert: {Type: "CERTIFICATE", Bytes: signed},
+		pair.key:  {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	}
+	made, err := x509.ParseCertificate(signed)
+	require.NoError(t, err)
+	return made
+}
+
+// build builds the program of this directory and returns its path.
+func build(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
+	defer cancel()
+	bin := filepath.Join(t.TempDir(), "tls")
+	output, err := exec.CommandContext(ctx, "go", "build", "-o", bin, ".").CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	return bin
+}
+
+// after reads the log up to a line with the text, and returns what follows that in the line.
+func after(t *testing.T, log *bufio.Reader, text string) string {
+	t.Helper()
+	for {
+		line, err := log.ReadString('\n')
+		require.NoError(t, err, "the log has no %q: %s", text, line)
+		if _, rest, ok := strings.Cut(line, text); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+}
