@@ -291,6 +291,7 @@ func TestServeAcceptsDuringPreHooks(t *testing.T) {
 		c.send("/")
 		assert.False(t, c.answer("root"), "draining has not begun")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c.send("/")
 		assert.True(t, c.answer("root"))
 		returnsAfter(t, 0, returned)
