@@ -36,6 +36,9 @@ func (sys *system) listen() net.Listener {
 		sys.fatal("kami: cannot listen on %q: %v", address, err)
 		return nil
 	}
+	if passed, _ := sys.number("LISTEN_FDS"); address == "fd@3" && passed > 1 {
+		log.Printf("kami: systemd has passed %d sockets, of which only the first is served", passed)
+	}
 	l := sys.bind()
 	if unix, ok := l.(*net.UnixListener); ok && path != "" {
 		return own(unix, path)
@@ -85,7 +88,7 @@ func checkTCP(address string) error {
 }
 
 // checkEnvironment refuses variables that are meant for this process and say nothing, with which goji/bind would listen
-// elsewhere. It says when systemd has passed more sockets than are used.
+// elsewhere.
 func (sys *system) checkEnvironment() error {
 	if sys.is("EINHORN_MASTER_PID", sys.getppid()) {
 		if _, err := sys.number("EINHORN_FD_COUNT"); err != nil {
@@ -95,10 +98,7 @@ func (sys *system) checkEnvironment() error {
 	if !sys.is("LISTEN_PID", sys.getpid()) {
 		return nil
 	}
-	passed, err := sys.number("LISTEN_FDS")
-	if passed > 1 {
-		log.Printf("kami: systemd has passed %d sockets, of which only one is served", passed)
-	}
+	_, err := sys.number("LISTEN_FDS")
 	return err
 }
 

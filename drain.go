@@ -2,10 +2,13 @@ package kami
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +19,9 @@ import (
 // client sends because it has not yet been told, comes within it.
 const linger = 500 * time.Millisecond
 
+// closeTimeout is how long the closing of connections may take in the end.
+const closeTimeout = 100 * time.Millisecond
+
 // drain is one server from its first connection to its last. It knows how many there are and which of them have never
 // sent a request, from net/http's own account of them: connections and writers are net/http's, none is wrapped.
 type drain struct {
@@ -23,7 +29,8 @@ type drain struct {
 	listener net.Listener
 	timeout  time.Duration // Mux.DrainTimeout
 
-	draining  chan struct{} // closed when it begins to stop
+	draining  chan struct{} // closed when it begins to stop, which is at:
+	began     time.Time
 	forced    chan struct{} // closed when it must stop now
 	over      chan struct{} // closed when it has stopped
 	stopOnce  sync.Once
@@ -34,8 +41,8 @@ type drain struct {
 	leaving sync.Map      // the net.Conns that end with their response
 	quiet   chan struct{} // has room for one, and gets one when open falls to 0
 
-	requests context.Context         // ends when the timeout has passed: what governs requests, if there is a timeout
-	base     context.Context         // of the requests that come in; ends together with requests
+	base     context.Context         // of the requests that come in
+	requests context.Context         // what ends requests, with base, when the timeout has passed; nil if there is none
 	end      context.CancelCauseFunc // ends both
 	joins    joins
 }
@@ -74,12 +81,15 @@ func (d *drain) prepare(l net.Listener) error {
 		}
 	}
 	d.limit(base)
+	d.spareOtherProtocols()
 	srv.BaseContext = func(net.Listener) context.Context { return d.base }
 
 	connContext := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if connContext != nil {
-			ctx = connContext(ctx, c)
+			if ctx = connContext(ctx, c); ctx == nil {
+				return nil // net/http says what is wrong with that
+			}
 		}
 		return context.WithValue(ctx, acceptedKey{}, &accepted{d, c})
 	}
@@ -94,8 +104,12 @@ func (d *drain) prepare(l net.Listener) error {
 	return nil
 }
 
-// limit prepares for the end that the timeout puts to requests.
+// limit prepares for the end that the timeout puts to requests. Without one, nothing of ours joins the app's contexts.
 func (d *drain) limit(base context.Context) {
+	d.base, d.end = base, func(error) {}
+	if d.timeout <= 0 {
+		return
+	}
 	requests, endRequests := context.WithCancelCause(context.Background())
 	incoming, endIncoming := context.WithCancelCause(base)
 	d.requests, d.base = requests, incoming
@@ -104,10 +118,25 @@ func (d *drain) limit(base context.Context) {
 
 // governs returns what ends a request that base alone would end: the timeout does as well, if there is one.
 func (d *drain) governs(base context.Context) context.Context {
-	if d == nil || d.timeout <= 0 {
+	if d == nil || d.requests == nil {
 		return base
 	}
 	return d.joins.either(d.requests, base)
+}
+
+// spareOtherProtocols keeps connections with protocols that net/http hands over from being taken for silent ones: it
+// reports nothing of them. Its HTTP/2 does report.
+func (d *drain) spareOtherProtocols() {
+	d.server.TLSNextProto = maps.Clone(d.server.TLSNextProto)
+	for name, serve := range d.server.TLSNextProto {
+		if name == "h2" || name == "unencrypted_http2" {
+			continue
+		}
+		d.server.TLSNextProto[name] = func(srv *http.Server, c *tls.Conn, h http.Handler) {
+			d.silent.Delete(c)
+			serve(srv, c, h)
+		}
+	}
 }
 
 // count keeps the account of connections. A connection is not silent any more once a request's header has come, or
@@ -120,7 +149,10 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 	case http.StateActive:
 		d.silent.Delete(c)
 	case http.StateIdle:
-		if _, leaves := d.leaving.LoadAndDelete(c); leaves {
+		if !d.isDraining() {
+			return
+		}
+		if _, leaves := d.leaving.Load(c); leaves {
 			_ = c.Close()
 		}
 	case http.StateHijacked, http.StateClosed:
@@ -137,16 +169,17 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 // around returns the handler of all requests. While draining, responses tell their clients that the connection ends;
 // net/http makes a GOAWAY of it in HTTP/2. A request to switch protocols needs the Connection header for that.
 //
-// An event stream that began before cannot say so any more, but its client expects no more on that connection: it comes
-// back later, on another one. So nothing is lost if the connection ends at once.
+// An event stream that began before cannot say so any more. Its connection ends with it all the same, so that servers of
+// such streams stop at once: their clients come back a while later, and have seen the end of the connection by then.
 func (d *drain) around(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context() // the handler may change the request
 		if d.isDraining() && !switches(r) {
 			w.Header().Set("Connection", "close")
 		}
 		handler.ServeHTTP(w, r)
 		if d.isDraining() && r.ProtoMajor == 1 && isEventStream(w.Header()) {
-			d.leaving.Store(acceptedOf(r.Context()).conn, nil)
+			d.leaving.Store(acceptedOf(ctx).conn, nil)
 		}
 	})
 }
@@ -162,7 +195,6 @@ func isEventStream(header http.Header) bool {
 	return kind == "text/event-stream"
 }
 
-// isDraining costs a request but the loading of the channel's state.
 func (d *drain) isDraining() bool {
 	select {
 	case <-d.draining:
@@ -173,9 +205,14 @@ func (d *drain) isDraining() bool {
 }
 
 // stop begins a graceful stop.
-func (d *drain) stop() { d.stopOnce.Do(func() { close(d.draining) }) }
+func (d *drain) stop() {
+	d.stopOnce.Do(func() {
+		d.began = time.Now()
+		close(d.draining)
+	})
+}
 
-// force ends it now: the contexts that end with the server, then the connections.
+// force ends it now: the contexts that the timeout would end, then the connections.
 func (d *drain) force() {
 	d.stop()
 	d.forceOnce.Do(func() {
@@ -189,13 +226,9 @@ func (d *drain) force() {
 func (d *drain) serve() error {
 	defer close(d.over)
 	failure := d.accept()
-	var limit <-chan time.Time
-	if d.timeout > 0 {
-		limit = time.After(d.timeout)
-	}
 	d.linger()
-	d.shutdown(limit)
-	_ = d.server.Close()
+	d.shutdown()
+	d.close()
 	return failure
 }
 
@@ -214,10 +247,14 @@ func (d *drain) accept() error {
 	case failure := <-accepting:
 		d.stop()
 		_ = d.listener.Close()
-		return fmt.Errorf("kami: serving on %s: %w", d.listener.Addr(), failure)
+		failure = fmt.Errorf("kami: serving on %s: %w", d.listener.Addr(), failure)
+		if n := d.open.Load(); n > 0 {
+			logTo(d.server, "%v; it stops, with %d connections open", failure, n)
+		}
+		return failure
 	case <-d.draining:
 	}
-	_ = d.listener.Close()
+	go d.listener.Close() // on a socket that another process has made a blocking one it hangs, as Accept does
 	select {
 	case <-accepting:
 	case <-d.forced:
@@ -235,7 +272,7 @@ func (d *drain) linger() {
 	if d.timeout > 0 {
 		most = min(most, d.timeout)
 	}
-	timer := time.NewTimer(most)
+	timer := time.NewTimer(time.Until(d.began.Add(most)))
 	defer timer.Stop()
 	for waiting := true; waiting && d.open.Load() > 0; {
 		select {
@@ -254,7 +291,12 @@ func (d *drain) linger() {
 
 // shutdown waits for the requests in progress, while net/http closes connections as they become idle. At the limit their
 // contexts end, and they have another moment to answer.
-func (d *drain) shutdown(limit <-chan time.Time) {
+func (d *drain) shutdown() {
+	select {
+	case <-d.forced:
+		return // net/http's would wait for Accept, which may hang
+	default:
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -263,6 +305,10 @@ func (d *drain) shutdown(limit <-chan time.Time) {
 	}()
 	defer func() { cancel(); <-done }()
 
+	var limit <-chan time.Time
+	if d.timeout > 0 {
+		limit = time.After(time.Until(d.began.Add(d.timeout)))
+	}
 	report := time.NewTicker(time.Second)
 	defer report.Stop()
 	var reported int64
@@ -287,14 +333,37 @@ func (d *drain) shutdown(limit <-chan time.Time) {
 	}
 }
 
-// onceListener is a listener that closes once, however often it is told to.
+// close closes the connections that are left. It does not wait for an Accept that hangs.
+func (d *drain) close() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = d.server.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
+}
+
+// onceListener is a listener that is closed once, however often it is told to. Its connections can be keys of maps, as
+// those of nearly all listeners can anyway.
 type onceListener struct {
 	net.Listener
-	once sync.Once
-	err  error
+	closed atomic.Bool
+}
+
+func (l *onceListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil && !reflect.ValueOf(c).Comparable() {
+		c = &struct{ net.Conn }{c}
+	}
+	return c, err
 }
 
 func (l *onceListener) Close() error {
-	l.once.Do(func() { l.err = l.Listener.Close() })
-	return l.err
+	if l.closed.Swap(true) {
+		return nil
+	}
+	return l.Listener.Close()
 }

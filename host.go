@@ -22,6 +22,9 @@ import (
 // themselves, and have SIGKILL if they mean it.
 const forceWindow = 2 * time.Second
 
+// notifyTimeout is for systemd to take a message. A stop does not wait any longer for it.
+const notifyTimeout = 100 * time.Millisecond
+
 // system is what serving needs of the process that it runs in, and of who supervises that. Tests have their own.
 type system struct {
 	getenv  func(string) string
@@ -113,7 +116,7 @@ func sendDatagram(socket, message string) error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
 		return err
 	}
 	_, err = conn.Write([]byte(message))

@@ -60,7 +60,7 @@ var (
 	// Context is the root "god object" from which every request's context derives. Nil means context.Background().
 	Context = context.Background()
 	// Cancel will, if true, cancel the context of a request after it has finished, and when its client goes away.
-	// By default only the end of [Context] reaches a request's context.
+	// By default only the end of [Context] reaches a request's context, and of [DrainTimeout] where that is set.
 	Cancel bool
 
 	// PanicHandler will, if set, be called on panics, with the context that the request has reached.
@@ -70,7 +70,7 @@ var (
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 
-	// DrainTimeout is how long a graceful stop waits for the requests in progress, from its beginning on. After it their
+	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
 	// contexts end, whatever [Cancel] says, with http.ErrServerClosed as the cause; half a second later their
 	// connections. Zero means no limit. It is read when serving begins.
 	DrainTimeout time.Duration

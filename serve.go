@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -32,7 +35,8 @@ func (m *Mux) Serve() {
 }
 
 // ServeTLS is like Serve, but enables TLS using the given config, which must have a certificate. HTTP/2 is negotiated if
-// its NextProtos are nil or have "h2". The config is not changed.
+// its NextProtos are nil or have "h2". The config is copied: what is to change while serving, as certificates, needs its
+// functions, as GetCertificate.
 func (m *Mux) ServeTLS(config *tls.Config) {
 	if config == nil {
 		host.fatal("kami: ServeTLS: the config must not be nil")
@@ -54,16 +58,17 @@ func (m *Mux) ServeListener(listener net.Listener) {
 //
 // The server says how to serve; nil means one with kami's defaults: ten seconds for a request's header and three minutes
 // between two requests. Its Handler, if set, is served in the place of the mux, which it may wrap; it serves TLS if and
-// only if its TLSConfig is set, HTTP/2 included if NextProtos are nil or have "h2"; its ConnState and BaseContext are
-// called as well as kami's own. It belongs to kami from now on and cannot be used again.
+// only if its TLSConfig is set, HTTP/2 included if NextProtos are nil or have "h2"; its ConnState, ConnContext and
+// BaseContext are called as well as kami's own. It belongs to kami from now on and cannot be used again.
 //
-// A graceful stop loses no request. [Draining] says that it has begun, the listener closes, and from then on responses
-// tell their clients to close the connection, or to open a new one (HTTP/2). Connections that have no request live on
-// for another half second, so that a request which is under way is still answered. Then it waits for the requests in
-// progress, for [Mux.DrainTimeout] if that is set, and returns nil. It does not wait for hijacked connections.
+// A graceful stop loses no request. [Draining] says that it has begun, the listener closes, and responses to requests
+// that begin from then on tell their clients to close the connection, or to open a new one (HTTP/2). For half a second
+// connections without a request live on, so that one which is under way is still answered. Then the server waits for the
+// requests in progress, until [Mux.DrainTimeout] if that is set, and returns nil. It does not wait for hijacked
+// connections.
 //
 // It returns an error at once if the listener is nil or closed or the server unusable. If the listener fails later, it
-// returns that error after what has been accepted has been served. It always closes the listener.
+// logs that and stops gracefully before it returns the error. It always closes the listener.
 func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *http.Server) error {
 	d, err := m.newDrain(listener, server)
 	if err != nil {
@@ -78,8 +83,9 @@ func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *h
 }
 
 // Draining returns a channel that closes when the server that ctx's request came through begins to stop. Handlers that
-// would go on for long, as those of event streams and websockets, take their leave then. It is nil, and so never ready,
-// if that server is not one of kami's.
+// would go on for long, as those of event streams and websockets, take their leave then. (Nothing waits for hijacked
+// connections but the app itself, in a post hook or after ServeContext.) It is nil, and so never ready, if that server is
+// not one of kami's.
 func Draining(ctx context.Context) <-chan struct{} {
 	if d := drainOf(ctx); d != nil {
 		return d.draining
@@ -93,8 +99,8 @@ func newHTTPServer() *http.Server {
 
 // newDrain prepares to serve with srv on l, which it closes if it cannot.
 func (m *Mux) newDrain(l net.Listener, srv *http.Server) (*drain, error) {
-	if l == nil {
-		return nil, errors.New("kami: the listener to serve on must not be nil")
+	if err := checkListener(l); err != nil {
+		return nil, err
 	}
 	if srv == nil {
 		srv = newHTTPServer()
@@ -124,6 +130,25 @@ func (m *Mux) drainTimeout() time.Duration {
 		return DrainTimeout
 	}
 	return m.DrainTimeout
+}
+
+// checkListener reports a listener that is nil, or closed as far as it can be asked.
+func checkListener(l net.Listener) error {
+	if v := reflect.ValueOf(l); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("kami: the listener to serve on must not be nil")
+	}
+	socket, ok := l.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(uintptr) {})
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("kami: serving on %s: %w", l.Addr(), net.ErrClosed)
+	}
+	return nil
 }
 
 // checkCertificate reports a config that no client can be served with.

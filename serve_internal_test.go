@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -101,6 +102,7 @@ type process struct {
 	listeners                    []*listener.T
 	pre, post                    func()
 	preOnce, closeOnce, postOnce once
+	waited                       atomic.Bool // graceful.Wait has returned
 }
 
 // once is a sync.Once for which a bubble knows how to wait.
@@ -158,6 +160,7 @@ func (p *process) gracefulShutdown() {
 		}
 	})
 	p.postOnce.Do(func() { p.post() })
+	p.waited.Store(true)
 }
 
 func (p *process) add(format string, args ...any) {
@@ -508,6 +511,7 @@ func TestPanickingHooks(t *testing.T) {
 		assert.Equal(t, []string{"log: kami received signal, gracefully stopping", "systemd@systemd: STOPPING=1",
 			"log: kami: a hook of goji/graceful panicked: pre",
 			"log: kami: a hook of goji/graceful panicked: post", "log: kami stopped"}, p.known())
+		assert.True(t, p.waited.Load())
 	})
 }
 
@@ -522,6 +526,78 @@ func TestForcedDuringPostHooks(t *testing.T) {
 		p.signal(os.Interrupt, os.Interrupt)
 		returnsAfter(t, 0, returned)
 		time.Sleep(time.Hour) // for which the hook goes on
+	})
+}
+
+// TestForceEndsContexts is about handlers that would go on after the end of their connections.
+func TestForceEndsContexts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(t)
+		m := New()
+		m.DrainTimeout = time.Hour
+		cause := make(chan error, 1)
+		m.Get("/", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			<-ctx.Done()
+			cause <- context.Cause(ctx)
+		})
+		l, returned := p.start(m)
+		l.dial(t).send("/")
+		p.signal(os.Interrupt, os.Interrupt)
+		returnsAfter(t, 0, returned)
+		assert.Equal(t, http.ErrServerClosed, <-cause)
+	})
+}
+
+// deafListener is on a socket that another process has made a blocking one: Accept and Close hang.
+type deafListener struct {
+	*pipeListener
+	hang chan struct{}
+}
+
+func (l *deafListener) Accept() (net.Conn, error) { <-l.hang; return nil, net.ErrClosed }
+func (l *deafListener) Close() error              { <-l.hang; return nil }
+
+func TestForcedWhileAcceptHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(t)
+		l, returned := &deafListener{newPipeListener(), make(chan struct{})}, make(chan struct{})
+		go func() {
+			defer close(returned)
+			p.serve(New(), l, nil)
+		}()
+		synctest.Wait()
+		p.signal(os.Interrupt, os.Interrupt)
+		returnsAfter(t, closeTimeout, returned)
+		close(l.hang)
+	})
+}
+
+// valueConn cannot be the key of a map.
+type valueConn struct {
+	net.Conn
+	_ []byte
+}
+
+type valueListener struct{ *pipeListener }
+
+func (l valueListener) Accept() (net.Conn, error) {
+	c, err := l.pipeListener.Accept()
+	return valueConn{Conn: c}, err
+}
+
+func TestConnectionsThatCannotBeCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := newServeMux()
+		l := valueListener{newPipeListener()}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- m.ServeContext(ctx, l, nil) }()
+		c := l.dial(t)
+		stop()
+		synctest.Wait()
+		c.send("/")
+		assert.True(t, c.answer("root"))
+		require.NoError(t, <-served)
 	})
 }
 
@@ -718,6 +794,7 @@ func TestListenerFailure(t *testing.T) {
 		synctest.Wait()
 		p.known()
 		l.fail <- errors.New("out of luck")
+		assert.Equal(t, []string{"log: kami: serving on pipe: out of luck; it stops, with 1 connections open"}, p.known())
 		time.Sleep(time.Hour)
 		close(release)
 		assert.True(t, c.answer("slow"), "what has been accepted is served")
@@ -802,14 +879,20 @@ func TestDefaultTimeouts(t *testing.T) {
 		p := newProcess(t)
 		m, release := newServeMux()
 		l, returned := p.start(m)
-		slow, idle, busy := l.dial(t), l.dial(t), l.dial(t)
+		var slow [500]*peer
+		for i := range slow {
+			slow[i] = l.dial(t)
+			_, err := io.WriteString(slow[i], "GET / HTTP/1.1\r\nHost: ")
+			require.NoError(t, err)
+		}
+		idle, busy := l.dial(t), l.dial(t)
 		busy.send("/slow")
-		_, err := io.WriteString(slow, "GET / HTTP/1.1\r\nHost: ")
-		require.NoError(t, err)
 		idle.send("/")
 		idle.answer("root")
 		start := time.Now()
-		slow.ended()
+		for _, c := range slow {
+			c.ended()
+		}
 		assert.Equal(t, headerTimeout, time.Since(start))
 		idle.ended()
 		assert.Equal(t, idleTimeout, time.Since(start))
@@ -897,9 +980,19 @@ func TestCheckBind(t *testing.T) {
 }
 
 func TestMoreSocketsThanAreServed(t *testing.T) {
-	p := newProcess(t)
-	p.environment["LISTEN_PID"] = strconv.Itoa(p.getpid())
-	p.environment["LISTEN_FDS"] = "3"
-	require.NoError(t, p.checkBind("fd@3"))
-	assert.Equal(t, []string{"log: kami: systemd has passed 3 sockets, of which only one is served"}, p.events)
+	for _, test := range []struct{ address, passed, want string }{
+		{"fd@3", "3", "log: kami: systemd has passed 3 sockets, of which only the first is served"},
+		{"fd@3", "1", ""},
+		{":8000", "3", ""},
+	} {
+		p := newProcess(t)
+		p.bind = func() net.Listener { return newPipeListener() }
+		p.environment["LISTEN_PID"] = strconv.Itoa(p.getpid())
+		p.environment["LISTEN_FDS"] = test.passed
+		old := flag.Lookup("bind").Value.String()
+		require.NoError(t, flag.Set("bind", test.address))
+		assert.NotNil(t, p.listen())
+		require.NoError(t, flag.Set("bind", old))
+		assert.Equal(t, test.want, strings.Join(p.events, "\n"))
+	}
 }

@@ -290,14 +290,26 @@ func TestServeContextPeer(t *testing.T) {
 	}
 }
 
-// TestHTTP2SaysGoodbye is about connections of HTTP/2: each is told while draining, and one that is asked nothing by the
-// end of the linger. A handshake that ends after it began does not keep the server.
+// TestHTTP2SaysGoodbye is about connections of HTTP/2: they live on while draining, and each is told that it ends with an
+// answer. A handshake that ends after draining began does not keep the server, nor does an event stream that ends beside
+// another request end that one's connection.
 func TestHTTP2SaysGoodbye(t *testing.T) {
 	config, trusting := certificate()
 	m := kami.New()
-	began, release := make(chan struct{}), make(chan struct{})
+	began, draining, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	m.Get("/", protocolOf)
-	m.Get("/slow", func(w http.ResponseWriter, r *http.Request) { close(began); <-release })
+	m.Get("/slow", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-kami.Draining(ctx)
+		close(draining)
+		<-release
+		_, _ = io.WriteString(w, "slow")
+	})
+	m.Get("/stream", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-kami.Draining(ctx)
+	})
 	address, stop := serveContext(t, m, &http.Server{TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)})
 	busy, idle := client(t, trusting, (*http.Protocols).SetHTTP2), client(t, trusting, (*http.Protocols).SetHTTP2)
 	url := "https://" + address
@@ -306,6 +318,9 @@ func TestHTTP2SaysGoodbye(t *testing.T) {
 	slow := make(chan string, 1)
 	go func() { slow <- body(t, busy, url+"/slow") }()
 	next(t, began)
+	stream, err := busy.Get(url + "/stream")
+	require.NoError(t, err)
+	defer stream.Body.Close()
 	late, err := net.Dial("tcp", address) // has not shaken hands yet
 	require.NoError(t, err)
 	defer late.Close()
@@ -314,20 +329,47 @@ func TestHTTP2SaysGoodbye(t *testing.T) {
 	stopped := make(chan time.Duration, 1)
 	start := time.Now()
 	go func() { assert.NoError(t, stop()); stopped <- time.Since(start) }()
-	_ = tls.Client(late, &tls.Config{RootCAs: trusting.RootCAs, ServerName: "example.com", NextProtos: []string{"h2"}}).Handshake()
-	for { // the listener has closed
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			break
-		}
-		_ = conn.Close()
-	}
+	next(t, draining)
 	assert.Equal(t, want, body(t, idle, url), "it is answered on the connection that there is")
+	_ = tls.Client(late, &tls.Config{RootCAs: trusting.RootCAs, ServerName: "example.com", NextProtos: []string{"h2"}}).Handshake()
+	_, err = io.Copy(io.Discard, stream.Body)
+	assert.NoError(t, err)
 	_, err = idle.Get(url)
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED, "the client has been told not to use it any more")
 	close(release)
-	next(t, slow)
+	assert.Equal(t, "slow", next(t, slow))
 	assert.Less(t, next(t, stopped), 3*time.Second)
+}
+
+// TestOtherProtocols is about connections that net/http hands over to others, and tells nobody what becomes of them.
+func TestOtherProtocols(t *testing.T) {
+	config, trusting := certificate()
+	config.NextProtos = []string{"echo"}
+	began, release := make(chan struct{}), make(chan struct{})
+	srv := &http.Server{TLSConfig: config, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
+		"echo": func(_ *http.Server, c *tls.Conn, _ http.Handler) {
+			close(began)
+			<-release
+			_, _ = io.WriteString(c, "echo")
+		},
+	}}
+	address, stop := serveContext(t, kami.New(), srv)
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: trusting.RootCAs, ServerName: "example.com", NextProtos: []string{"echo"}})
+	require.NoError(t, err)
+	defer conn.Close()
+	next(t, began)
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	select {
+	case <-stopped:
+		t.Error("it has not waited")
+	case <-time.After(time.Second): // twice the linger
+	}
+	close(release)
+	got, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	assert.Equal(t, "echo", string(got))
+	require.NoError(t, next(t, stopped))
 }
 
 // TestStartsAndStops is about the race detector, and about what would add up.
@@ -353,26 +395,39 @@ func TestStartsAndStops(t *testing.T) {
 }
 
 func TestServeContextRefuses(t *testing.T) {
-	closed := listen(t)
-	require.NoError(t, closed.Close())
 	config, _ := certificate()
+	open := func() net.Listener { return listen(t) }
+	closed := func() net.Listener {
+		l := listen(t)
+		require.NoError(t, l.Close())
+		return l
+	}
+	none := func() net.Listener { return nil }
 	for _, test := range []struct {
-		name  string
-		ctx   context.Context
-		l     net.Listener
-		srv   *http.Server
-		want  string
-		wraps error
+		name string
+		ctx  context.Context
+		on   func() net.Listener
+		srv  func() *http.Server
+		want string
 	}{
-		{"nil listener", t.Context(), nil, nil, "kami: the listener to serve on must not be nil", nil},
-		{"nil context", nil, listen(t), nil, "kami: the context to serve in must not be nil", nil},
-		{"closed listener", t.Context(), closed, nil, "kami: serving on ADDRESS: accept tcp ADDRESS: use of closed network connection", net.ErrClosed},
-		{"no certificate", t.Context(), listen(t), &http.Server{TLSConfig: &tls.Config{}},
-			"kami: serving on ADDRESS: the TLS config has no certificate: set Certificates, GetCertificate or GetConfigForClient", nil},
-		{"nil BaseContext", t.Context(), listen(t), &http.Server{BaseContext: func(net.Listener) context.Context { return nil }},
-			"kami: serving on ADDRESS: BaseContext returned a nil context", nil},
-		{"unfit ciphers", t.Context(), listen(t), &http.Server{TLSConfig: &tls.Config{Certificates: config.Certificates,
-			MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}}, "kami: serving on ADDRESS: http2: ", nil},
+		{"nil listener", t.Context(), none, nil, "kami: the listener to serve on must not be nil"},
+		{"nil TCP listener", t.Context(), func() net.Listener { return (*net.TCPListener)(nil) }, nil,
+			"kami: the listener to serve on must not be nil"},
+		{"closed listener", t.Context(), closed, nil, "kami: serving on ADDRESS: use of closed network connection"},
+		{"closed listener that cannot be asked", t.Context(), func() net.Listener { return struct{ net.Listener }{closed()} }, nil,
+			"kami: serving on ADDRESS: accept tcp ADDRESS: use of closed network connection"},
+		{"nil context", nil, open, nil, "kami: the context to serve in must not be nil"},
+		{"no certificate", t.Context(), open, func() *http.Server { return &http.Server{TLSConfig: &tls.Config{}} },
+			"kami: serving on ADDRESS: the TLS config has no certificate: set Certificates, GetCertificate or GetConfigForClient"},
+		{"nil BaseContext", t.Context(), open,
+			func() *http.Server {
+				return &http.Server{BaseContext: func(net.Listener) context.Context { return nil }}
+			},
+			"kami: serving on ADDRESS: BaseContext returned a nil context"},
+		{"unfit ciphers", t.Context(), open, func() *http.Server {
+			return &http.Server{TLSConfig: &tls.Config{Certificates: config.Certificates, MaxVersion: tls.VersionTLS12,
+				CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}}
+		}, "kami: serving on ADDRESS: http2: TLSConfig.CipherSuites is missing an HTTP/2-required "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			each(t, func(t *testing.T, s *stack) {
@@ -380,19 +435,18 @@ func TestServeContextRefuses(t *testing.T) {
 				if s.global {
 					serve = kami.ServeContext
 				}
-				err := serve(test.ctx, test.l, test.srv)
-				want := test.want
-				if test.l != nil {
-					want = strings.ReplaceAll(want, "ADDRESS", test.l.Addr().String())
-					_, acceptErr := test.l.Accept()
-					assert.ErrorIs(t, acceptErr, net.ErrClosed, "the listener is closed")
+				l, srv := test.on(), (*http.Server)(nil)
+				if test.srv != nil {
+					srv = test.srv()
 				}
-				if !strings.HasPrefix(test.name, "unfit") || !s.global { // its server has been used
-					assert.ErrorContains(t, err, want)
+				err := serve(test.ctx, l, srv)
+				if strings.Contains(test.want, "listener to serve on") {
+					assert.EqualError(t, err, test.want)
+					return
 				}
-				if test.wraps != nil {
-					assert.ErrorIs(t, err, test.wraps)
-				}
+				assert.ErrorContains(t, err, strings.ReplaceAll(test.want, "ADDRESS", l.Addr().String()))
+				_, acceptErr := l.Accept()
+				assert.ErrorIs(t, acceptErr, net.ErrClosed, "the listener is closed")
 			})
 		})
 	}
@@ -409,7 +463,7 @@ func TestServeFailures(t *testing.T) {
 			l, _ := net.Listen("tcp", "127.0.0.1:0")
 			l.Close()
 			kami.ServeListener(l)
-		}, `\nkami: serving on 127\.0\.0\.1:\d+: accept tcp .*: use of closed network connection\n$`},
+		}, `^kami: serving on 127\.0\.0\.1:\d+: .*use of closed network connection\n$`},
 	}
 	const variable = "KAMI_TEST_FAILURE"
 	if failure, ok := failures[os.Getenv(variable)]; ok {

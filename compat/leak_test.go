@@ -29,7 +29,8 @@ func TestServersLeaveNothing(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		served := make(chan error, 1)
-		go func() { served <- mux.ServeContext(ctx, l, nil) }()
+		server := &http.Server{BaseContext: func(net.Listener) context.Context { return ownContext{ctx} }}
+		go func() { served <- mux.ServeContext(ctx, l, server) }()
 
 		transport := new(http.Transport)
 		ask(t, transport, l, "/").Close()
@@ -49,6 +50,11 @@ func TestServersLeaveNothing(t *testing.T) {
 	}
 	goleak.VerifyNone(t, before)
 }
+
+// ownContext is a context of the app's own type, which the context package would watch with a goroutine.
+type ownContext struct{ context.Context }
+
+func (c ownContext) Done() <-chan struct{} { return c.Context.Done() }
 
 func ask(t *testing.T, transport *http.Transport, l net.Listener, path string) io.ReadCloser {
 	t.Helper()

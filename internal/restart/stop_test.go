@@ -442,7 +442,8 @@ func TestSocketActivate(t *testing.T) {
 	require.NoError(t, err)
 	body, _ := ask(t, connect(t, address), "/pid") // the connection starts the worker
 	assert.Equal(t, strconv.Itoa(p.Pid)+"\n", body, "it has become the worker, so LISTEN_PID is right")
-	assert.Contains(t, p.Output(), "Starting kami on "+address)
+	_, err = p.Line("Starting kami on "+address, limit)
+	require.NoError(t, err)
 	signal(t, p, syscall.SIGTERM)
 	wait(t, p)
 }
