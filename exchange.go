@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -172,6 +173,8 @@ func (x *exchange) Value(key any) any {
 		return x
 	case cancelKey:
 		return x.ends().Value(key)
+	case incoming.Key{}:
+		return incoming.Context(x.in)
 	}
 	if value := x.in.Value(key); value != nil {
 		return value

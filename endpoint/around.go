@@ -1,0 +1,184 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Around is middleware that sees neither request nor response, and so fits every Endpoint: it runs call with ctx or one
+// that it makes of it, once, several times or not at all, and returns what has become of it. It must not return before
+// its calls have.
+type Around func(ctx context.Context, call func(context.Context) error) error
+
+// With returns the Endpoint with these around it, the first as the outermost. Where none has run the call and yet there is
+// no error, the response is zero.
+func (e Endpoint[Req, Resp]) With(around ...Around) Endpoint[Req, Resp] {
+	for i := len(around) - 1; i >= 0; i-- {
+		e = e.with(around[i])
+	}
+	return e
+}
+
+func (e Endpoint[Req, Resp]) with(a Around) Endpoint[Req, Resp] {
+	return func(ctx context.Context, request Req) (response Resp, err error) {
+		err = a(ctx, func(ctx context.Context) (err error) {
+			response, err = e(ctx, request)
+			return err
+		})
+		if err != nil {
+			var none Resp
+			return none, err
+		}
+		return response, nil
+	}
+}
+
+// Limit refuses calls that the limiter, as a *rate.Limiter of golang.org/x/time, does not allow: with an [Error] 429.
+func Limit(limiter interface{ Allow() bool }) Around {
+	return func(ctx context.Context, call func(context.Context) error) error {
+		if !limiter.Allow() {
+			return Error(http.StatusTooManyRequests, "too many requests")
+		}
+		return call(ctx)
+	}
+}
+
+// Wait delays calls until the limiter, as a *rate.Limiter of golang.org/x/time, lets them go. If it returns an error,
+// as at the end of ctx, that is the call's, with the status 503.
+func Wait(limiter interface {
+	Wait(ctx context.Context) error
+}) Around {
+	return func(ctx context.Context, call func(context.Context) error) error {
+		if err := limiter.Wait(ctx); err != nil {
+			return coded{err, http.StatusServiceUnavailable}
+		}
+		return call(ctx)
+	}
+}
+
+// Breaker runs calls in a circuit breaker, as one of sony/gobreaker. What that refuses fails with its error and the
+// status 503.
+func Breaker[T any](breaker interface {
+	Execute(req func() (T, error)) (T, error)
+}) Around {
+	return func(ctx context.Context, call func(context.Context) error) error {
+		called := false
+		_, err := breaker.Execute(func() (none T, err error) {
+			called = true
+			return none, call(ctx)
+		})
+		if err != nil && !called {
+			return coded{err, http.StatusServiceUnavailable}
+		}
+		return err
+	}
+}
+
+// RetryPolicy says how to try again. Its zero value is a careful one.
+type RetryPolicy struct {
+	// Attempts is how often a call is tried in all, 3 by default.
+	Attempts int
+	// Backoff is the longest pause before the second attempt, 50 ms by default; it doubles from one attempt to the next,
+	// up to MaxBackoff, 2 s by default. Each pause is a random part of it, so that clients do not come back together.
+	Backoff, MaxBackoff time.Duration
+	// Budget is how many retries there may be for each call, on average over all calls: 0.2 by default. So an outage is
+	// not answered with a multiple of the load. Up to ten retries may come at once.
+	Budget float64
+	// Retryable says which errors may be gone the next time. By default those with the status 429, 502, 503 or 504, and
+	// net.Errors, are; the end of the call's context never is. A call that is not idempotent may then be made twice.
+	Retryable func(error) bool
+}
+
+// burst is how many retries may come at once.
+const burst = 10
+
+// Retry tries calls again as the policy says. The calls of all Endpoints that it is put around share its budget.
+func Retry(policy RetryPolicy) Around {
+	p := policy.withDefaults()
+	b := &budget{tokens: burst, ratio: p.Budget}
+	return func(ctx context.Context, call func(context.Context) error) error {
+		b.earn()
+		longest := p.Backoff
+		for attempt := 1; ; attempt++ {
+			err := call(ctx)
+			if err == nil || attempt >= p.Attempts || ctx.Err() != nil || !p.Retryable(err) || !b.spend() {
+				return err
+			}
+			if !pause(ctx, longest) {
+				return err
+			}
+			longest = min(2*longest, p.MaxBackoff)
+		}
+	}
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	if p.Attempts <= 0 {
+		p.Attempts = 3
+	}
+	if p.Backoff <= 0 {
+		p.Backoff = 50 * time.Millisecond
+	}
+	if p.MaxBackoff <= 0 {
+		p.MaxBackoff = 2 * time.Second
+	}
+	if p.Budget <= 0 {
+		p.Budget = 0.2
+	}
+	if p.Retryable == nil {
+		p.Retryable = retryable
+	}
+	return p
+}
+
+func retryable(err error) bool {
+	var coder StatusCoder
+	if errors.As(err, &coder) {
+		switch coder.StatusCode() {
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+		return false
+	}
+	var network net.Error
+	return errors.As(err, &network)
+}
+
+// pause waits for a random time, and reports whether the context has let it.
+func pause(ctx context.Context, longest time.Duration) bool {
+	timer := time.NewTimer(rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// budget is a bucket of retries, which calls fill.
+type budget struct {
+	mu            sync.Mutex
+	tokens, ratio float64
+}
+
+func (b *budget) earn() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = min(b.tokens+b.ratio, burst)
+}
+
+func (b *budget) spend() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

@@ -1,0 +1,261 @@
+package endpoint
+
+import (
+	"cmp"
+	"context"
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/guregu/kami"
+)
+
+// binding sets the fields of a request type that do not come from the body.
+type binding struct {
+	fields  []field
+	pointer bool // the type is a pointer to the struct
+	body    bool // some of it comes from the body
+	query   bool // some of it comes from the query
+}
+
+// field is one field, and where it comes from.
+type field struct {
+	index        []int
+	source, name string // "path", "query" or "header", and the name there
+	set          setter
+}
+
+// setter sets a value from texts, of which there is at least one.
+type setter func(v reflect.Value, texts []string) error
+
+// sources are the tags.
+var sources = []string{"path", "query", "header"}
+
+// bindingOf returns the binding of a type. A tag that can never be served is an error.
+func bindingOf(t reflect.Type) (*binding, error) {
+	b := new(binding)
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+		b.pointer, t = true, t.Elem()
+	}
+	if err := decodable(t); err != nil {
+		return nil, err
+	}
+	if t.Kind() != reflect.Struct {
+		b.body = true
+		return b, nil
+	}
+	return b, b.add(t, nil)
+}
+
+// decodable reports types that no JSON fits.
+func decodable(t reflect.Type) error {
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return fmt.Errorf("%s cannot be decoded", t)
+	}
+	return nil
+}
+
+// add adds the fields of a struct, and of those that are embedded in it.
+func (b *binding) add(t reflect.Type, at []int) error {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		index := append(append([]int(nil), at...), i)
+		var source, name string
+		for _, s := range sources {
+			value, ok := f.Tag.Lookup(s)
+			switch {
+			case ok && source != "":
+				return fmt.Errorf("field %s of %s has the tags %s and %s: a value has one source", f.Name, t, source, s)
+			case ok && value == "":
+				return fmt.Errorf("field %s of %s: its tag %s says no name", f.Name, t, s)
+			case ok:
+				source, name = s, value
+			}
+		}
+		switch {
+		case source == "" && f.Anonymous && f.Type.Kind() == reflect.Struct:
+			if err := b.add(f.Type, index); err != nil {
+				return err
+			}
+			continue
+		case source == "" && f.IsExported() && f.Tag.Get("json") != "-":
+			if err := decodable(f.Type); err != nil {
+				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
+			}
+			b.body = true
+			continue
+		case source == "":
+			continue
+		case !f.IsExported():
+			return fmt.Errorf("field %s of %s has the tag %s, but is not exported", f.Name, t, source)
+		}
+		set, err := setterOf(f.Type, source != "path")
+		if err != nil {
+			return fmt.Errorf("field %s of %s has the tag %s: %w", f.Name, t, source, err)
+		}
+		if source == "header" {
+			name = http.CanonicalHeaderKey(name)
+		}
+		b.query = b.query || source == "query"
+		b.fields = append(b.fields, field{index, source, name, set})
+	}
+	return nil
+}
+
+// bind sets the fields of what v points to. They come from their sources alone: what the body says of them is dropped.
+func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) error {
+	if len(b.fields) == 0 {
+		return nil
+	}
+	if b.pointer {
+		if v.Elem().IsNil() {
+			v.Elem().Set(reflect.New(v.Elem().Type().Elem()))
+		}
+		v = v.Elem()
+	}
+	var query url.Values
+	if b.query {
+		var err error
+		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+			return badRequest("the query is malformed: %w", err)
+		}
+	}
+	for _, f := range b.fields {
+		target := v.Elem().FieldByIndex(f.index)
+		target.SetZero()
+		texts := f.texts(ctx, r, query)
+		if len(texts) == 0 {
+			continue
+		}
+		if err := f.set(target, texts); err != nil {
+			return badRequest("%s %q: %w", f.source, f.name, err)
+		}
+	}
+	return nil
+}
+
+// texts is what the request says of the field.
+func (f *field) texts(ctx context.Context, r *http.Request, query url.Values) []string {
+	switch f.source {
+	case "query":
+		return query[f.name]
+	case "header":
+		return r.Header[f.name]
+	}
+	if value := kami.Param(ctx, f.name); value != "" {
+		return []string{value}
+	}
+	return []string{r.PathValue(f.name)}
+}
+
+var (
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	duration        = reflect.TypeFor[time.Duration]()
+)
+
+// setterOf returns what sets a value of the type from its text. Several texts fit a slice.
+func setterOf(t reflect.Type, several bool) (setter, error) {
+	if reflect.PointerTo(t).Implements(textUnmarshaler) {
+		return func(v reflect.Value, texts []string) error {
+			err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(texts[0]))
+			if err != nil {
+				return fmt.Errorf("%.100q: %w", texts[0], err)
+			}
+			return nil
+		}, nil
+	}
+	switch {
+	case t.Kind() == reflect.Pointer:
+		set, err := setterOf(t.Elem(), false)
+		if err != nil {
+			return nil, err
+		}
+		return func(v reflect.Value, texts []string) error {
+			v.Set(reflect.New(t.Elem()))
+			return set(v.Elem(), texts)
+		}, nil
+	case t.Kind() == reflect.Slice && several:
+		set, err := setterOf(t.Elem(), false)
+		if err != nil {
+			return nil, err
+		}
+		return func(v reflect.Value, texts []string) error {
+			v.Set(reflect.MakeSlice(t, len(texts), len(texts)))
+			for i := range texts {
+				if err := set(v.Index(i), texts[i:]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil
+	}
+	if t.Kind() == reflect.String {
+		return func(v reflect.Value, texts []string) error {
+			v.SetString(texts[0])
+			return nil
+		}, nil
+	}
+	parse, kind, err := parserOf(t)
+	if err != nil {
+		return nil, err
+	}
+	return func(v reflect.Value, texts []string) error {
+		err := parse(v, strings.TrimSpace(texts[0]))
+		switch {
+		case errors.Is(err, strconv.ErrRange):
+			return fmt.Errorf("%.100q is out of the range of %s", texts[0], t)
+		case err != nil:
+			return fmt.Errorf("%.100q is not %s", texts[0], kind)
+		}
+		return nil
+	}, nil
+}
+
+// parserOf returns what parses a text into a value of the type, and what such a text is called.
+func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, kind string, err error) {
+	if t == duration {
+		return func(v reflect.Value, text string) error {
+			d, err := time.ParseDuration(text)
+			v.SetInt(int64(d))
+			return err
+		}, "a duration", nil
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return func(v reflect.Value, text string) error {
+			b, err := strconv.ParseBool(text)
+			v.SetBool(b)
+			return err
+		}, "true or false", nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return func(v reflect.Value, text string) error {
+			n, err := strconv.ParseInt(text, 10, t.Bits())
+			v.SetInt(n)
+			return err
+		}, "an integer", nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return func(v reflect.Value, text string) error {
+			n, err := strconv.ParseUint(text, 10, t.Bits())
+			v.SetUint(n)
+			return err
+		}, "an integer from 0 on", nil
+	case reflect.Float32, reflect.Float64:
+		return func(v reflect.Value, text string) error {
+			n, err := strconv.ParseFloat(text, t.Bits())
+			if math.IsNaN(n) || math.IsInf(n, 0) {
+				err = cmp.Or(err, strconv.ErrSyntax) // JSON has no such numbers either
+			}
+			v.SetFloat(n)
+			return err
+		}, "a number", nil
+	}
+	return nil, "", fmt.Errorf("%s cannot be made of a text: it must be a string, a bool, a number, a time.Duration, an encoding.TextUnmarshaler, or a pointer to such or (in query and header) a slice of such", t)
+}

@@ -1,0 +1,89 @@
+package endpoint
+
+import (
+	"context"
+	"net/http"
+)
+
+// contextKey is the type of this package's keys.
+type contextKey int
+
+// The keys of the values that PopulateRequestContext puts into a context, each a string, and of what finalizers find.
+const (
+	ContextKeyRequestMethod          contextKey = iota // r.Method
+	ContextKeyRequestURI                               // r.RequestURI
+	ContextKeyRequestPath                              // r.URL.Path
+	ContextKeyRequestProto                             // r.Proto
+	ContextKeyRequestHost                              // r.Host
+	ContextKeyRequestRemoteAddr                        // r.RemoteAddr
+	ContextKeyRequestXForwardedFor                     // the header X-Forwarded-For
+	ContextKeyRequestXForwardedProto                   // the header X-Forwarded-Proto
+	ContextKeyRequestAuthorization                     // the header Authorization
+	ContextKeyRequestReferer                           // the header Referer
+	ContextKeyRequestUserAgent                         // the header User-Agent
+	ContextKeyRequestXRequestID                        // the header X-Request-Id
+	ContextKeyRequestAccept                            // the header Accept
+
+	// ContextKeyResponseHeaders is the response's http.Header, in the context of finalizers.
+	ContextKeyResponseHeaders
+	// ContextKeyResponseSize is the response's size in bytes, an int64, in the context of finalizers: what a Server has
+	// written, or the Content-Length that a Client has received, -1 if there was none.
+	ContextKeyResponseSize
+
+	requestKeys = int(ContextKeyRequestAccept) + 1
+)
+
+// populated is a context with all values of a request, as they were when it was made.
+//
+// optimization: one value with an array, where the keys are indices, is one allocation (BenchmarkPopulate in compat/).
+type populated struct {
+	context.Context
+	values [requestKeys]string
+}
+
+// PopulateRequestContext is a RequestFunc that puts the request's method, URI, path, protocol, host and remote address
+// and some of its headers into the context, under the keys ContextKeyRequest….
+func PopulateRequestContext(ctx context.Context, r *http.Request) context.Context {
+	p := &populated{Context: ctx, values: [requestKeys]string{
+		ContextKeyRequestMethod:          r.Method,
+		ContextKeyRequestURI:             r.RequestURI,
+		ContextKeyRequestProto:           r.Proto,
+		ContextKeyRequestHost:            r.Host,
+		ContextKeyRequestRemoteAddr:      r.RemoteAddr,
+		ContextKeyRequestXForwardedFor:   r.Header.Get("X-Forwarded-For"),
+		ContextKeyRequestXForwardedProto: r.Header.Get("X-Forwarded-Proto"),
+		ContextKeyRequestAuthorization:   r.Header.Get("Authorization"),
+		ContextKeyRequestReferer:         r.Header.Get("Referer"),
+		ContextKeyRequestUserAgent:       r.Header.Get("User-Agent"),
+		ContextKeyRequestXRequestID:      r.Header.Get("X-Request-Id"),
+		ContextKeyRequestAccept:          r.Header.Get("Accept"),
+	}}
+	if r.URL != nil {
+		p.values[ContextKeyRequestPath] = r.URL.Path
+	}
+	return p
+}
+
+func (p *populated) Value(key any) any {
+	if k, ok := key.(contextKey); ok && 0 <= k && int(k) < requestKeys {
+		return p.values[k]
+	}
+	return p.Context.Value(key)
+}
+
+// finished is the context of finalizers.
+type finished struct {
+	context.Context
+	header http.Header
+	size   int64
+}
+
+func (f *finished) Value(key any) any {
+	switch key {
+	case ContextKeyResponseHeaders:
+		return f.header
+	case ContextKeyResponseSize:
+		return f.size
+	}
+	return f.Context.Value(key)
+}

@@ -1,0 +1,178 @@
+package endpoint
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/guregu/kami/mutil"
+)
+
+// Server serves an Endpoint over HTTP. It is an http.Handler and a kami.ContextHandler.
+type Server[Req, Resp any] struct {
+	endpoint Endpoint[Req, Resp]
+	decode   DecodeRequestFunc[Req]
+	encode   func(context.Context, http.ResponseWriter, *http.Request, Resp) error
+	response reflect.Type
+	attends  bool // the context ends when the client has gone, and with the response
+	serverOptions
+}
+
+// serverOptions is what ServerOptions set.
+type serverOptions struct {
+	before       []RequestFunc
+	after        []ServerResponseFunc
+	finalizer    []ServerFinalizerFunc
+	errorEncoder ErrorEncoder
+	errorHandler ErrorHandler
+	maxBody      int64
+}
+
+// ServerOption sets what is optional of a Server. It is not generic, so that one list fits all.
+type ServerOption func(*serverOptions)
+
+// ServerFinalizerFunc runs when the response has been written, with its status, which is 500 if the Endpoint has panicked
+// before there was one. It is for logs. The context has the response's headers and size, see the keys ContextKeyResponse….
+type ServerFinalizerFunc func(ctx context.Context, code int, r *http.Request)
+
+// ServerBefore adds functions that run before the request is decoded.
+func ServerBefore(before ...RequestFunc) ServerOption {
+	return func(o *serverOptions) { o.before = append(o.before, before...) }
+}
+
+// ServerAfter adds functions that run after the Endpoint has returned without an error, before anything is written.
+func ServerAfter(after ...ServerResponseFunc) ServerOption {
+	return func(o *serverOptions) { o.after = append(o.after, after...) }
+}
+
+// ServerErrorEncoder sets what answers errors, [DefaultErrorEncoder] by default.
+func ServerErrorEncoder(ee ErrorEncoder) ServerOption {
+	return func(o *serverOptions) { o.errorEncoder = ee }
+}
+
+// ServerErrorHandler sets what gets to know errors, before they are answered. By default nothing does. See [LogErrors].
+func ServerErrorHandler(handler ErrorHandler) ServerOption {
+	return func(o *serverOptions) { o.errorHandler = handler }
+}
+
+// ServerFinalizer adds functions that run at the end of every request.
+func ServerFinalizer(f ...ServerFinalizerFunc) ServerOption {
+	return func(o *serverOptions) { o.finalizer = append(o.finalizer, f...) }
+}
+
+// ServerMaxBody sets how many bytes a request's body may have for [JSON] and [Stream], DefaultMaxBody by default.
+// Zero or less means no limit.
+func ServerMaxBody(bytes int64) ServerOption {
+	return func(o *serverOptions) { o.maxBody = bytes }
+}
+
+// NewServer returns a Server of the Endpoint, which decodes requests with dec and encodes responses with enc. It panics
+// if one of them is nil.
+func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req], enc EncodeResponseFunc[Resp], opts ...ServerOption) *Server[Req, Resp] {
+	if e == nil || dec == nil || enc == nil {
+		panic("endpoint: NewServer: the endpoint, the decoder and the encoder must not be nil")
+	}
+	s := newServer(e, opts)
+	s.decode = dec
+	s.encode = func(ctx context.Context, w http.ResponseWriter, _ *http.Request, response Resp) error {
+		return enc(ctx, w, response)
+	}
+	return s
+}
+
+// newServer returns a Server that neither decodes nor encodes.
+func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Server[Req, Resp] {
+	s := &Server[Req, Resp]{endpoint: e, response: reflect.TypeFor[Resp]()}
+	s.errorEncoder, s.maxBody = DefaultErrorEncoder, DefaultMaxBody
+	for _, o := range opts {
+		o(&s.serverOptions)
+	}
+	return s
+}
+
+// Types returns the types of the Endpoint's requests and responses; of a [Stream] that of its items. With the routes of a
+// mux they are what a description of a service is made of.
+func (s *Server[Req, Resp]) Types() (request, response reflect.Type) {
+	return reflect.TypeFor[Req](), s.response
+}
+
+// ServeHTTP serves a request.
+func (s *Server[Req, Resp]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.ServeHTTPContext(r.Context(), w, r)
+}
+
+// ServeHTTPContext serves a request with ctx in the place of its own context.
+//
+// If encoding fails after the response has begun, so that the error cannot be answered any more, the connection is
+// aborted as by http.ErrAbortHandler: the client must not take what it has for all.
+func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	if s.attends {
+		var end func()
+		ctx, end = attend(ctx)
+		defer end()
+	}
+	proxy, panics := mutil.WrapWriter(w), true
+	if len(s.finalizer) > 0 {
+		defer func() { s.finalize(ctx, proxy, r, panics) }()
+	}
+	response, err := s.call(&ctx, r)
+	if err == nil {
+		err = s.respond(&ctx, proxy, r, response)
+	}
+	if err == nil {
+		panics = false
+		return
+	}
+	if s.errorHandler != nil {
+		s.errorHandler.Handle(ctx, err)
+	}
+	if proxy.Status() != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	s.errorEncoder(ctx, err, proxy)
+	panics = false
+}
+
+// call goes from the request to the Endpoint's response. It sets the context to that which has been reached.
+func (s *Server[Req, Resp]) call(ctx *context.Context, r *http.Request) (response Resp, err error) {
+	if *ctx, err = runBefore(*ctx, s.before, r); err != nil {
+		return response, err
+	}
+	request, err := s.decode(*ctx, r)
+	if err != nil {
+		return response, err
+	}
+	return s.endpoint(*ctx, request)
+}
+
+// respond goes from the response to what is written.
+func (s *Server[Req, Resp]) respond(ctx *context.Context, w http.ResponseWriter, r *http.Request, response Resp) error {
+	for _, f := range s.after {
+		next := f(*ctx, w)
+		if next == nil {
+			return errNilContext
+		}
+		*ctx = next
+	}
+	if f, ok := any(response).(Failer); ok {
+		if err := f.Failed(); err != nil {
+			return err
+		}
+	}
+	return s.encode(*ctx, w, r, response)
+}
+
+// finalize runs the finalizers. What has no status yet is an empty 200, unless a panic goes on.
+func (s *Server[Req, Resp]) finalize(ctx context.Context, w mutil.WriterProxy, r *http.Request, panics bool) {
+	code := w.Status()
+	switch {
+	case code == 0 && panics:
+		code = http.StatusInternalServerError
+	case code == 0:
+		code = http.StatusOK
+	}
+	ctx = &finished{ctx, w.Header(), int64(w.BytesWritten())}
+	for _, f := range s.finalizer {
+		f(ctx, code, r)
+	}
+}

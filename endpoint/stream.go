@@ -1,0 +1,99 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/guregu/kami/internal/incoming"
+)
+
+// Stream returns a Server of a function whose response is a sequence of items, each of which is sent as JSON as soon as
+// it is there: as Server-Sent Events (text/event-stream) if the request's Accept names them, as lines of JSON
+// (application/x-ndjson) otherwise. The request is decoded as [JSON] does.
+//
+// The function's error is answered as that of JSON. An error in the sequence, or an item that cannot be encoded, goes to
+// the error handler, and aborts the connection, as the response has begun: no client takes what it has for all.
+//
+// The function's context ends when the client goes away, whatever kami.Cancel says, and when the response has ended.
+// A sequence without an end should also heed kami.Draining.
+func Stream[Req, Resp any](fn func(context.Context, Req) (iter.Seq2[Resp, error], error), opts ...ServerOption) *Server[Req, iter.Seq2[Resp, error]] {
+	if fn == nil {
+		panic("endpoint: Stream: the function must not be nil")
+	}
+	s := newServer(Endpoint[Req, iter.Seq2[Resp, error]](fn), opts)
+	s.decode = decoderOf[Req]("Stream", s.maxBody)
+	s.encode = encodeStream[Resp]
+	s.response = reflect.TypeFor[Resp]()
+	s.attends = true
+	return s
+}
+
+// attend returns a context that also ends when the request's client has gone.
+func attend(ctx context.Context) (attended context.Context, end func()) {
+	attended, cancel := context.WithCancelCause(ctx)
+	in := incoming.Context(ctx)
+	stop := context.AfterFunc(in, func() { cancel(context.Cause(in)) })
+	return attended, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// encodeStream writes the items as they come. Where the client has gone there is nobody to tell.
+func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.Request, items iter.Seq2[Resp, error]) error {
+	if items == nil {
+		return errors.New("endpoint: the function returned neither a sequence nor an error")
+	}
+	contentType, before, after := "application/x-ndjson", "", ""
+	if acceptsEvents(r) {
+		contentType, before, after = "text/event-stream", "data: ", "\n"
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	controller := http.NewResponseController(w)
+	if err := controller.Flush(); err != nil {
+		return fmt.Errorf("endpoint: a stream needs a writer that flushes: %w", err)
+	}
+	b := getBuffer()
+	defer b.release()
+	for item, err := range items {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		b.Reset()
+		b.WriteString(before)
+		if err := b.encoder.Encode(item); err != nil {
+			return fmt.Errorf("endpoint: encoding %T: %w", item, err)
+		}
+		b.WriteString(after)
+		if _, err := w.Write(b.Bytes()); err != nil {
+			return nil
+		}
+		if err := controller.Flush(); err != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// acceptsEvents reports whether the request's Accept names the type of Server-Sent Events.
+func acceptsEvents(r *http.Request) bool {
+	for _, accept := range r.Header["Accept"] {
+		for kind := range strings.SplitSeq(accept, ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+				return true
+			}
+		}
+	}
+	return false
+}
