@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -146,4 +147,27 @@ func ExampleMux_ServeContext_stop() {
 	// Output:
 	// 200 OK
 	// <nil>
+}
+
+func Example_endpoint() {
+	type division struct {
+		A int64 `path:"a"`
+		B int64 `query:"b"` // untagged fields come from a JSON body
+	}
+	divide := func(ctx context.Context, r division) (int64, error) {
+		if r.B == 0 {
+			return 0, endpoint.Error(http.StatusUnprocessableEntity, "nothing is divided by zero")
+		}
+		return r.A / r.B, nil
+	}
+	mux := kami.New()
+	mux.Get("/divide/:a", endpoint.JSON(divide))
+
+	show(mux, "/divide/6?b=2")
+	show(mux, "/divide/6?b=0")
+	show(mux, "/divide/six?b=2")
+	// Output:
+	// /divide/6?b=2: 200 3
+	// /divide/6?b=0: 422 nothing is divided by zero
+	// /divide/six?b=2: 400 path "a": "six" is not an integer
 }

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -11,13 +12,14 @@ import (
 )
 
 // Around is middleware that sees neither request nor response, and so fits every Endpoint: it runs call with ctx or one
-// that it makes of it, once, several times or not at all, and returns what has become of it. It must not return before
-// its calls have.
+// that it makes of it, once, several times one after another, or not at all, and returns what has become of it. It must
+// not return before its calls have.
 type Around func(ctx context.Context, call func(context.Context) error) error
 
 // With returns the Endpoint with these around it, the first as the outermost. Where none has run the call and yet there is
 // no error, the response is zero.
 func (e Endpoint[Req, Resp]) With(around ...Around) Endpoint[Req, Resp] {
+	refuseNil("With", around)
 	for i := len(around) - 1; i >= 0; i-- {
 		e = e.with(around[i])
 	}
@@ -62,7 +64,8 @@ func Wait(limiter interface {
 }
 
 // Breaker runs calls in a circuit breaker, as one of sony/gobreaker. What that refuses fails with its error and the
-// status 503.
+// status 503; [Retry] does not try that again. Tell the breaker which errors are no failures of the other side, as those
+// with a status below 500: gobreaker counts all otherwise.
 func Breaker[T any](breaker interface {
 	Execute(req func() (T, error)) (T, error)
 }) Around {
@@ -73,11 +76,14 @@ func Breaker[T any](breaker interface {
 			return none, call(ctx)
 		})
 		if err != nil && !called {
-			return coded{err, http.StatusServiceUnavailable}
+			return refusal{coded{err, http.StatusServiceUnavailable}}
 		}
 		return err
 	}
 }
+
+// refusal is the error of a call that has not been made.
+type refusal struct{ coded }
 
 // RetryPolicy says how to try again. Its zero value is a careful one.
 type RetryPolicy struct {
@@ -89,8 +95,9 @@ type RetryPolicy struct {
 	// Budget is how many retries there may be for each call, on average over all calls: 0.2 by default. So an outage is
 	// not answered with a multiple of the load. Up to ten retries may come at once.
 	Budget float64
-	// Retryable says which errors may be gone the next time. By default those with the status 429, 502, 503 or 504, and
-	// net.Errors, are; the end of the call's context never is. A call that is not idempotent may then be made twice.
+	// Retryable says which errors may be gone the next time. By default those with the status 429, 502, 503 or 504 are,
+	// and those of connections that cannot be made, break or time out; never the end of the call's context. A call that is
+	// not idempotent may then be made twice.
 	Retryable func(error) bool
 }
 
@@ -127,6 +134,7 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.MaxBackoff <= 0 {
 		p.MaxBackoff = 2 * time.Second
 	}
+	p.Backoff = min(p.Backoff, p.MaxBackoff)
 	if p.Budget <= 0 {
 		p.Budget = 0.2
 	}
@@ -137,6 +145,10 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 }
 
 func retryable(err error) bool {
+	var refused refusal
+	if errors.As(err, &refused) {
+		return false
+	}
 	var coder StatusCoder
 	if errors.As(err, &coder) {
 		switch coder.StatusCode() {
@@ -145,8 +157,12 @@ func retryable(err error) bool {
 		}
 		return false
 	}
-	var network net.Error
-	return errors.As(err, &network)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	var operation *net.OpError // not net.Error: all that http.Client returns is one
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &operation) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // pause waits for a random time, and reports whether the context has let it.

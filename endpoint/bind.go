@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/guregu/kami"
@@ -44,21 +46,62 @@ func bindingOf(t reflect.Type) (*binding, error) {
 	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
 		b.pointer, t = true, t.Elem()
 	}
-	if err := decodable(t); err != nil {
-		return nil, err
+	if decodesItself(t) {
+		b.body = true
 	}
 	if t.Kind() != reflect.Struct {
 		b.body = true
-		return b, nil
+		return b, decodable(t)
 	}
 	return b, b.add(t, nil)
 }
 
-// decodable reports types that no JSON fits.
-func decodable(t reflect.Type) error {
+// decodesItself reports whether the type has a method that decodes it, whatever its fields are.
+func decodesItself(t reflect.Type) bool {
+	t = reflect.PointerTo(t)
+	return t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler)
+}
+
+// decodable reports types that no JSON fits, and tags in them: those of a request type itself and of what is embedded in
+// it count, and no others.
+func decodable(t reflect.Type) error { return decodableWithin(t, make(map[reflect.Type]bool)) }
+
+func isInteger(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr }
+
+func decodableWithin(t reflect.Type, seen map[reflect.Type]bool) error {
+	if seen[t] || decodesItself(t) {
+		return nil
+	}
+	seen[t] = true
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
 		return fmt.Errorf("%s cannot be decoded", t)
+	case reflect.Interface:
+		if t.NumMethod() > 0 {
+			return fmt.Errorf("%s cannot be decoded", t)
+		}
+	case reflect.Map:
+		if k := t.Key(); !reflect.PointerTo(k).Implements(textUnmarshaler) && k.Kind() != reflect.String && !isInteger(k) {
+			return fmt.Errorf("%s cannot be decoded: its keys are neither strings nor integers", t)
+		}
+		return decodableWithin(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return decodableWithin(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			for _, s := range sources {
+				if _, ok := f.Tag.Lookup(s); ok {
+					return fmt.Errorf("field %s of %s has the tag %s, which counts only in the request type and in structs embedded in it", f.Name, t, s)
+				}
+			}
+			if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
+				continue
+			}
+			if err := decodableWithin(f.Type, seen); err != nil {
+				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
+			}
+		}
 	}
 	return nil
 }
@@ -74,8 +117,8 @@ func (b *binding) add(t reflect.Type, at []int) error {
 			switch {
 			case ok && source != "":
 				return fmt.Errorf("field %s of %s has the tags %s and %s: a value has one source", f.Name, t, source, s)
-			case ok && value == "":
-				return fmt.Errorf("field %s of %s: its tag %s says no name", f.Name, t, s)
+			case ok && (value == "" || strings.ContainsAny(value, ", ")):
+				return fmt.Errorf("field %s of %s: its tag %s has %q, which is no name", f.Name, t, s, value)
 			case ok:
 				source, name = s, value
 			}
@@ -86,7 +129,7 @@ func (b *binding) add(t reflect.Type, at []int) error {
 				return err
 			}
 			continue
-		case source == "" && f.IsExported() && f.Tag.Get("json") != "-":
+		case source == "" && (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-":
 			if err := decodable(f.Type); err != nil {
 				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
 			}
@@ -110,13 +153,50 @@ func (b *binding) add(t reflect.Type, at []int) error {
 	return nil
 }
 
-// bind sets the fields of what v points to. They come from their sources alone: what the body says of them is dropped.
-func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) error {
-	if len(b.fields) == 0 {
+// bindings are those that are known, by type.
+var bindings sync.Map
+
+// knownBinding is bindingOf, which does the work but once for each type.
+func knownBinding(t reflect.Type) (*binding, error) {
+	if b, ok := bindings.Load(t); ok {
+		return b.(*binding), nil
+	}
+	b, err := bindingOf(t)
+	if err == nil {
+		bindings.Store(t, b)
+	}
+	return b, err
+}
+
+// decode decodes a request into what the pointer points to. An empty body is an error unless it is optional.
+func (b *binding) decode(ctx context.Context, r *http.Request, maxBody int64, optional bool, into any) error {
+	if b.body {
+		if err := b.decodeBody(r, maxBody, optional, into); err != nil {
+			return err
+		}
+	}
+	if len(b.fields) == 0 && !b.pointer {
 		return nil
 	}
+	return b.bind(ctx, reflect.ValueOf(into), r)
+}
+
+func (b *binding) decodeBody(r *http.Request, maxBody int64, optional bool, into any) error {
+	body := bodyBuffer(reflect.TypeOf(into).Elem())
+	defer body.release()
+	if err := readJSON(body, r, maxBody); err != nil {
+		return err
+	}
+	if body.Len() == 0 && optional {
+		return nil
+	}
+	return unmarshal(body.Bytes(), into)
+}
+
+// bind sets the fields of what v points to. They come from their sources alone: what the body says of them is dropped.
+func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) error {
 	if b.pointer {
-		if v.Elem().IsNil() {
+		if v.Elem().IsNil() { // there was no body, or null
 			v.Elem().Set(reflect.New(v.Elem().Type().Elem()))
 		}
 		v = v.Elem()
@@ -132,6 +212,9 @@ func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) er
 		target := v.Elem().FieldByIndex(f.index)
 		target.SetZero()
 		texts := f.texts(ctx, r, query)
+		if f.misspelt(r, texts) {
+			return fmt.Errorf("endpoint: the route %q has no param %q", r.Pattern, f.name)
+		}
 		if len(texts) == 0 {
 			continue
 		}
@@ -148,6 +231,9 @@ func (f *field) texts(ctx context.Context, r *http.Request, query url.Values) []
 	case "query":
 		return query[f.name]
 	case "header":
+		if f.name == "Host" && r.Host != "" { // net/http keeps it apart
+			return []string{r.Host}
+		}
 		return r.Header[f.name]
 	}
 	if value := kami.Param(ctx, f.name); value != "" {
@@ -156,7 +242,23 @@ func (f *field) texts(ctx context.Context, r *http.Request, query url.Values) []
 	return []string{r.PathValue(f.name)}
 }
 
+// misspelt reports whether a param has no value because the route has none of that name, in kami's notation or in
+// net/http's. (That of an outer mux has a value.)
+func (f *field) misspelt(r *http.Request, texts []string) bool {
+	if f.source != "path" || r.Pattern == "" || texts[0] != "" {
+		return false
+	}
+	for segment := range strings.SplitSeq(r.Pattern, "/") {
+		switch segment {
+		case ":" + f.name, "*" + f.name, "{" + f.name + "}", "{" + f.name + "...}":
+			return false
+		}
+	}
+	return true
+}
+
 var (
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	duration        = reflect.TypeFor[time.Duration]()
 )
@@ -182,7 +284,7 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 			v.Set(reflect.New(t.Elem()))
 			return set(v.Elem(), texts)
 		}, nil
-	case t.Kind() == reflect.Slice && several:
+	case t.Kind() == reflect.Slice && several && t.Elem().Kind() != reflect.Uint8:
 		set, err := setterOf(t.Elem(), false)
 		if err != nil {
 			return nil, err

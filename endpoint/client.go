@@ -29,6 +29,7 @@ type clientOptions struct {
 	before    []RequestFunc
 	after     []ClientResponseFunc
 	finalizer []ClientFinalizerFunc
+	around    []Around
 	buffered  bool
 }
 
@@ -39,7 +40,7 @@ type ClientOption func(*clientOptions)
 // response, the context has its headers and size, see the keys ContextKeyResponse….
 type ClientFinalizerFunc func(ctx context.Context, err error)
 
-// SetClient sets the HTTP client, http.DefaultClient by default.
+// SetClient sets the HTTP client. Nil means http.DefaultClient, as by default.
 func SetClient(client HTTPClient) ClientOption {
 	return func(o *clientOptions) { o.client = client }
 }
@@ -54,14 +55,20 @@ func ClientAfter(after ...ClientResponseFunc) ClientOption {
 	return func(o *clientOptions) { o.after = append(o.after, after...) }
 }
 
-// ClientFinalizer adds functions that run at the end of every call.
+// ClientFinalizer adds functions that run at the end of every call: within [ClientAround], so once for each attempt.
 func ClientFinalizer(f ...ClientFinalizerFunc) ClientOption {
 	return func(o *clientOptions) { o.finalizer = append(o.finalizer, f...) }
 }
 
+// ClientAround adds what is around each call, the first as the outermost, as [Endpoint.With] does.
+func ClientAround(around ...Around) ClientOption {
+	return func(o *clientOptions) { o.around = append(o.around, around...) }
+}
+
 // BufferedStream says whether the response's body stays open after it has been decoded, so that it can be handed on by
 // the decoder and read later. Who has it must close it: until then the call's connection and context are in use. It is
-// closed if the call fails.
+// closed if the call fails. An [Around] must then neither fail nor call again after a call that has succeeded, nor end the
+// context that it has made for it.
 func BufferedStream(buffered bool) ClientOption {
 	return func(o *clientOptions) { o.buffered = buffered }
 }
@@ -76,49 +83,46 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 		panic(fmt.Sprintf("endpoint: NewClient: %v", err))
 	}
 	c := &Client[Req, Resp]{method: method, target: *target, encode: enc, decode: dec}
-	c.client = http.DefaultClient
 	for _, o := range opts {
 		o(&c.clientOptions)
 	}
+	if c.client == nil {
+		c.client = http.DefaultClient
+	}
+	refuseNil("ClientBefore", c.before)
+	refuseNil("ClientAfter", c.after)
+	refuseNil("ClientFinalizer", c.finalizer)
+	refuseNil("ClientAround", c.around)
 	return c
 }
 
 // Endpoint returns the Endpoint that calls the remote method. The end of its context ends the call, with an error that
 // wraps the cause.
 func (c *Client[Req, Resp]) Endpoint() Endpoint[Req, Resp] {
-	return func(ctx context.Context, request Req) (response Resp, err error) {
-		call := call[Req, Resp]{Client: c, ctx: ctx}
-		if len(c.finalizer) > 0 {
-			defer func() { call.finalize(err) }()
-		}
+	e := Endpoint[Req, Resp](func(ctx context.Context, request Req) (response Resp, err error) {
+		ctx, cancel := context.WithCancel(ctx)
+		call := call[Req, Resp]{Client: c, ctx: ctx, cancel: cancel}
+		defer func() { call.end(err) }()
 		return call.do(request)
-	}
+	})
+	return e.With(c.around...)
 }
 
 // call is one call of a Client.
 type call[Req, Resp any] struct {
 	*Client[Req, Resp]
 	ctx      context.Context // that has been reached
+	cancel   context.CancelFunc
 	response *http.Response
+	keep     bool // the response's body is the caller's
 }
 
 func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
-	ctx, cancel := context.WithCancel(c.ctx)
-	c.ctx = ctx
-	keep := false // the body, for the caller
-	defer func() {
-		if !keep {
-			if c.response != nil {
-				_ = c.response.Body.Close()
-			}
-			cancel()
-		}
-	}()
 	if err := c.send(request); err != nil {
 		return response, err
 	}
 	if c.buffered {
-		c.response.Body = &bodyWithCancel{c.response.Body, cancel}
+		c.response.Body = &bodyWithCancel{c.response.Body, c.cancel}
 	}
 	for _, f := range c.after {
 		next := f(c.ctx, c.response)
@@ -132,38 +136,61 @@ func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
 		var none Resp
 		return none, c.explain(err)
 	}
-	keep = c.buffered
+	c.keep = c.buffered
 	return response, nil
+}
+
+// end ends the call. The finalizers' context has not ended, and the body is open if the caller goes on with it.
+func (c *call[Req, Resp]) end(err error) {
+	if !c.keep {
+		defer c.cancel()
+		if c.response != nil {
+			body := c.response.Body
+			if b, ok := body.(*bodyWithCancel); ok {
+				body = b.ReadCloser
+			}
+			_ = body.Close()
+		}
+	}
+	c.finalize(err)
 }
 
 // send sends the request.
 func (c *call[Req, Resp]) send(request Req) error {
-	r, err := http.NewRequest(c.method, c.target.String(), nil)
+	r, err := http.NewRequestWithContext(c.ctx, c.method, c.target.String(), nil)
 	if err != nil {
 		return err
 	}
 	if err := c.encode(c.ctx, r, request); err != nil {
 		return err
 	}
-	if c.ctx, err = runBefore(c.ctx, c.before, r); err != nil {
-		return err
+	if len(c.before) > 0 {
+		if c.ctx, err = runBefore(c.ctx, c.before, r); err != nil {
+			return err
+		}
+		r = r.WithContext(c.ctx)
 	}
-	c.response, err = c.client.Do(r.WithContext(c.ctx))
+	c.response, err = c.client.Do(r)
 	return c.explain(err)
 }
 
-// explain adds the cause of the context's end to an error which does not say it.
+// explain adds how the context has ended, and why, to an error which does not say it.
 func (c *call[Req, Resp]) explain(err error) error {
-	if err == nil || c.ctx.Err() == nil {
-		return err
+	if err == nil {
+		return nil
 	}
-	if cause := context.Cause(c.ctx); !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", err, cause)
+	for _, end := range []error{c.ctx.Err(), context.Cause(c.ctx)} {
+		if end != nil && !errors.Is(err, end) {
+			err = fmt.Errorf("%w: %w", err, end)
+		}
 	}
 	return err
 }
 
 func (c *call[Req, Resp]) finalize(err error) {
+	if len(c.finalizer) == 0 {
+		return
+	}
 	ctx := c.ctx
 	if c.response != nil {
 		ctx = &finished{ctx, c.response.Header, c.response.ContentLength}

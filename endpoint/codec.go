@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 )
@@ -29,12 +31,14 @@ const (
 type jsonBuffer struct {
 	bytes.Buffer
 	encoder *json.Encoder
+	limited io.LimitedReader // of the body that is being read
+	kept    bool             // not to be reused
 }
 
 // jsonBuffers are those that are not in use.
 //
-// optimization: bodies are read into and encoded in reused buffers, of which nobody keeps anything: decoding copies, and
-// a writer must not keep what it is given (BenchmarkServer in compat/).
+// optimization: responses are encoded in reused buffers, of which nobody keeps anything: a writer must not keep what it is
+// given (BenchmarkServer in compat/). Bodies are read into them unless a type decodes itself, which may keep its text.
 var jsonBuffers = sync.Pool{New: func() any {
 	b := new(jsonBuffer)
 	b.encoder = json.NewEncoder(&b.Buffer)
@@ -46,8 +50,50 @@ const maxReused = 64 << 10
 
 func getBuffer() *jsonBuffer { return jsonBuffers.Get().(*jsonBuffer) }
 
+// bodyBuffer returns a buffer for a body that is decoded into the type.
+func bodyBuffer(t reflect.Type) *jsonBuffer {
+	keeps, known := keepers.Load(t)
+	if !known {
+		keeps = keepsText(t, make(map[reflect.Type]bool))
+		keepers.Store(t, keeps)
+	}
+	if keeps.(bool) {
+		return &jsonBuffer{kept: true}
+	}
+	return getBuffer()
+}
+
+// keepers says for each known type whether it may keep what it is decoded from.
+var keepers sync.Map
+
+// keepsText reports whether a type, or one in it, decodes itself.
+func keepsText(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	if decodesItself(t) || t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler) {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Interface: // with a value in it that is a pointer it decodes into that
+		return t.NumMethod() > 0
+	case reflect.Map:
+		return keepsText(t.Key(), seen) || keepsText(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return keepsText(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if keepsText(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (b *jsonBuffer) release() {
-	if b.Cap() <= maxReused {
+	if b.Cap() <= maxReused && !b.kept {
 		b.Reset()
 		jsonBuffers.Put(b)
 	}
@@ -58,40 +104,51 @@ func NopRequestDecoder[Req any](context.Context, *http.Request) (request Req, er
 	return request, nil
 }
 
-// DecodeJSONRequest decodes the request's body, of DefaultMaxBody bytes at most, as JSON. Its errors have a status: 415
-// if Content-Type says something else than JSON, 413 if the body is too large, 400 if it is no JSON or does not fit Req,
-// with the offset or the field.
-func DecodeJSONRequest[Req any](_ context.Context, r *http.Request) (request Req, err error) {
-	b := getBuffer()
-	defer b.release()
-	if err := readJSON(b, r, DefaultMaxBody); err != nil {
-		return request, err
+// DecodeJSONRequest decodes a request as [JSON] does, tagged fields included, with a body of DefaultMaxBody bytes at most,
+// which must not be missing whatever the method. If Req is a type that can never be served, it returns an error that says why.
+func DecodeJSONRequest[Req any](ctx context.Context, r *http.Request) (request Req, err error) {
+	b, err := knownBinding(reflect.TypeFor[Req]())
+	if err != nil {
+		return request, fmt.Errorf("endpoint: DecodeJSONRequest: %w", err)
 	}
-	return request, unmarshal(b.Bytes(), &request)
+	err = b.decode(ctx, r, DefaultMaxBody, false, &request)
+	return request, err
 }
 
 // readJSON reads the body of a request that says that it is JSON, or does not say what it is.
 func readJSON(b *jsonBuffer, r *http.Request, limit int64) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
 	if err := checkJSON(r.Header.Get("Content-Type")); err != nil {
 		return err
 	}
-	if r.Body == nil {
-		return nil
+	if limit <= 0 || limit == math.MaxInt64 {
+		limit = math.MaxInt64 - 1
 	}
 	if r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	_, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
-	var tooLong *http.MaxBytesError
+	b.Grow(int(min(max(r.ContentLength, 0), maxReused)) + bytes.MinRead)
+	b.limited = io.LimitedReader{R: r.Body, N: limit + 1}
+	_, err := b.ReadFrom(&b.limited)
+	b.limited.R = nil
 	switch {
-	case errors.As(err, &tooLong): // of a limit from outside
-		return tooLarge(tooLong.Limit)
 	case err != nil:
-		return badRequest("the body cannot be read: %w", err)
+		return explainBody(err)
 	case int64(b.Len()) > limit:
 		return tooLarge(limit)
 	}
 	return nil
+}
+
+// explainBody makes an error of one that came from reading a body: perhaps that of a limit from outside.
+func explainBody(err error) error {
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
+		return tooLarge(tooLong.Limit)
+	}
+	return badRequest("the body cannot be read: %w", err)
 }
 
 func tooLarge(limit int64) error {
@@ -112,12 +169,17 @@ func checkJSON(contentType string) error {
 
 // unmarshal decodes all of the text, and says where it is wrong.
 func unmarshal(text []byte, into any) error {
-	err := json.Unmarshal(text, into)
+	if err := json.Unmarshal(text, into); err != nil {
+		return explainJSON(text, err)
+	}
+	return nil
+}
+
+// explainJSON makes a bad request's error of what is wrong with the text.
+func explainJSON(text []byte, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
-	case err == nil:
-		return nil
 	case len(bytes.TrimSpace(text)) == 0:
 		return badRequest("the body is empty, and should be JSON")
 	case errors.As(err, &syntax):
@@ -134,8 +196,8 @@ func unmarshal(text []byte, into any) error {
 // [StatusCoder] says the status, 200 otherwise. Statuses that have no body get none. If the response cannot be encoded,
 // nothing has been written.
 func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, response Resp) error {
-	code := http.StatusOK
-	if c, ok := any(response).(StatusCoder); ok {
+	code, value := http.StatusOK, any(response)
+	if c, ok := value.(StatusCoder); ok {
 		code = c.StatusCode()
 		if code < 200 || code > 999 {
 			return fmt.Errorf("endpoint: %T says the status %d, which is not from 200 to 999", response, code)
@@ -143,15 +205,15 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 	}
 	b := getBuffer()
 	defer b.release()
-	bodiless := code == http.StatusNoContent || code == http.StatusNotModified
+	bodiless := code == http.StatusNoContent || code == http.StatusResetContent || code == http.StatusNotModified
 	if !bodiless {
-		if err := b.encoder.Encode(response); err != nil {
+		if err := b.encoder.Encode(value); err != nil {
 			return fmt.Errorf("endpoint: encoding %T: %w", response, err)
 		}
 	}
 	header := w.Header()
 	header.Set("Content-Type", jsonType)
-	if h, ok := any(response).(Headerer); ok {
+	if h, ok := value.(Headerer); ok {
 		addHeaders(header, h)
 	}
 	w.WriteHeader(code)
@@ -163,23 +225,26 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 }
 
 // EncodeJSONRequest makes JSON of the request, and that the body. It sets Content-Type, Content-Length, and GetBody, so
-// that redirects can send it again. A request that is a [Headerer] sets its headers.
+// that redirects can send it again. A request that is a [Headerer] sets its headers. Fields with tags of path, query and
+// header are for the body here like any others: an EncodeRequestFunc of your own puts them where they belong.
 func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req) error {
-	text, err := json.Marshal(request)
+	value := any(request)
+	text, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("endpoint: encoding %T: %w", request, err)
 	}
-	setBody(r, jsonType, append(text, '\n'), request)
+	setBody(r, jsonType, append(text, '\n'), value)
 	return nil
 }
 
 // EncodeXMLRequest is EncodeJSONRequest for XML.
 func EncodeXMLRequest[Req any](_ context.Context, r *http.Request, request Req) error {
-	text, err := xml.Marshal(request)
+	value := any(request)
+	text, err := xml.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("endpoint: encoding %T: %w", request, err)
 	}
-	setBody(r, xmlType, text, request)
+	setBody(r, xmlType, text, value)
 	return nil
 }
 
@@ -197,9 +262,9 @@ func setBody(r *http.Request, contentType string, body []byte, request any) {
 	r.Body, _ = r.GetBody()
 }
 
-// DecodeJSONResponse decodes the response's body as JSON. A status of 400 or more is an [Error] with that status and the
-// body's text, up to 64 KiB, as its message. Any other that is not from 200 to 299 is an error too. A status that has no
-// body leaves the zero Resp.
+// DecodeJSONResponse decodes the response's body, whatever its size, as JSON. A status of 400 or more is an [Error] with
+// that status and the body's text, up to 64 KiB and without space around it, as its message. Any other that is not from
+// 200 to 299 is an error too. The answer to HEAD, and statuses that have no body, leave the zero Resp.
 func DecodeJSONResponse[Resp any](_ context.Context, r *http.Response) (response Resp, err error) {
 	switch {
 	case r.StatusCode >= 400:
@@ -208,13 +273,14 @@ func DecodeJSONResponse[Resp any](_ context.Context, r *http.Response) (response
 			return response, fmt.Errorf("endpoint: reading the answer with status %d: %w", r.StatusCode, err)
 		}
 		return response, Error(r.StatusCode, strings.TrimSpace(string(text)))
-	case r.StatusCode == http.StatusNoContent:
+	case r.StatusCode == http.StatusNoContent, r.StatusCode == http.StatusResetContent, r.Request != nil && r.Request.Method == http.MethodHead:
 		return response, nil
 	case r.StatusCode < 200 || r.StatusCode > 299:
 		return response, fmt.Errorf("endpoint: the status %d is neither an answer nor an error", r.StatusCode)
 	}
-	b := getBuffer()
+	b := bodyBuffer(reflect.TypeFor[Resp]())
 	defer b.release()
+	b.Grow(int(min(max(r.ContentLength, 0), maxReused)) + bytes.MinRead)
 	if _, err := b.ReadFrom(r.Body); err != nil {
 		return response, fmt.Errorf("endpoint: reading the answer: %w", err)
 	}

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 )
 
@@ -71,12 +72,18 @@ func (p *populated) Value(key any) any {
 	return p.Context.Value(key)
 }
 
+// String says what the context is, and not what is in it: credentials have no place in a log.
+func (p *populated) String() string { return fmt.Sprintf("%v.PopulateRequestContext", p.Context) }
+
 // finished is the context of finalizers.
 type finished struct {
 	context.Context
 	header http.Header
 	size   int64
 }
+
+// String says what the context is, and not what is in it.
+func (f *finished) String() string { return fmt.Sprintf("%v.finished", f.Context) }
 
 func (f *finished) Value(key any) any {
 	switch key {

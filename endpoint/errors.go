@@ -36,14 +36,19 @@ type ErrorHandlerFunc func(ctx context.Context, err error)
 // Handle calls the function.
 func (f ErrorHandlerFunc) Handle(ctx context.Context, err error) { f(ctx, err) }
 
-// LogErrors returns an ErrorHandler that logs errors at the level Error. Nil means slog.Default().
+// LogErrors returns an ErrorHandler that logs errors: at the level Info where the status, from 400 to 499, says that they
+// are the client's, else at Error. Nil means slog.Default().
 func LogErrors(logger *slog.Logger) ErrorHandler {
 	return ErrorHandlerFunc(func(ctx context.Context, err error) {
 		l := logger
 		if l == nil {
 			l = slog.Default()
 		}
-		l.ErrorContext(ctx, "endpoint failed", "err", err)
+		level := slog.LevelError
+		if statusOf(err) < 500 {
+			level = slog.LevelInfo
+		}
+		l.Log(ctx, level, "endpoint failed", "err", err)
 	})
 }
 
@@ -55,7 +60,8 @@ type statusError struct {
 
 // Error returns an error with an HTTP status from 400 to 599; any other code becomes 500. It crosses transports: a Server
 // answers with the status and the message, of which [DecodeJSONResponse] makes the same error again. The message is for
-// the client. It is a [StatusCoder], and comparable: Error(404, "x") == Error(404, "x").
+// the client. It is a [StatusCoder], and comparable: Error(404, "x") == Error(404, "x"). So an Endpoint that returns the
+// error of another service's client answers as that has: give it a status of its own where that is not meant.
 func Error(code int, message string) error { return statusError{errorCode(code), message} }
 
 func (e statusError) Error() string   { return e.message }
@@ -89,25 +95,31 @@ func DefaultErrorEncoder(_ context.Context, err error, w http.ResponseWriter) {
 	contentType, body := "text/plain; charset=utf-8", []byte(err.Error())
 	var marshaler json.Marshaler
 	if errors.As(err, &marshaler) {
-		if text, marshalErr := marshaler.MarshalJSON(); marshalErr == nil {
+		if text, marshalErr := json.Marshal(marshaler); marshalErr == nil {
 			contentType, body = "application/json; charset=utf-8", text
 		}
 	}
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Del("Content-Length")
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
+		header.Del(name) // which were meant for the response
+	}
 	var headerer Headerer
 	if errors.As(err, &headerer) {
 		addHeaders(header, headerer)
 	}
-	code := http.StatusInternalServerError
+	w.WriteHeader(statusOf(err))
+	_, _ = w.Write(body)
+}
+
+// statusOf is the status with which an error is answered.
+func statusOf(err error) int {
 	var coder StatusCoder
 	if errors.As(err, &coder) {
-		code = errorCode(coder.StatusCode())
+		return errorCode(coder.StatusCode())
 	}
-	w.WriteHeader(code)
-	_, _ = w.Write(body)
+	return http.StatusInternalServerError
 }
 
 func addHeaders(to http.Header, h Headerer) {

@@ -2,7 +2,9 @@ package endpoint
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"reflect"
 )
 
 // RequestFunc is for what goes from a request into the context, or the other way: in a Server before the request is
@@ -62,4 +64,13 @@ func runBefore(ctx context.Context, funcs []RequestFunc, r *http.Request) (conte
 		}
 	}
 	return ctx, nil
+}
+
+// refuseNil panics if one of the functions is nil, which would show only when a request comes.
+func refuseNil[F any](option string, funcs []F) {
+	for i, f := range funcs {
+		if reflect.ValueOf(f).IsNil() {
+			panic(fmt.Sprintf("endpoint: %s: function %d is nil", option, i+1))
+		}
+	}
 }

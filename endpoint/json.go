@@ -19,8 +19,12 @@ import (
 //	}
 //
 // Tagged fields are strings, bools, numbers, time.Durations, encoding.TextUnmarshalers or pointers to these; those of
-// query and header may be slices. They come from their source alone, whatever the body says, and stay zero if the query
-// or the header is missing. A type that has only such fields needs no body, nor does a GET, HEAD or DELETE.
+// query and header may be slices. They come from their source alone: what the body says of them is dropped if it fits, and
+// refused if not. They stay zero if the query or the header is missing. A type that has only such fields needs no body, nor does a GET, HEAD or DELETE.
+// A Req that is a pointer to a struct is never nil.
+//
+// Fields that the body lacks are zero. A Client has to put tagged fields where they belong itself, in its
+// EncodeRequestFunc.
 //
 // What does not fit is answered as an error of its own: 415 if Content-Type says something else than JSON, 413 for a body
 // larger than [ServerMaxBody], 400 with the offset, the field or the name for all else. Errors of the function are for
@@ -41,29 +45,13 @@ func JSON[Req, Resp any](fn func(context.Context, Req) (Resp, error), opts ...Se
 
 // decoderOf returns what decodes body, path, query and header into a Req.
 func decoderOf[Req any](who string, maxBody int64) DecodeRequestFunc[Req] {
-	b, err := bindingOf(reflect.TypeFor[Req]())
+	b, err := knownBinding(reflect.TypeFor[Req]())
 	if err != nil {
 		panic(fmt.Sprintf("endpoint: %s: %v", who, err))
 	}
 	return func(ctx context.Context, r *http.Request) (request Req, err error) {
-		if b.body {
-			if err := decodeBody(r, maxBody, &request); err != nil {
-				return request, err
-			}
-		}
-		return request, b.bind(ctx, reflect.ValueOf(&request), r)
+		optional := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete
+		err = b.decode(ctx, r, maxBody, optional, &request)
+		return request, err
 	}
-}
-
-// decodeBody decodes the body. Where the method gives none a meaning it may be missing.
-func decodeBody(r *http.Request, maxBody int64, into any) error {
-	b := getBuffer()
-	defer b.release()
-	if err := readJSON(b, r, maxBody); err != nil {
-		return err
-	}
-	if b.Len() == 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete) {
-		return nil
-	}
-	return unmarshal(b.Bytes(), into)
 }

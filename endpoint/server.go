@@ -14,6 +14,7 @@ type Server[Req, Resp any] struct {
 	decode   DecodeRequestFunc[Req]
 	encode   func(context.Context, http.ResponseWriter, *http.Request, Resp) error
 	response reflect.Type
+	fails    bool // the response may be a Failer
 	attends  bool // the context ends when the client has gone, and with the response
 	serverOptions
 }
@@ -25,6 +26,7 @@ type serverOptions struct {
 	finalizer    []ServerFinalizerFunc
 	errorEncoder ErrorEncoder
 	errorHandler ErrorHandler
+	around       []Around
 	maxBody      int64
 }
 
@@ -45,7 +47,7 @@ func ServerAfter(after ...ServerResponseFunc) ServerOption {
 	return func(o *serverOptions) { o.after = append(o.after, after...) }
 }
 
-// ServerErrorEncoder sets what answers errors, [DefaultErrorEncoder] by default.
+// ServerErrorEncoder sets what answers errors. Nil means [DefaultErrorEncoder], as by default.
 func ServerErrorEncoder(ee ErrorEncoder) ServerOption {
 	return func(o *serverOptions) { o.errorEncoder = ee }
 }
@@ -58,6 +60,12 @@ func ServerErrorHandler(handler ErrorHandler) ServerOption {
 // ServerFinalizer adds functions that run at the end of every request.
 func ServerFinalizer(f ...ServerFinalizerFunc) ServerOption {
 	return func(o *serverOptions) { o.finalizer = append(o.finalizer, f...) }
+}
+
+// ServerAround adds what is around the Endpoint, the first as the outermost, as [Endpoint.With] does. It runs once the
+// request has been decoded. Of a [Stream] it is around the function, not around the sequence that this returns.
+func ServerAround(around ...Around) ServerOption {
+	return func(o *serverOptions) { o.around = append(o.around, around...) }
 }
 
 // ServerMaxBody sets how many bytes a request's body may have for [JSON] and [Stream], DefaultMaxBody by default.
@@ -82,11 +90,21 @@ func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req],
 
 // newServer returns a Server that neither decodes nor encodes.
 func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Server[Req, Resp] {
-	s := &Server[Req, Resp]{endpoint: e, response: reflect.TypeFor[Resp]()}
+	t := reflect.TypeFor[Resp]()
+	s := &Server[Req, Resp]{endpoint: e, response: t}
+	s.fails = t.Kind() == reflect.Interface || t.Implements(reflect.TypeFor[Failer]())
 	s.errorEncoder, s.maxBody = DefaultErrorEncoder, DefaultMaxBody
 	for _, o := range opts {
 		o(&s.serverOptions)
 	}
+	if s.errorEncoder == nil {
+		s.errorEncoder = DefaultErrorEncoder
+	}
+	refuseNil("ServerBefore", s.before)
+	refuseNil("ServerAfter", s.after)
+	refuseNil("ServerFinalizer", s.finalizer)
+	refuseNil("ServerAround", s.around)
+	s.endpoint = s.endpoint.With(s.around...)
 	return s
 }
 
@@ -108,7 +126,7 @@ func (s *Server[Req, Resp]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if s.attends {
 		var end func()
-		ctx, end = attend(ctx)
+		ctx, end = attend(ctx, r)
 		defer end()
 	}
 	proxy, panics := mutil.WrapWriter(w), true
@@ -123,7 +141,7 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 		panics = false
 		return
 	}
-	if s.errorHandler != nil {
+	if s.errorHandler != nil && err != errGone {
 		s.errorHandler.Handle(ctx, err)
 	}
 	if proxy.Status() != 0 {
@@ -154,9 +172,11 @@ func (s *Server[Req, Resp]) respond(ctx *context.Context, w http.ResponseWriter,
 		}
 		*ctx = next
 	}
-	if f, ok := any(response).(Failer); ok {
-		if err := f.Failed(); err != nil {
-			return err
+	if s.fails {
+		if f, ok := any(response).(Failer); ok {
+			if err := f.Failed(); err != nil {
+				return err
+			}
 		}
 	}
 	return s.encode(*ctx, w, r, response)

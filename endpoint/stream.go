@@ -16,8 +16,9 @@ import (
 // it is there: as Server-Sent Events (text/event-stream) if the request's Accept names them, as lines of JSON
 // (application/x-ndjson) otherwise. The request is decoded as [JSON] does.
 //
-// The function's error is answered as that of JSON. An error in the sequence, or an item that cannot be encoded, goes to
-// the error handler, and aborts the connection, as the response has begun: no client takes what it has for all.
+// The function's error is answered as that of JSON. An error in the sequence, an item that cannot be encoded, or the end of
+// the context while the client is there, goes to the error handler, and aborts the connection, as the response has begun:
+// no client takes what it has for all.
 //
 // The function's context ends when the client goes away, whatever kami.Cancel says, and when the response has ended.
 // A sequence without an end should also heed kami.Draining.
@@ -34,9 +35,9 @@ func Stream[Req, Resp any](fn func(context.Context, Req) (iter.Seq2[Resp, error]
 }
 
 // attend returns a context that also ends when the request's client has gone.
-func attend(ctx context.Context) (attended context.Context, end func()) {
+func attend(ctx context.Context, r *http.Request) (attended context.Context, end func()) {
 	attended, cancel := context.WithCancelCause(ctx)
-	in := incoming.Context(ctx)
+	in := incoming.Context(r.Context())
 	stop := context.AfterFunc(in, func() { cancel(context.Cause(in)) })
 	return attended, func() {
 		stop()
@@ -44,7 +45,11 @@ func attend(ctx context.Context) (attended context.Context, end func()) {
 	}
 }
 
-// encodeStream writes the items as they come. Where the client has gone there is nobody to tell.
+// errGone ends a response whose client has gone: there is nobody to tell, and nothing to report.
+var errGone = errors.New("endpoint: the client has gone")
+
+// encodeStream writes the items as they come. Whatever keeps it from writing all of them is an error, so that the
+// connection is aborted.
 func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.Request, items iter.Seq2[Resp, error]) error {
 	if items == nil {
 		return errors.New("endpoint: the function returned neither a sequence nor an error")
@@ -53,18 +58,24 @@ func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.
 	if acceptsEvents(r) {
 		contentType, before, after = "text/event-stream", "data: ", "\n"
 	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", "no-store")
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "no-store")
+	header.Add("Vary", "Accept")
+	header.Del("Content-Length")
 	w.WriteHeader(http.StatusOK)
-	controller := http.NewResponseController(w)
-	if err := controller.Flush(); err != nil {
-		return fmt.Errorf("endpoint: a stream needs a writer that flushes: %w", err)
+	flush := flusher(w)
+	if err := flush(); err != nil {
+		return interrupted(ctx, r, err)
+	}
+	if r.Method == http.MethodHead {
+		return nil
 	}
 	b := getBuffer()
 	defer b.release()
 	for item, err := range items {
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
@@ -75,14 +86,37 @@ func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.
 			return fmt.Errorf("endpoint: encoding %T: %w", item, err)
 		}
 		b.WriteString(after)
-		if _, err := w.Write(b.Bytes()); err != nil {
-			return nil
+		_, err := w.Write(b.Bytes())
+		if err == nil {
+			err = flush()
 		}
-		if err := controller.Flush(); err != nil {
-			return nil
+		if err != nil {
+			return interrupted(ctx, r, err)
 		}
 	}
+	if ctx.Err() != nil { // perhaps it has ended for that
+		return interrupted(ctx, r, context.Cause(ctx))
+	}
 	return nil
+}
+
+// flusher returns what flushes w, or does nothing if it cannot.
+func flusher(w http.ResponseWriter) func() error {
+	controller := http.NewResponseController(w)
+	return func() error {
+		if err := controller.Flush(); !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		return nil
+	}
+}
+
+// interrupted is the error of a stream that has ended too early.
+func interrupted(ctx context.Context, r *http.Request, err error) error {
+	if ctx.Err() != nil && context.Cause(incoming.Context(r.Context())) == context.Canceled {
+		return errGone
+	}
+	return fmt.Errorf("endpoint: the stream was interrupted: %w", err)
 }
 
 // acceptsEvents reports whether the request's Accept names the type of Server-Sent Events.

@@ -5,8 +5,10 @@ go 1.25.0
 require (
 	github.com/goji/httpauth v0.0.0-20160601135302-2da839ab0f4d
 	github.com/guregu/kami v0.0.0
+	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/text v0.41.0
+	golang.org/x/time v0.15.0
 )
 
 require (

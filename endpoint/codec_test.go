@@ -1,0 +1,378 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// line is a request with some of what JSON can be.
+type line struct {
+	Name  string          `json:"name"`
+	Count int8            `json:"count"`
+	Tags  []string        `json:"tags"`
+	Inner struct{ N int } `json:"inner"`
+	Any   any             `json:"any"`
+	Self  picky           `json:"self"`
+}
+
+// picky decodes itself, and does not like "no".
+type picky string
+
+func (p *picky) UnmarshalJSON(text []byte) error {
+	if string(text) == `"no"` {
+		return errors.New("picky does not like it")
+	}
+	*p = picky(text)
+	return nil
+}
+
+func TestBadBodiesAreAnsweredWithTheirPlace(t *testing.T) {
+	deep := func(n int) string { return `{"any":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}" }
+	for _, tt := range []struct {
+		name, body, contentType string
+		code                    int
+		want                    string
+	}{
+		{"fine", `{"name":"a"}`, "application/json", 200, `"a"`},
+		{"no content type", `{"name":"a"}`, "", 200, `"a"`},
+		{"charset", `{"name":"a"}`, "application/json; charset=utf-8", 200, `"a"`},
+		{"other charset", `{"name":"a"}`, `APPLICATION/JSON; charset="utf-8"; x=y`, 200, `"a"`},
+		{"suffix", `{"name":"a"}`, "application/vnd.api+json", 200, `"a"`},
+		{"null", `null`, "", 200, `""`},
+		{"unknown fields", `{"what":1,"name":"a"}`, "", 200, `"a"`},
+		{"duplicated key: the last one wins", `{"name":"a","name":"b"}`, "", 200, `"b"`},
+		{"white space around", " \n{\"name\":\"a\"}\n\n", "", 200, `"a"`},
+		{"no UTF-8", "{\"name\":\"\xff\"}", "", 200, "\"\uFFFD\""},
+
+		{"malformed", `{"name":}`, "", 400, "the body is not JSON at offset 9: invalid character '}' looking for beginning of value"},
+		{"not JSON", `name=a`, "", 400, "the body is not JSON at offset 2: invalid character 'a' in literal null (expecting 'u')"},
+		{"truncated", `{"name":"a`, "", 400, "the body is not JSON at offset 10: unexpected end of JSON input"},
+		{"trailing data", `{"name":"a"} {}`, "", 400, "the body is not JSON at offset 14: invalid character '{' after top-level value"},
+		{"byte order mark", "\uFEFF{}", "", 400, "the body is not JSON at offset 1: invalid character 'ï' looking for beginning of value"},
+		{"empty", ``, "application/json", 400, "the body is empty, and should be JSON"},
+		{"blank", " \n\t", "", 400, "the body is empty, and should be JSON"},
+		{"wrong type", `{"name":1}`, "", 400, `field "name": a JSON number at offset 9 does not fit`},
+		{"wrong type within", `{"inner":{"N":"x"}}`, "", 400, `field "inner.N": a JSON string at offset 17 does not fit`},
+		{"wrong type of element", `{"tags":["a",{}]}`, "", 400, `field "tags": a JSON object at offset 14 does not fit`},
+		{"wrong type of all", `[1]`, "", 400, "a JSON array at offset 1 does not fit"},
+		{"out of range", `{"count":128}`, "", 400, `field "count": a JSON number 128 at offset 12 does not fit`},
+		{"fraction", `{"count":1.5}`, "", 400, `field "count": a JSON number 1.5 at offset 12 does not fit`},
+		{"NaN", `{"count":NaN}`, "", 400, "the body is not JSON at offset 10: invalid character 'N' looking for beginning of value"},
+		{"own rules", `{"self":"no"}`, "", 400, "the body does not fit: picky does not like it"},
+		{"10,001 levels", deep(10_000), "", 400, "the body is not JSON at offset 10007: invalid character '[' exceeded max depth"},
+		{"10,000 levels", deep(9_999), "", 200, `""`},
+
+		{"text", `{}`, "text/plain", 415, `Content-Type "text/plain" is not JSON`},
+		{"form", `a=b`, "application/x-www-form-urlencoded", 415, `Content-Type "application/x-www-form-urlencoded" is not JSON`},
+		{"bad type", `{}`, "application/json; =", 415, `Content-Type "application/json; =" is not JSON`},
+		{"almost", `{}`, "application/jsonx", 415, `Content-Type "application/jsonx" is not JSON`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			name := func(_ context.Context, r line) (string, error) { return r.Name, nil }
+			for _, s := range []http.Handler{
+				endpoint.JSON(name),
+				endpoint.NewServer(name, endpoint.DecodeJSONRequest[line], endpoint.EncodeJSONResponse[string]),
+			} {
+				r := request("POST", "/", tt.body)
+				if tt.contentType != "" {
+					r.Header.Set("Content-Type", tt.contentType)
+				}
+				code, text := answer(s, r)
+				assert.Equal(t, tt.code, code)
+				assert.Equal(t, tt.want, text)
+			}
+		})
+	}
+}
+
+func TestOversizedBodies(t *testing.T) {
+	text := func(bytes int) string { return `"` + strings.Repeat("x", bytes-2) + `"` }
+	length := func(_ context.Context, s string) (int, error) { return len(s), nil }
+	standard := endpoint.NewServer(length, endpoint.DecodeJSONRequest[string], endpoint.EncodeJSONResponse[int])
+	const tooLarge = "the body is larger than 1048576 bytes"
+	for _, tt := range []struct {
+		name string
+		s    http.Handler
+		size int
+		code int
+		want string
+	}{
+		{"default, fits", endpoint.JSON(length), 1 << 20, 200, "1048574"},
+		{"default, one too many", endpoint.JSON(length), 1<<20 + 1, 413, tooLarge},
+		{"NewServer, fits", standard, 1 << 20, 200, "1048574"},
+		{"NewServer, one too many", standard, 1<<20 + 1, 413, tooLarge},
+		{"10, fits", endpoint.JSON(length, endpoint.ServerMaxBody(10)), 10, 200, "8"},
+		{"10, one too many", endpoint.JSON(length, endpoint.ServerMaxBody(10)), 11, 413, "the body is larger than 10 bytes"},
+		{"0 is no limit", endpoint.JSON(length, endpoint.ServerMaxBody(0)), 1<<20 + 1, 200, "1048575"},
+		{"-1 is no limit", endpoint.JSON(length, endpoint.ServerMaxBody(-1)), 1<<20 + 1, 200, "1048575"},
+		{"all that there may be", endpoint.JSON(length, endpoint.ServerMaxBody(math.MaxInt64)), 11, 200, "9"},
+		{"limit from outside", http.MaxBytesHandler(endpoint.JSON(length), 20), 21, 413, "the body is larger than 20 bytes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, chunked := range []bool{false, true} {
+				r := request("POST", "/", text(tt.size))
+				if chunked {
+					r.ContentLength = -1
+				}
+				code, got := answer(tt.s, r)
+				assert.Equal(t, tt.code, code, "chunked: %v", chunked)
+				assert.Equal(t, tt.want, got, "chunked: %v", chunked)
+			}
+		})
+	}
+}
+
+func TestOversizedBodyIsNotReadIfItsLengthIsSaid(t *testing.T) {
+	r := request("POST", "/", "x")
+	r.Body, r.ContentLength = io.NopCloser(iotest.ErrReader(errors.New("it is read"))), 1<<20+1
+	code, _ := answer(endpoint.JSON(sum), r)
+	assert.Equal(t, 413, code)
+}
+
+func TestBodyThatCannotBeRead(t *testing.T) {
+	r := request("POST", "/", "x")
+	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"A":`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	code, text := answer(endpoint.JSON(sum), r)
+	assert.Equal(t, 400, code)
+	assert.Equal(t, "the body cannot be read: unexpected EOF", text)
+}
+
+func TestRequestWithoutABody(t *testing.T) {
+	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "DELETE": 200, "POST": 400, "PUT": 400, "PATCH": 400} {
+		for _, body := range []io.ReadCloser{nil, http.NoBody, io.NopCloser(strings.NewReader(""))} {
+			r := request(method, "/", "")
+			r.Body = body
+			code, _ := answer(endpoint.JSON(sum), r)
+			assert.Equal(t, want, code, "%s %T", method, body)
+		}
+	}
+	code, text := answer(endpoint.JSON(sum), request("DELETE", "/", `{"A":1}`))
+	assert.Equal(t, 200, code)
+	assert.Equal(t, `{"Sum":1}`, text, "one that is there counts")
+}
+
+// special is a response with a status and headers.
+type special struct {
+	code    int
+	headers http.Header
+	Text    string
+}
+
+func (s special) StatusCode() int      { return s.code }
+func (s special) Headers() http.Header { return s.headers }
+
+func TestEncodeJSONResponse(t *testing.T) {
+	for _, tt := range []struct {
+		code int
+		text string
+	}{
+		{200, "{\"Text\":\"<a&b>\"}\n"},
+		{201, "{\"Text\":\"<a&b>\"}\n"},
+		{404, "{\"Text\":\"<a&b>\"}\n"},
+		{204, ""},
+		{205, ""},
+		{304, ""},
+	} {
+		w := httptest.NewRecorder()
+		w.Header().Set("X-Many", "a")
+		err := endpoint.EncodeJSONResponse(context.Background(), w, special{tt.code, http.Header{"X-Many": {"b", "c"}}, "<a&b>"})
+		require.NoError(t, err)
+		assert.Equal(t, tt.code, w.Code)
+		assert.Equal(t, strings.NewReplacer("<", `\u003c`, "&", `\u0026`, ">", `\u003e`).Replace(tt.text), w.Body.String())
+		assert.Equal(t, []string{"application/json; charset=utf-8"}, w.Header()["Content-Type"])
+		assert.Equal(t, []string{"a", "b", "c"}, w.Header()["X-Many"])
+	}
+}
+
+// inconstant cannot be encoded.
+type inconstant struct{}
+
+func (inconstant) MarshalJSON() ([]byte, error) { return nil, errors.New("not today") }
+
+func TestResponseThatCannotBeEncodedIsAnError(t *testing.T) {
+	for want, s := range map[string]http.Handler{
+		"endpoint: encoding chan int: json: unsupported type: chan int": endpoint.JSON(func(context.Context, struct{}) (chan int, error) { return make(chan int), nil }),
+		"endpoint: encoding func(): json: unsupported type: func()":     endpoint.JSON(func(context.Context, struct{}) (any, error) { return func() {}, nil }),
+		"endpoint: encoding float64: json: unsupported value: NaN":      endpoint.JSON(func(context.Context, struct{}) (float64, error) { return math.NaN(), nil }),
+		"endpoint: encoding []float64: json: unsupported value: +Inf":   endpoint.JSON(func(context.Context, struct{}) ([]float64, error) { return []float64{1, 2, math.Inf(1)}, nil }),
+		"endpoint: encoding []interface {}: json: error calling MarshalJSON for type endpoint_test.inconstant: not today": endpoint.JSON(func(context.Context, struct{}) ([]any, error) {
+			return []any{strings.Repeat("long", 10_000), inconstant{}}, nil
+		}),
+		"endpoint: endpoint_test.special says the status 99, which is not from 200 to 999":   endpoint.JSON(func(context.Context, struct{}) (special, error) { return special{code: 99}, nil }),
+		"endpoint: endpoint_test.special says the status 1000, which is not from 200 to 999": endpoint.JSON(func(context.Context, struct{}) (special, error) { return special{code: 1000}, nil }),
+	} {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, request("GET", "/", ""))
+		assert.Equal(t, 500, w.Code)
+		assert.Equal(t, want, w.Body.String())
+		assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+	}
+}
+
+func TestEncodeJSONResponseThatFailsHasWrittenNothing(t *testing.T) {
+	w := httptest.NewRecorder()
+	assert.Error(t, endpoint.EncodeJSONResponse(context.Background(), w, []any{"begun", math.NaN()}))
+	assert.Zero(t, w.Body.Len())
+	assert.Empty(t, w.Header())
+	assert.NoError(t, endpoint.EncodeJSONResponse(context.Background(), w, "next"), "nothing is left of it")
+	assert.Equal(t, "\"next\"\n", w.Body.String())
+}
+
+// deaf is a writer whose client has gone.
+type deaf struct{ http.ResponseWriter }
+
+func (deaf) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestEncodeJSONResponseReturnsTheWritersError(t *testing.T) {
+	assert.Equal(t, io.ErrClosedPipe, endpoint.EncodeJSONResponse(context.Background(), deaf{httptest.NewRecorder()}, 1))
+}
+
+// letter is a request with headers.
+type letter struct {
+	XMLName struct{} `json:"-" xml:"letter"`
+	Text    string
+	headers http.Header
+}
+
+func (l letter) Headers() http.Header { return l.headers }
+
+func TestEncodeRequest(t *testing.T) {
+	for _, tt := range []struct {
+		encode            endpoint.EncodeRequestFunc[letter]
+		contentType, body string
+	}{
+		{endpoint.EncodeJSONRequest[letter], "application/json; charset=utf-8", "{\"Text\":\"hi\"}\n"},
+		{endpoint.EncodeXMLRequest[letter], "text/xml; charset=utf-8", "<letter><Text>hi</Text></letter>"},
+	} {
+		r, err := http.NewRequest("POST", "http://sum.test/", nil)
+		require.NoError(t, err)
+		r.Header.Set("X-Many", "old")
+		require.NoError(t, tt.encode(context.Background(), r, letter{Text: "hi", headers: http.Header{"X-Many": {"a", "b"}, "X-None": nil}}))
+		assert.Equal(t, tt.contentType, r.Header.Get("Content-Type"))
+		assert.Equal(t, []string{"a"}, r.Header["X-Many"])
+		assert.NotContains(t, r.Header, "X-None")
+		assert.Equal(t, int64(len(tt.body)), r.ContentLength)
+		for range 2 {
+			body, err := r.GetBody()
+			require.NoError(t, err)
+			got, _ := io.ReadAll(body)
+			assert.Equal(t, tt.body, string(got))
+		}
+		got, _ := io.ReadAll(r.Body)
+		assert.Equal(t, tt.body, string(got))
+	}
+}
+
+func TestHeadersOfARequestMayReplaceTheContentType(t *testing.T) {
+	r, _ := http.NewRequest("POST", "http://sum.test/", nil)
+	require.NoError(t, endpoint.EncodeJSONRequest(context.Background(), r, letter{headers: http.Header{"Content-Type": {"application/hal+json"}}}))
+	assert.Equal(t, []string{"application/hal+json"}, r.Header["Content-Type"])
+}
+
+func TestRequestThatCannotBeEncoded(t *testing.T) {
+	r, _ := http.NewRequest("POST", "http://sum.test/", nil)
+	assert.EqualError(t, endpoint.EncodeJSONRequest(context.Background(), r, math.NaN()), "endpoint: encoding float64: json: unsupported value: NaN")
+	assert.EqualError(t, endpoint.EncodeXMLRequest(context.Background(), r, make(chan int)), "endpoint: encoding chan int: xml: unsupported type: chan int")
+	assert.Nil(t, r.Body)
+}
+
+func TestNopRequestDecoderReturnsTheZeroRequest(t *testing.T) {
+	got, err := endpoint.NopRequestDecoder[*sumRequest](context.Background(), request("POST", "/", `{"A":1}`))
+	assert.Nil(t, got)
+	assert.NoError(t, err)
+}
+
+func TestDecodeJSONResponse(t *testing.T) {
+	decode := func(code int, body io.Reader) (sumResponse, error) {
+		return endpoint.DecodeJSONResponse[sumResponse](context.Background(), &http.Response{StatusCode: code, Body: io.NopCloser(body)})
+	}
+	const neither = "endpoint: the status %d is neither an answer nor an error"
+	for _, tt := range []struct {
+		code  int
+		body  string
+		sum   int
+		error string
+	}{
+		{200, `{"Sum":3}`, 3, ""},
+		{201, `{"Sum":3}`, 3, ""},
+		{299, `{"Sum":3}`, 3, ""},
+		{204, ``, 0, ""},
+		{205, ``, 0, ""},
+		{101, ``, 0, strings.Replace(neither, "%d", "101", 1)},
+		{300, `{"Sum":3}`, 0, strings.Replace(neither, "%d", "300", 1)},
+		{304, ``, 0, strings.Replace(neither, "%d", "304", 1)},
+		{399, ``, 0, strings.Replace(neither, "%d", "399", 1)},
+		{400, "bad\n", 0, "bad"},
+		{404, ``, 0, ""},
+		{599, `{"e":1}`, 0, `{"e":1}`},
+		{200, `{"Sum":"x"}`, 0, "endpoint: decoding the answer as endpoint_test.sumResponse: json: cannot unmarshal string into Go struct field sumResponse.Sum of type int"},
+		{200, `{"Sum":3} x`, 0, "endpoint: decoding the answer as endpoint_test.sumResponse: invalid character 'x' after top-level value"},
+		{200, `{"Sum":3`, 0, "endpoint: decoding the answer as endpoint_test.sumResponse: unexpected end of JSON input"},
+		{200, ``, 0, "endpoint: decoding the answer as endpoint_test.sumResponse: unexpected end of JSON input"},
+		{200, `<html>`, 0, "endpoint: decoding the answer as endpoint_test.sumResponse: invalid character '<' looking for beginning of value"},
+	} {
+		got, err := decode(tt.code, strings.NewReader(tt.body))
+		assert.Equal(t, sumResponse{tt.sum}, got)
+		if tt.error == "" && tt.code < 300 {
+			assert.NoError(t, err)
+		} else if assert.Error(t, err) {
+			assert.Equal(t, tt.error, err.Error())
+		}
+		if tt.code >= 400 {
+			assert.Equal(t, endpoint.Error(tt.code, tt.error), err)
+		}
+	}
+
+	t.Run("HEAD has no body", func(t *testing.T) {
+		got, err := endpoint.DecodeJSONResponse[sumResponse](context.Background(),
+			&http.Response{StatusCode: 200, Body: http.NoBody, Request: request("HEAD", "/", "")})
+		assert.NoError(t, err)
+		assert.Zero(t, got)
+	})
+	t.Run("the message of an error has a limit", func(t *testing.T) {
+		_, err := decode(500, strings.NewReader(strings.Repeat("x", 1<<20)))
+		assert.Len(t, err.Error(), 64<<10)
+	})
+	t.Run("a body that breaks off", func(t *testing.T) {
+		for code, want := range map[int]string{200: "endpoint: reading the answer: unexpected EOF", 404: "endpoint: reading the answer with status 404: unexpected EOF"} {
+			_, err := decode(code, iotest.ErrReader(io.ErrUnexpectedEOF))
+			assert.EqualError(t, err, want)
+			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		}
+	})
+}
+
+// Buffers are reused: no request may see what was another's.
+func TestNothingIsLeftOfOtherBodies(t *testing.T) {
+	type keeps struct {
+		Raw  json.RawMessage
+		Text string
+		B    []byte
+	}
+	var kept []keeps
+	s := endpoint.JSON(func(_ context.Context, k keeps) (int, error) { kept = append(kept, k); return 0, nil })
+	for _, c := range []string{"a", "b", "c"} {
+		long := strings.Repeat(c, 400)
+		code, text := answer(s, request("POST", "/", `{"Raw":["`+long+`"],"Text":"`+long+`","B":"`+long+`"}`))
+		require.Equal(t, 200, code, text)
+	}
+	for i, c := range []string{"a", "b", "c"} {
+		long := strings.Repeat(c, 400)
+		assert.Equal(t, `["`+long+`"]`, string(kept[i].Raw))
+		assert.Equal(t, long, kept[i].Text)
+		assert.False(t, bytes.Equal(kept[i].B, kept[(i+1)%3].B))
+	}
+}

@@ -1,0 +1,192 @@
+package endpoint_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// sum is the service of most tests.
+type (
+	sumRequest  struct{ A, B int }
+	sumResponse struct{ Sum int }
+)
+
+func sum(_ context.Context, r sumRequest) (sumResponse, error) {
+	return sumResponse{r.A + r.B}, nil
+}
+
+// request makes a request with headers, each as "Name: value". A body of "" is none.
+func request(method, target, body string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	if body != "" {
+		r = httptest.NewRequest(method, target, strings.NewReader(body))
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Add(name, value)
+	}
+	return r
+}
+
+// answer serves a request and returns the status and the text of the answer.
+func answer(h http.Handler, r *http.Request) (int, string) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, strings.TrimSuffix(w.Body.String(), "\n")
+}
+
+// next receives from c, and fails the test if there is nothing.
+func next[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		require.FailNow(t, "waited in vain")
+	}
+	panic("unreachable")
+}
+
+// target parses a URL.
+func target(t testing.TB, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	require.NoError(t, err)
+	return u
+}
+
+// trace is what has happened, in order.
+type trace struct {
+	mu    sync.Mutex
+	steps []string
+}
+
+func (tr *trace) add(format string, args ...any) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.steps = append(tr.steps, fmt.Sprintf(format, args...))
+}
+
+func (tr *trace) String() string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return strings.Join(tr.steps, " ")
+}
+
+// network is a network of pipes in a synctest bubble, which knows which of them the client has open.
+type network struct {
+	open, dialed atomic.Int32
+	serve        func(net.Conn) // the other side
+	client       *http.Client
+}
+
+// newNetwork returns a network whose server does as serve says.
+func newNetwork(serve func(net.Conn)) *network {
+	n := &network{serve: serve}
+	n.client = &http.Client{Transport: &http.Transport{DialContext: n.dial}}
+	return n
+}
+
+func (n *network) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	n.open.Add(1)
+	n.dialed.Add(1)
+	go n.serve(server)
+	return &counted{Conn: client, n: n}, nil
+}
+
+// counted is a connection that is counted off when it is closed.
+type counted struct {
+	net.Conn
+	n    *network
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.n.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// httpServer returns a function that serves a connection as HTTP.
+func httpServer(h http.Handler) func(net.Conn) {
+	return func(c net.Conn) {
+		l := &single{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
+		l.conns <- c
+		server := &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				l.Close()
+			}
+		}}
+		_ = server.Serve(l)
+	}
+}
+
+// single is a listener for one connection.
+type single struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *single) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *single) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *single) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+// leakless runs a test with a network in a bubble. At its end the client must have left neither a connection that is in
+// use nor, which is the bubble's own rule, a goroutine.
+func leakless(t *testing.T, serve func(net.Conn), test func(t *testing.T, n *network)) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(serve)
+		test(t, n)
+		synctest.Wait()
+		n.client.CloseIdleConnections()
+		synctest.Wait()
+		assert.Zero(t, n.open.Load(), "connections in use")
+	})
+}
+
+// sumClient returns an Endpoint that calls over the network.
+func (n *network) sumClient(t testing.TB, options ...endpoint.ClientOption) endpoint.Endpoint[sumRequest, sumResponse] {
+	options = append([]endpoint.ClientOption{endpoint.SetClient(n.client)}, options...)
+	return endpoint.NewClient("POST", target(t, "http://sum.test/sum"),
+		endpoint.EncodeJSONRequest[sumRequest], endpoint.DecodeJSONResponse[sumResponse], options...).Endpoint()
+}
+
+// status returns the status that an error says, or 0.
+func status(err error) int {
+	var coder endpoint.StatusCoder
+	if errors.As(err, &coder) {
+		return coder.StatusCode()
+	}
+	return 0
+}

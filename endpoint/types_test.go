@@ -1,0 +1,108 @@
+package endpoint_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
+	"github.com/stretchr/testify/assert"
+)
+
+// notes is a small service.
+type notes struct{}
+
+type (
+	note struct {
+		ID   int64  `json:"id"`
+		Text string `json:"text"`
+	}
+	addNote struct {
+		User string `path:"user"`
+		Sync bool   `query:"sync"`
+		Text string `json:"text"`
+	}
+	listNotes struct {
+		User  string   `path:"user"`
+		Tags  []string `query:"tag"`
+		Trace string   `header:"X-Trace"`
+	}
+)
+
+func (notes) Add(context.Context, addNote) (*note, error)     { return &note{}, nil }
+func (notes) List(context.Context, listNotes) ([]note, error) { return nil, nil }
+func (notes) Watch(context.Context, *listNotes) (iter.Seq2[note, error], error) {
+	return seq[note](nil), nil
+}
+
+// typed is what a document generator needs of a Server.
+type typed interface {
+	kami.ContextHandler
+	Types() (request, response reflect.Type)
+}
+
+// describe is a document generator: it says where the parts of the request come from, by the tags.
+func describe(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return t.String()
+	}
+	var fields []string
+	for f := range fieldsOf(t) {
+		source := "body " + f.Tag.Get("json")
+		for _, s := range []string{"path", "query", "header"} {
+			if name, ok := f.Tag.Lookup(s); ok {
+				source = s + " " + name
+			}
+		}
+		fields = append(fields, source+" "+f.Type.String())
+	}
+	return t.Name() + "{" + strings.Join(fields, ", ") + "}"
+}
+
+func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+func TestTypesDescribeAServiceWithItsRoutes(t *testing.T) {
+	var svc notes
+	routes := []struct {
+		method, path string
+		endpoint     typed
+	}{
+		{"POST", "/:user/notes", endpoint.JSON(svc.Add)},
+		{"GET", "/:user/notes", endpoint.JSON(svc.List)},
+		{"GET", "/:user/notes/watch", endpoint.Stream(svc.Watch)},
+		{"PUT", "/sum", endpoint.NewServer(sum, endpoint.DecodeJSONRequest[sumRequest], endpoint.EncodeJSONResponse[sumResponse])},
+		{"POST", "/ping", endpoint.JSON(endpoint.Nop[struct{}, any])},
+	}
+	mux := kami.New()
+	var got strings.Builder
+	for _, r := range routes {
+		mux.Handle(r.method, r.path, r.endpoint)
+		request, response := r.endpoint.Types()
+		fmt.Fprintf(&got, "%s %s: %s -> %s\n", r.method, r.path, describe(request), describe(response))
+	}
+	assert.Equal(t, `POST /:user/notes: addNote{path user string, query sync bool, body text string} -> note{body id int64, body text string}
+GET /:user/notes: listNotes{path user string, query tag []string, header X-Trace string} -> []endpoint_test.note
+GET /:user/notes/watch: listNotes{path user string, query tag []string, header X-Trace string} -> note{body id int64, body text string}
+PUT /sum: sumRequest{body  int, body  int} -> sumResponse{body  int}
+POST /ping: {} -> interface {}
+`, got.String())
+	for _, r := range routes {
+		code, text := answer(mux, request(r.method, strings.Replace(r.path, ":user", "me", 1), `{}`))
+		assert.Equal(t, 200, code, "%s %s: %s", r.method, r.path, text)
+	}
+}
