@@ -125,8 +125,12 @@ func (b *binding) add(t reflect.Type, at []int) error {
 		}
 		switch {
 		case source == "" && f.Anonymous && f.Type.Kind() == reflect.Struct:
+			body := b.body
 			if err := b.add(f.Type, index); err != nil {
 				return err
+			}
+			if f.Tag.Get("json") == "-" { // then only its tagged fields count
+				b.body = body
 			}
 			continue
 		case source == "" && (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-":

@@ -438,3 +438,18 @@ func TestFloatsAreFinite(t *testing.T) {
 	assert.Equal(t, 200, code)
 	assert.Equal(t, "1.7976931348623157e+308", text)
 }
+
+func TestEmbeddedStructThatIsNotOfTheBody(t *testing.T) {
+	type page struct {
+		Number int `query:"page"`
+		Hidden string
+	}
+	type list struct {
+		page `json:"-"`
+	}
+	m := kami.New()
+	m.Post("/", endpoint.JSON(func(_ context.Context, r list) (int, error) { return r.Number, nil }))
+	code, text := answer(m, request("POST", "/?page=7", ""))
+	assert.Equal(t, 200, code, "it needs no body")
+	assert.Equal(t, "7", text)
+}

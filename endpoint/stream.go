@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"mime"
 	"net/http"
 	"reflect"
 	"strings"
@@ -18,7 +19,7 @@ import (
 //
 // The function's error is answered as that of JSON. An error in the sequence, an item that cannot be encoded, or the end of
 // the context while the client is there, goes to the error handler, and aborts the connection, as the response has begun:
-// no client takes what it has for all.
+// no client takes what it has for all. (One of HTTP/1.0 cannot tell.)
 //
 // The function's context ends when the client goes away, whatever kami.Cancel says, and when the response has ended.
 // A sequence without an end should also heed kami.Draining.
@@ -119,12 +120,13 @@ func interrupted(ctx context.Context, r *http.Request, err error) error {
 	return fmt.Errorf("endpoint: the stream was interrupted: %w", err)
 }
 
-// acceptsEvents reports whether the request's Accept names the type of Server-Sent Events.
+// acceptsEvents reports whether the request's Accept names the type of Server-Sent Events, and not to refuse it.
 func acceptsEvents(r *http.Request) bool {
 	for _, accept := range r.Header["Accept"] {
-		for kind := range strings.SplitSeq(accept, ",") {
-			kind, _, _ = strings.Cut(kind, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+		for part := range strings.SplitSeq(accept, ",") {
+			kind, params, err := mime.ParseMediaType(part)
+			refused := params["q"] != "" && strings.Trim(params["q"], "0.") == ""
+			if err == nil && kind == "text/event-stream" && !refused {
 				return true
 			}
 		}

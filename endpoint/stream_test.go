@@ -60,6 +60,9 @@ func TestStreamIsEventsOrLinesByAccept(t *testing.T) {
 		{[]string{"text/html, text/event-stream;q=0.9"}, true},
 		{[]string{"text/html", "text/event-stream"}, true},
 		{[]string{"text/event-streams"}, false},
+		{[]string{"text/event-stream;q=0"}, false},
+		{[]string{"text/event-stream; q=0.000, */*"}, false},
+		{[]string{"Text/Event-Stream"}, true},
 	} {
 		r := request("GET", "/", "")
 		r.Header["Accept"] = tt.accept
