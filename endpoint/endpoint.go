@@ -1,5 +1,5 @@
-// Package endpoint makes HTTP handlers and clients of typed functions. It has what go-kit's packages endpoint and
-// transport/http have, with type parameters in the place of interface{}, and their names.
+// Package endpoint makes HTTP handlers and clients of typed functions. It does what go-kit's packages endpoint and
+// transport/http do, under their names, with type parameters in the place of interface{}.
 //
 //	func (s *service) Sum(ctx context.Context, r sumRequest) (sumResponse, error)
 //

@@ -7,24 +7,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/examples/internal/program"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
-
-// The build has a limit of its own: with an empty build cache it compiles the standard library too.
-const (
-	buildLimit = 2 * time.Minute
-	runLimit   = 30 * time.Second
 )
 
 // setUp registers the routes for a test, with that time between two ticks.
@@ -49,7 +40,7 @@ func TestTicks(t *testing.T) {
 	setUp(t, time.Millisecond)
 	server := httptest.NewServer(kami.Handler())
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), program.RunLimit)
 	t.Cleanup(cancel)
 
 	stream := open(ctx, t, server.URL)
@@ -77,7 +68,7 @@ func TestClientGoesAway(t *testing.T) {
 	leave()
 	select {
 	case <-returned:
-	case <-time.After(runLimit):
+	case <-time.After(program.RunLimit):
 		require.Fail(t, "the handler has not returned")
 	}
 }
@@ -87,7 +78,7 @@ func TestBye(t *testing.T) {
 	setUp(t, time.Hour)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), program.RunLimit)
 	t.Cleanup(cancel)
 	serving, stop := context.WithCancel(ctx)
 	t.Cleanup(stop)
@@ -102,34 +93,14 @@ func TestBye(t *testing.T) {
 
 // TestProgram runs the program up to the signal that stops it.
 func TestProgram(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a process cannot be sent a signal on Windows")
-	}
-	bin := build(t)
-
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
-	t.Cleanup(cancel)
-	program := exec.CommandContext(ctx, bin)
-	program.Env = append(os.Environ(), "GOJI_BIND=127.0.0.1:0")
-	stderr, err := program.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, program.Start())
-	// Only matters if the test fails midway: the context ends the process, and this waits for its end.
-	t.Cleanup(func() {
-		cancel()
-		_ = program.Wait()
-	})
-	log := bufio.NewReader(stderr)
-	stream := open(ctx, t, "http://"+address(t, log))
+	p := program.Start(t)
+	stream := open(p.Context, t, "http://"+p.Address)
 	assert.Equal(t, "tick", read(t, stream)["event"])
 
 	signaled := time.Now()
-	require.NoError(t, program.Process.Signal(syscall.SIGTERM))
+	p.Signal(syscall.SIGTERM)
 	checkBye(t, stream)
-	rest, err := io.ReadAll(log)
-	require.NoError(t, err)
-	assert.NoError(t, program.Wait(), "the exit status must be 0")
-	assert.Contains(t, string(rest), "kami stopped\n")
+	assert.Contains(t, p.End(), "kami stopped\n")
 	assert.Less(t, time.Since(signaled), 2*time.Second)
 }
 
@@ -172,28 +143,5 @@ func read(t *testing.T, stream *bufio.Reader) map[string]string {
 		}
 		field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		event[field] = value
-	}
-}
-
-// build builds the program of this directory and returns its path.
-func build(t *testing.T) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
-	bin := filepath.Join(t.TempDir(), "events")
-	output, err := exec.CommandContext(ctx, "go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	return bin
-}
-
-// address reads the log up to the line that says where the program listens. The port is of the system's choice.
-func address(t *testing.T, log *bufio.Reader) string {
-	t.Helper()
-	for {
-		line, err := log.ReadString('\n')
-		require.NoError(t, err, "the program did not say where it listens: %s", line)
-		if _, addr, ok := strings.Cut(line, "Starting kami on "); ok {
-			return strings.TrimSpace(addr)
-		}
 	}
 }

@@ -1,28 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/examples/internal/program"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
-
-// The build has a limit of its own: with an empty build cache it compiles the standard library too.
-const (
-	buildLimit = 2 * time.Minute
-	runLimit   = 30 * time.Second
 )
 
 func TestGreet(t *testing.T) {
@@ -36,58 +25,13 @@ func TestGreet(t *testing.T) {
 
 // TestProgram runs what the README tells people to run, up to the signal that stops it.
 func TestProgram(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a process cannot be sent an interrupt on Windows")
-	}
-	bin := build(t)
+	p := program.Start(t)
+	checkGreetings(p.Context, t, "http://"+p.Address)
 
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
-	t.Cleanup(cancel)
-	program := exec.CommandContext(ctx, bin)
-	program.Env = append(os.Environ(), "GOJI_BIND=127.0.0.1:0")
-	stderr, err := program.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, program.Start())
-	// Only matters if the test fails midway: the context ends the process, and this waits for its end.
-	t.Cleanup(func() {
-		cancel()
-		_ = program.Wait()
-	})
-
-	output := bufio.NewReader(stderr)
-	checkGreetings(ctx, t, "http://"+address(t, output))
-
-	require.NoError(t, program.Process.Signal(os.Interrupt))
-	rest, err := io.ReadAll(output)
-	require.NoError(t, err)
-	assert.NoError(t, program.Wait(), "the exit status must be 0")
-	assert.Contains(t, string(rest), "kami received signal, gracefully stopping\n")
-	assert.Contains(t, string(rest), "kami stopped\n")
-}
-
-// build builds the program of this directory and returns its path.
-func build(t *testing.T) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
-	bin := filepath.Join(t.TempDir(), "greeting")
-	output, err := exec.CommandContext(ctx, "go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	return bin
-}
-
-// address reads the log up to the line that says where the program listens. The port is of the system's choice.
-func address(t *testing.T, log *bufio.Reader) string {
-	t.Helper()
-	var before strings.Builder
-	for {
-		line, err := log.ReadString('\n')
-		require.NoError(t, err, "the program did not say where it listens: %s%s", &before, line)
-		if _, addr, ok := strings.Cut(line, "Starting kami on "); ok {
-			return strings.TrimSpace(addr)
-		}
-		before.WriteString(line)
-	}
+	p.Signal(os.Interrupt)
+	rest := p.End()
+	assert.Contains(t, rest, "kami received signal, gracefully stopping\n")
+	assert.Contains(t, rest, "kami stopped\n")
 }
 
 // checkGreetings asks the server at the URL for greetings in several languages.

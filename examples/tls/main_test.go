@@ -15,23 +15,15 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/examples/internal/program"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
-
-// The build has a limit of its own: with an empty build cache it compiles the standard library too.
-const (
-	buildLimit = 2 * time.Minute
-	runLimit   = 30 * time.Second
 )
 
 func TestReload(t *testing.T) {
@@ -50,7 +42,7 @@ func TestReload(t *testing.T) {
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), program.RunLimit)
 	t.Cleanup(cancel)
 	serving, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
@@ -64,34 +56,13 @@ func TestReload(t *testing.T) {
 
 // TestProgram runs the program up to the signal that stops it.
 func TestProgram(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a process cannot be sent a signal on Windows")
-	}
-	bin := build(t)
 	pair := newPair(t)
 	first := write(t, pair, 1)
+	p := program.Start(t, "-cert", pair.cert, "-key", pair.key)
+	checkReload(p.Context, t, pair, p.Address, first, p.Log, func() { p.Signal(syscall.SIGHUP) })
 
-	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
-	t.Cleanup(cancel)
-	program := exec.CommandContext(ctx, bin, "-bind", "127.0.0.1:0", "-cert", pair.cert, "-key", pair.key)
-	stderr, err := program.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, program.Start())
-	// Only matters if the test fails midway: the context ends the process, and this waits for its end.
-	t.Cleanup(func() {
-		cancel()
-		_ = program.Wait()
-	})
-	lines := bufio.NewReader(stderr)
-	address := after(t, lines, "Starting kami on ")
-	checkReload(ctx, t, pair, address, first, lines, func() {
-		assert.NoError(t, program.Process.Signal(syscall.SIGHUP))
-	})
-
-	require.NoError(t, program.Process.Signal(syscall.SIGTERM))
-	_, err = io.Copy(io.Discard, lines)
-	require.NoError(t, err)
-	assert.NoError(t, program.Wait(), "the exit status must be 0")
+	p.Signal(syscall.SIGTERM)
+	p.End()
 }
 
 // checkReload puts new files in the place of those that the server at the address uses, which have the first certificate:
@@ -104,13 +75,13 @@ func checkReload(ctx context.Context, t *testing.T, pair *keyPair, address strin
 
 	second := write(t, pair, 2)
 	hangUp()
-	after(t, log, "certificate loaded")
+	program.After(t, log, "certificate loaded")
 	assert.Equal(t, first.SerialNumber, serial(ctx, t, old, address), "the connection goes on")
 	assert.Equal(t, second.SerialNumber, serial(ctx, t, client(t, second), address))
 
 	require.NoError(t, os.WriteFile(pair.cert, []byte("broken"), 0o600))
 	hangUp()
-	assert.Contains(t, after(t, log, "keeping the certificate: "), "PEM")
+	assert.Contains(t, program.After(t, log, "keeping the certificate: "), "PEM")
 	assert.Equal(t, second.SerialNumber, serial(ctx, t, client(t, second), address))
 }
 
@@ -170,27 +141,4 @@ func write(t *testing.T, pair *keyPair, number int64) *x509.Certificate {
 	made, err := x509.ParseCertificate(signed)
 	require.NoError(t, err)
 	return made
-}
-
-// build builds the program of this directory and returns its path.
-func build(t *testing.T) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
-	bin := filepath.Join(t.TempDir(), "tls")
-	output, err := exec.CommandContext(ctx, "go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	return bin
-}
-
-// after reads the log up to a line with the text, and returns what follows that in the line.
-func after(t *testing.T, log *bufio.Reader, text string) string {
-	t.Helper()
-	for {
-		line, err := log.ReadString('\n')
-		require.NoError(t, err, "the log has no %q: %s", text, line)
-		if _, rest, ok := strings.Cut(line, text); ok {
-			return strings.TrimSpace(rest)
-		}
-	}
 }
