@@ -32,6 +32,7 @@ import (
 //     500 of a 404.
 //   - Errors have X-Content-Type-Options: nosniff, as those of http.Error do, lest their text be taken for HTML. And they
 //     lose the Content-Length that was meant for the response.
+//   - A Headerer's Content-Type takes the place of the encoder's: go-kit sends two, of which clients take the first.
 //   - A response is marshalled before its header goes out. If that fails it is a 500 and no empty 200.
 //   - A response's status is from 200 to 999, any other is an error: informational ones are no answer, others panic.
 //   - 205 and 304 have no body, as 204: RFC 9110 forbids it, and for 304 net/http refuses it, which go-kit answers as an
@@ -447,6 +448,7 @@ func (s *service) encode(ctx context.Context, w http.ResponseWriter, response an
 		return s.err.error(s.alike)
 	}
 	if s.alike {
+		w = oneType{w}
 		code := http.StatusOK
 		if c, ok := response.(endpoint.StatusCoder); ok {
 			code = c.StatusCode()
@@ -476,6 +478,16 @@ func headersOf(response any) headers {
 	return nil
 }
 
+// oneType has but the last Content-Type.
+type oneType struct{ http.ResponseWriter }
+
+func (w oneType) WriteHeader(code int) {
+	if types := w.Header()["Content-Type"]; len(types) > 1 {
+		w.Header()["Content-Type"] = types[len(types)-1:]
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
 // bodiless drops the body.
 type bodiless struct{ http.ResponseWriter }
 
@@ -499,6 +511,7 @@ func (s *service) encodeError(ctx context.Context, err error, w http.ResponseWri
 	if s.alike {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Del("Content-Length")
+		w = oneType{w}
 	}
 	by(ctx, err, w)
 }

@@ -46,8 +46,8 @@ func TestAllocations(t *testing.T) {
 		run  func()
 	}{
 		{"PopulateRequestContext", 1, func() { endpoint.PopulateRequestContext(ctx, r) }},
-		{"JSON", 12, serve()},
-		{"JSON with values of the request", 13, serve(endpoint.ServerBefore(endpoint.PopulateRequestContext))},
+		{"JSON", 3, serve()},
+		{"JSON with values of the request", 4, serve(endpoint.ServerBefore(endpoint.PopulateRequestContext))},
 	} {
 		assert.LessOrEqual(t, testing.AllocsPerRun(1000, tt.run), tt.want, tt.name)
 	}

@@ -25,6 +25,7 @@ type binding struct {
 	pointer bool // the type is a pointer to the struct
 	body    bool // some of it comes from the body
 	query   bool // some of it comes from the query
+	keeps   bool // the type may keep the text that it is decoded from
 }
 
 // field is one field, and where it comes from.
@@ -42,7 +43,7 @@ var sources = []string{"path", "query", "header"}
 
 // bindingOf returns the binding of a type. A tag that can never be served is an error.
 func bindingOf(t reflect.Type) (*binding, error) {
-	b := new(binding)
+	b := &binding{keeps: keepsItsText(t)}
 	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
 		b.pointer, t = true, t.Elem()
 	}
@@ -186,7 +187,7 @@ func (b *binding) decode(ctx context.Context, r *http.Request, maxBody int64, op
 }
 
 func (b *binding) decodeBody(r *http.Request, maxBody int64, optional bool, into any) error {
-	body := bodyBuffer(reflect.TypeOf(into).Elem())
+	body := bodyBuffer(b.keeps)
 	defer body.release()
 	if err := readJSON(body, r, maxBody); err != nil {
 		return err
@@ -194,7 +195,10 @@ func (b *binding) decodeBody(r *http.Request, maxBody int64, optional bool, into
 	if body.Len() == 0 && optional {
 		return nil
 	}
-	return unmarshal(body.Bytes(), into)
+	if err := body.decode(into); err != nil {
+		return explainJSON(body.Bytes(), err)
+	}
+	return nil
 }
 
 // bind sets the fields of what v points to. They come from their sources alone: what the body says of them is dropped.

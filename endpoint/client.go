@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 )
 
 // HTTPClient is what a Client sends with, as *http.Client does.
@@ -16,10 +17,9 @@ type HTTPClient interface {
 
 // Client calls a remote method over HTTP.
 type Client[Req, Resp any] struct {
-	method string
-	target url.URL
-	encode EncodeRequestFunc[Req]
-	decode DecodeResponseFunc[Resp]
+	request *http.Request // which those that are sent are copies of
+	encode  EncodeRequestFunc[Req]
+	decode  DecodeResponseFunc[Resp]
 	clientOptions
 }
 
@@ -79,15 +79,19 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 	if target == nil || enc == nil || dec == nil {
 		panic("endpoint: NewClient: the target, the encoder and the decoder must not be nil")
 	}
-	if _, err := http.NewRequest(method, target.String(), nil); err != nil {
+	request, err := http.NewRequest(method, target.String(), nil)
+	if err != nil {
 		panic(fmt.Sprintf("endpoint: NewClient: %v", err))
 	}
-	c := &Client[Req, Resp]{method: method, target: *target, encode: enc, decode: dec}
+	c := &Client[Req, Resp]{request: request, encode: enc, decode: dec}
 	for _, o := range opts {
 		o(&c.clientOptions)
 	}
 	if c.client == nil {
 		c.client = http.DefaultClient
+	}
+	if v := reflect.ValueOf(c.client); v.Kind() == reflect.Pointer && v.IsNil() {
+		panic(fmt.Sprintf("endpoint: SetClient: the %T is nil", c.client))
 	}
 	refuseNil("ClientBefore", c.before)
 	refuseNil("ClientAfter", c.after)
@@ -156,11 +160,10 @@ func (c *call[Req, Resp]) end(err error) {
 }
 
 // send sends the request.
-func (c *call[Req, Resp]) send(request Req) error {
-	r, err := http.NewRequestWithContext(c.ctx, c.method, c.target.String(), nil)
-	if err != nil {
-		return err
-	}
+func (c *call[Req, Resp]) send(request Req) (err error) {
+	// optimization: a copy is made faster than what it is a copy of (BenchmarkClient in compat/).
+	r, target := c.request.WithContext(c.ctx), *c.request.URL
+	r.URL, r.Header = &target, make(http.Header)
 	if err := c.encode(c.ctx, r, request); err != nil {
 		return err
 	}
@@ -171,6 +174,9 @@ func (c *call[Req, Resp]) send(request Req) error {
 		r = r.WithContext(c.ctx)
 	}
 	c.response, err = c.client.Do(r)
+	if err == nil && (c.response == nil || c.response.Body == nil) {
+		c.response, err = nil, fmt.Errorf("endpoint: the %T returned neither an error nor a response with a body", c.client)
+	}
 	return c.explain(err)
 }
 

@@ -455,3 +455,20 @@ func TestClientWithoutAServer(t *testing.T) {
 	_, err := n.sumClient(t)(context.Background(), sumRequest{})
 	assert.ErrorIs(t, err, errBroken)
 }
+
+// bodiless is an HTTPClient that breaks its promise.
+type bodiless struct{ response *http.Response }
+
+func (b *bodiless) Do(*http.Request) (*http.Response, error) { return b.response, nil }
+
+func TestHTTPClientThatReturnsNothing(t *testing.T) {
+	for _, response := range []*http.Response{nil, {StatusCode: 200}} {
+		var finalized error
+		e := endpoint.NewClient("POST", target(t, "http://sum.test/"), endpoint.EncodeJSONRequest[int], endpoint.DecodeJSONResponse[int],
+			endpoint.SetClient(&bodiless{response}),
+			endpoint.ClientFinalizer(func(_ context.Context, err error) { finalized = err })).Endpoint()
+		_, err := e(context.Background(), 1)
+		assert.EqualError(t, err, "endpoint: the *endpoint_test.bodiless returned neither an error nor a response with a body")
+		assert.Equal(t, err, finalized)
+	}
+}

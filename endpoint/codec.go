@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"sync"
 )
 
 const (
@@ -26,78 +25,6 @@ const (
 	// maxErrorBody is how many bytes of an error's answer a client reads.
 	maxErrorBody = 64 << 10
 )
-
-// jsonBuffer is a buffer and an encoder into it.
-type jsonBuffer struct {
-	bytes.Buffer
-	encoder *json.Encoder
-	limited io.LimitedReader // of the body that is being read
-	kept    bool             // not to be reused
-}
-
-// jsonBuffers are those that are not in use.
-//
-// optimization: responses are encoded in reused buffers, of which nobody keeps anything: a writer must not keep what it is
-// given (BenchmarkServer in compat/). Bodies are read into them unless a type decodes itself, which may keep its text.
-var jsonBuffers = sync.Pool{New: func() any {
-	b := new(jsonBuffer)
-	b.encoder = json.NewEncoder(&b.Buffer)
-	return b
-}}
-
-// maxReused is the size above which a buffer is not reused, lest one large body be kept for ever.
-const maxReused = 64 << 10
-
-func getBuffer() *jsonBuffer { return jsonBuffers.Get().(*jsonBuffer) }
-
-// bodyBuffer returns a buffer for a body that is decoded into the type.
-func bodyBuffer(t reflect.Type) *jsonBuffer {
-	keeps, known := keepers.Load(t)
-	if !known {
-		keeps = keepsText(t, make(map[reflect.Type]bool))
-		keepers.Store(t, keeps)
-	}
-	if keeps.(bool) {
-		return &jsonBuffer{kept: true}
-	}
-	return getBuffer()
-}
-
-// keepers says for each known type whether it may keep what it is decoded from.
-var keepers sync.Map
-
-// keepsText reports whether a type, or one in it, decodes itself.
-func keepsText(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if seen[t] {
-		return false
-	}
-	seen[t] = true
-	if decodesItself(t) || t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler) {
-		return true
-	}
-	switch t.Kind() {
-	case reflect.Interface: // with a value in it that is a pointer it decodes into that
-		return t.NumMethod() > 0
-	case reflect.Map:
-		return keepsText(t.Key(), seen) || keepsText(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return keepsText(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if keepsText(t.Field(i).Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (b *jsonBuffer) release() {
-	if b.Cap() <= maxReused && !b.kept {
-		b.Reset()
-		jsonBuffers.Put(b)
-	}
-}
 
 // NopRequestDecoder decodes nothing. It returns the zero Req.
 func NopRequestDecoder[Req any](context.Context, *http.Request) (request Req, err error) {
@@ -120,7 +47,7 @@ func readJSON(b *jsonBuffer, r *http.Request, limit int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if err := checkJSON(r.Header.Get("Content-Type")); err != nil {
+	if err := checkJSON(first(r.Header, "Content-Type")); err != nil {
 		return err
 	}
 	if limit <= 0 || limit == math.MaxInt64 {
@@ -129,7 +56,7 @@ func readJSON(b *jsonBuffer, r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	b.Grow(int(min(max(r.ContentLength, 0), maxReused)) + bytes.MinRead)
+	b.expect(r.ContentLength)
 	b.limited = io.LimitedReader{R: r.Body, N: limit + 1}
 	_, err := b.ReadFrom(&b.limited)
 	b.limited.R = nil
@@ -155,6 +82,16 @@ func tooLarge(limit int64) error {
 	return coded{fmt.Errorf("the body is larger than %d bytes", limit), http.StatusRequestEntityTooLarge}
 }
 
+// first is header.Get for a name in its canonical form.
+//
+// optimization: it does not look for that form (BenchmarkServer, BenchmarkPopulate in compat/).
+func first(header http.Header, name string) string {
+	if values := header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // checkJSON refuses content types other than JSON. "+json" types (RFC 6839) and none are fine.
 func checkJSON(contentType string) error {
 	if contentType == "" || contentType == jsonType || contentType == "application/json" {
@@ -165,14 +102,6 @@ func checkJSON(contentType string) error {
 		return nil
 	}
 	return coded{fmt.Errorf("Content-Type %q is not JSON", contentType), http.StatusUnsupportedMediaType}
-}
-
-// unmarshal decodes all of the text, and says where it is wrong.
-func unmarshal(text []byte, into any) error {
-	if err := json.Unmarshal(text, into); err != nil {
-		return explainJSON(text, err)
-	}
-	return nil
 }
 
 // explainJSON makes a bad request's error of what is wrong with the text.
@@ -212,7 +141,7 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 		}
 	}
 	header := w.Header()
-	header.Set("Content-Type", jsonType)
+	header["Content-Type"] = []string{jsonType}
 	if h, ok := value.(Headerer); ok {
 		addHeaders(header, h)
 	}
@@ -229,11 +158,12 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 // header are for the body here like any others: an EncodeRequestFunc of your own puts them where they belong.
 func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req) error {
 	value := any(request)
-	text, err := json.Marshal(value)
-	if err != nil {
+	b := getBuffer()
+	defer b.release()
+	if err := b.encoder.Encode(value); err != nil {
 		return fmt.Errorf("endpoint: encoding %T: %w", request, err)
 	}
-	setBody(r, jsonType, append(text, '\n'), value)
+	setBody(r, jsonType, bytes.Clone(b.Bytes()), value)
 	return nil
 }
 
@@ -249,7 +179,7 @@ func EncodeXMLRequest[Req any](_ context.Context, r *http.Request, request Req) 
 }
 
 func setBody(r *http.Request, contentType string, body []byte, request any) {
-	r.Header.Set("Content-Type", contentType)
+	r.Header["Content-Type"] = []string{contentType}
 	if h, ok := request.(Headerer); ok {
 		for name, values := range h.Headers() {
 			if len(values) > 0 {
@@ -262,7 +192,8 @@ func setBody(r *http.Request, contentType string, body []byte, request any) {
 	r.Body, _ = r.GetBody()
 }
 
-// DecodeJSONResponse decodes the response's body, whatever its size, as JSON. A status of 400 or more is an [Error] with
+// DecodeJSONResponse decodes the response's body as JSON, whatever its size: limit r.Body by [ClientAfter] where the server
+// is not trusted. A status of 400 or more is an [Error] with
 // that status and the body's text, up to 64 KiB and without space around it, as its message. Any other that is not from
 // 200 to 299 is an error too. The answer to HEAD, and statuses that have no body, leave the zero Resp.
 func DecodeJSONResponse[Resp any](_ context.Context, r *http.Response) (response Resp, err error) {
@@ -278,13 +209,13 @@ func DecodeJSONResponse[Resp any](_ context.Context, r *http.Response) (response
 	case r.StatusCode < 200 || r.StatusCode > 299:
 		return response, fmt.Errorf("endpoint: the status %d is neither an answer nor an error", r.StatusCode)
 	}
-	b := bodyBuffer(reflect.TypeFor[Resp]())
+	b := bodyBuffer(keepsItsText(reflect.TypeFor[Resp]()))
 	defer b.release()
-	b.Grow(int(min(max(r.ContentLength, 0), maxReused)) + bytes.MinRead)
+	b.expect(r.ContentLength)
 	if _, err := b.ReadFrom(r.Body); err != nil {
 		return response, fmt.Errorf("endpoint: reading the answer: %w", err)
 	}
-	if err := json.Unmarshal(b.Bytes(), &response); err != nil {
+	if err := b.decode(&response); err != nil {
 		var zero Resp
 		return zero, fmt.Errorf("endpoint: decoding the answer as %T: %w", response, err)
 	}

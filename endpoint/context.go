@@ -51,13 +51,13 @@ func PopulateRequestContext(ctx context.Context, r *http.Request) context.Contex
 		ContextKeyRequestProto:           r.Proto,
 		ContextKeyRequestHost:            r.Host,
 		ContextKeyRequestRemoteAddr:      r.RemoteAddr,
-		ContextKeyRequestXForwardedFor:   r.Header.Get("X-Forwarded-For"),
-		ContextKeyRequestXForwardedProto: r.Header.Get("X-Forwarded-Proto"),
-		ContextKeyRequestAuthorization:   r.Header.Get("Authorization"),
-		ContextKeyRequestReferer:         r.Header.Get("Referer"),
-		ContextKeyRequestUserAgent:       r.Header.Get("User-Agent"),
-		ContextKeyRequestXRequestID:      r.Header.Get("X-Request-Id"),
-		ContextKeyRequestAccept:          r.Header.Get("Accept"),
+		ContextKeyRequestXForwardedFor:   first(r.Header, "X-Forwarded-For"),
+		ContextKeyRequestXForwardedProto: first(r.Header, "X-Forwarded-Proto"),
+		ContextKeyRequestAuthorization:   first(r.Header, "Authorization"),
+		ContextKeyRequestReferer:         first(r.Header, "Referer"),
+		ContextKeyRequestUserAgent:       first(r.Header, "User-Agent"),
+		ContextKeyRequestXRequestID:      first(r.Header, "X-Request-Id"),
+		ContextKeyRequestAccept:          first(r.Header, "Accept"),
 	}}
 	if r.URL != nil {
 		p.values[ContextKeyRequestPath] = r.URL.Path

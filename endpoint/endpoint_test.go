@@ -3,10 +3,16 @@ package endpoint_test
 import (
 	"context"
 	"errors"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/guregu/kami/endpoint"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestChainRunsInTheOrderOfItsArguments(t *testing.T) {
@@ -87,4 +93,27 @@ func TestFailerIsAnsweredByTheErrorEncoderAfterTheAfterFunctions(t *testing.T) {
 		assert.Equal(t, tt.text, text)
 		assert.Equal(t, tt.steps, got.String())
 	}
+}
+
+// The package promises to import the standard library and kami alone.
+func TestImports(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	read := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		read++
+		for _, i := range file.Imports {
+			path, _ := strconv.Unquote(i.Path.Value)
+			first, _, _ := strings.Cut(path, "/")
+			if strings.Contains(first, ".") && path != "github.com/guregu/kami" && !strings.HasPrefix(path, "github.com/guregu/kami/") {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+	assert.NotZero(t, read)
 }

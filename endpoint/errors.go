@@ -17,7 +17,8 @@ type StatusCoder interface {
 	StatusCode() int
 }
 
-// Headerer is an error, a request or a response that has headers to be added.
+// Headerer is an error, a request or a response that has headers to be added. Its Content-Type takes the place of the
+// encoder's.
 type Headerer interface {
 	Headers() http.Header
 }
@@ -122,9 +123,14 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
+// addHeaders adds the headers. A Content-Type, of which there is but one (RFC 9110, 8.3), takes the place of what is there.
 func addHeaders(to http.Header, h Headerer) {
 	for name, values := range h.Headers() {
 		for _, value := range values {
+			if http.CanonicalHeaderKey(name) == "Content-Type" {
+				to.Set(name, value)
+				continue
+			}
 			to.Add(name, value)
 		}
 	}

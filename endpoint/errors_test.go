@@ -75,6 +75,23 @@ func TestDefaultErrorEncoder(t *testing.T) {
 	}
 }
 
+func TestHeadersOfAnAnswerMayReplaceTheContentType(t *testing.T) {
+	problem := rich{409, http.Header{"content-type": {"application/problem+json"}}, `{"title":"taken"}`}
+	serve := func(fn func(context.Context, struct{}) (rich, error)) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		endpoint.JSON(fn).ServeHTTP(w, request("POST", "/", ""))
+		return w
+	}
+	for _, w := range []*httptest.ResponseRecorder{
+		serve(func(context.Context, struct{}) (rich, error) { return rich{}, problem }),
+		serve(func(context.Context, struct{}) (rich, error) { return problem, nil }),
+	} {
+		assert.Equal(t, 409, w.Code)
+		assert.Equal(t, []string{"application/problem+json"}, w.Header().Values("Content-Type"))
+		assert.JSONEq(t, `{"title":"taken"}`, w.Body.String())
+	}
+}
+
 func TestErrorIsComparableAndKnowsItsStatus(t *testing.T) {
 	for _, tt := range []struct{ code, want int }{{400, 400}, {599, 599}, {399, 500}, {600, 500}, {200, 500}, {0, 500}} {
 		err := endpoint.Error(tt.code, "x")

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/guregu/kami"
@@ -179,6 +181,84 @@ func ExampleRetry() {
 	fmt.Println(patient(context.Background(), "greg"))
 	// Output:
 	// Hello, greg! <nil>
+}
+
+// fuse is a circuit breaker, as those of sony/gobreaker are, that never closes again.
+type fuse struct{ blown bool }
+
+func (f *fuse) Execute(call func() (any, error)) (any, error) {
+	if f.blown {
+		return nil, errors.New("the fuse has blown")
+	}
+	result, err := call()
+	f.blown = err != nil
+	return result, err
+}
+
+func ExampleBreaker() {
+	down := endpoint.Endpoint[string, string](func(ctx context.Context, name string) (string, error) {
+		return "", endpoint.Error(http.StatusBadGateway, "nobody answers")
+	})
+
+	protected := down.With(endpoint.Breaker(new(fuse))) // or gobreaker.NewCircuitBreaker[any](settings)
+
+	for range 2 {
+		_, err := protected(context.Background(), "greg")
+		var status endpoint.StatusCoder
+		fmt.Println(err, errors.As(err, &status), status.StatusCode())
+	}
+	// Output:
+	// nobody answers true 502
+	// the fuse has blown true 503
+}
+
+func ExampleLogErrors() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey { // it would be another each time
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	find := func(ctx context.Context, id int) (string, error) {
+		if id < 0 {
+			return "", endpoint.Error(http.StatusBadRequest, "there are no negative ids")
+		}
+		return "", errors.New("the database is away")
+	}
+
+	server := endpoint.JSON(find, endpoint.ServerErrorHandler(endpoint.LogErrors(logger)))
+
+	for _, body := range []string{"-1", "1"} {
+		server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(body)))
+	}
+	// Output:
+	// level=INFO msg="endpoint failed" err="there are no negative ids"
+	// level=ERROR msg="endpoint failed" err="the database is away"
+}
+
+func ExampleBufferedStream() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "a large file")
+	}))
+	defer server.Close()
+	target, _ := url.Parse(server.URL)
+
+	download := endpoint.NewClient("GET", target,
+		func(ctx context.Context, r *http.Request, name string) error { r.URL.Path = "/" + name; return nil },
+		func(ctx context.Context, r *http.Response) (io.ReadCloser, error) { return r.Body, nil },
+		endpoint.BufferedStream(true)).Endpoint()
+
+	body, err := download(context.Background(), "file")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer body.Close()
+	_, _ = io.Copy(os.Stdout, body)
+	// Output:
+	// a large file
 }
 
 func ExampleStream() {

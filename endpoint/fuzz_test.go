@@ -1,12 +1,16 @@
 package endpoint_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/guregu/kami"
@@ -51,34 +55,59 @@ func FuzzBind(f *testing.F) {
 	})
 }
 
-// FuzzDecodeJSON has any body: it is decoded exactly if and as encoding/json does, and is answered 400 or 413 otherwise.
+// FuzzDecodeJSON has any body, for a type that decodes itself in part and one that does not: it is decoded exactly if and
+// as encoding/json does, and is answered 400 with the same place, or 413, otherwise.
 func FuzzDecodeJSON(f *testing.F) {
 	for _, body := range []string{
 		`{"name":"a","count":1,"tags":["x"],"inner":{"N":1},"any":{"a":[null]},"self":1}`, `{"name":}`, `{"name":1}`, `{"count":1e2}`,
-		`{"self":"no"}`, `[]`, `null`, ``, ` `, `{} {}`, "\xff", `{"any":[[[[[[]]]]]]}`, `"`, `{"name":"a","name":"b"}`, `0`,
+		`{"self":"no"}`, `[]`, `null`, ``, ` `, `{} {}`, "{}\v", " \r\n\t{} \r\n\t", "{}]", "12", "1 2", `{"text":"AAA="}`, `{"text":"!"}`, `{"map":{"a":"b"}}`, `{"count":128}`, "\ufeff{}", "\xff", `{"any":[[[[[[]]]]]]}`, `"`, `{"name":"a","name":"b"}`, `0`,
 	} {
 		f.Add([]byte(body), false)
 		f.Add([]byte(body), true)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, chunked bool) {
-		const limit = 1000
-		var want, got line
-		wantErr := json.Unmarshal(body, &want)
-		s := endpoint.JSON(func(_ context.Context, l line) (int, error) { got = l; return 0, nil }, endpoint.ServerMaxBody(limit))
-		r := request("POST", "/", string(body))
-		if chunked {
-			r.ContentLength = -1
-		}
-		code, text := answer(s, r)
-		wantCode := 200
-		switch {
-		case len(body) > limit:
-			wantCode, want = 413, line{}
-		case wantErr != nil:
-			wantCode, want = 400, line{}
-		}
-		if code != wantCode || !reflect.DeepEqual(want, got) {
-			t.Errorf("%q: status %d (%s), want %d; got %+v, want %+v", body, code, text, wantCode, got, want)
-		}
+		decodesAlike[line](t, body, chunked)
+		decodesAlike[plain](t, body, chunked)
 	})
+}
+
+// plain is a type of which nothing decodes itself.
+type plain struct {
+	Name  string         `json:"name"`
+	Count int8           `json:"count"`
+	Tags  []string       `json:"tags"`
+	Inner *plain         `json:"inner"`
+	Any   any            `json:"any"`
+	Text  []byte         `json:"text"`
+	Map   map[string]int `json:"map"`
+}
+
+func decodesAlike[T any](t *testing.T, body []byte, chunked bool) {
+	const limit = 1000
+	var want, got, none T
+	wantCode, place := 200, ""
+	err := json.Unmarshal(body, &want)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case len(body) > limit:
+		wantCode, want = 413, none
+	case len(bytes.TrimSpace(body)) == 0:
+		wantCode, want, place = 400, none, "the body is empty"
+	case errors.As(err, &syntax):
+		wantCode, want, place = 400, none, fmt.Sprintf("at offset %d: %v", syntax.Offset, syntax)
+	case errors.As(err, &kind):
+		wantCode, want, place = 400, none, fmt.Sprintf("a JSON %s at offset %d does", kind.Value, kind.Offset)
+	case err != nil:
+		wantCode, want, place = 400, none, err.Error()
+	}
+	s := endpoint.JSON(func(_ context.Context, v T) (int, error) { got = v; return 0, nil }, endpoint.ServerMaxBody(limit))
+	r := request("POST", "/", string(body))
+	if chunked {
+		r.ContentLength = -1
+	}
+	code, text := answer(s, r)
+	if code != wantCode || !strings.Contains(text, place) || !reflect.DeepEqual(want, got) {
+		t.Errorf("%q as %T: status %d (%s), want %d (%s); got %+v, want %+v", body, got, code, text, wantCode, place, got, want)
+	}
 }

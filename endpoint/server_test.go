@@ -329,6 +329,7 @@ func TestNilFunctionsAreRefused(t *testing.T) {
 		{func() { endpoint.NewClient[int]("GET", u, nil, receive) }, client},
 		{func() { endpoint.NewClient[int, int]("GET", u, send, nil) }, client},
 		{func() { endpoint.NewClient("BAD METHOD", u, send, receive) }, `endpoint: NewClient: net/http: invalid method "BAD METHOD"`},
+		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.SetClient((*http.Client)(nil))) }, "endpoint: SetClient: the *http.Client is nil"},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.ClientBefore(nil)) }, "endpoint: ClientBefore: function 1 is nil"},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.ClientAfter(nil)) }, "endpoint: ClientAfter: function 1 is nil"},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.ClientFinalizer(nil)) }, "endpoint: ClientFinalizer: function 1 is nil"},
