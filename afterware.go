@@ -42,7 +42,14 @@ func (m *Mux) After(path string, aw AfterwareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	m.mustChange(func(p *plan) { p.afterware = p.afterware.with(pattern, run) })
+	added := &afterware{entry{path, nameOf(aw), place}, run}
+	m.mustChange(func(p *plan) { p.afterware = p.afterware.with(pattern, added) })
+}
+
+// afterware is registered afterware.
+type afterware struct {
+	entry
+	run Afterware
 }
 
 // newAfterware converts one of the types that AfterwareType lists.

@@ -174,12 +174,23 @@ func (x *exchange) Value(key any) any {
 	case cancelKey:
 		return x.ends().Value(key)
 	case incoming.Key{}:
-		return incoming.Context(x.in)
+		return incoming.Exchange(x)
 	}
 	if value := x.in.Value(key); value != nil {
 		return value
 	}
 	return x.base.Value(key)
+}
+
+// Incoming returns the context that the request came with, through all Muxes that it came through.
+func (x *exchange) Incoming() context.Context { return incoming.Context(x.in) }
+
+// Started returns when the request came, if there is a LogHandler, for which that is.
+func (x *exchange) Started() time.Time {
+	if x.outcome == nil {
+		return time.Time{}
+	}
+	return x.outcome.started
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.

@@ -13,6 +13,7 @@ import (
 //   - types that implement ContextHandler
 //   - types that implement http.Handler
 //   - func(context.Context, http.ResponseWriter, *http.Request)
+//   - func(context.Context, http.ResponseWriter, *http.Request) error [see ErrorHandler]
 //   - func(http.ResponseWriter, *http.Request)
 //
 // Functions of the last kind, and http.Handlers, find the params with r.PathValue too.
@@ -45,8 +46,8 @@ func isVanilla(h ContextHandler) bool {
 
 var errNilHandler = errors.New("the handler must not be nil")
 
-// newHandler converts one of the types that HandlerType lists.
-func newHandler(handler HandlerType) (ContextHandler, error) {
+// newHandler converts one of the types that HandlerType lists. Errors are answered as the settings of the time say.
+func newHandler(handler HandlerType, now func() settings) (ContextHandler, error) {
 	if isNil(handler) {
 		return nil, errNilHandler
 	}
@@ -62,8 +63,12 @@ func newHandler(handler HandlerType) (ContextHandler, error) {
 	if h, ok := as[http.HandlerFunc](handler); ok {
 		return vanilla{h}, nil
 	}
+	if f, ok := as[func(context.Context, http.ResponseWriter, *http.Request) error](handler); ok {
+		return failing{f, now}, nil
+	}
 	return nil, fmt.Errorf("%T is no type of handler; accepted are kami.ContextHandler, http.Handler, "+
-		"func(context.Context, http.ResponseWriter, *http.Request) and func(http.ResponseWriter, *http.Request)", handler)
+		"func(context.Context, http.ResponseWriter, *http.Request), the same with an error as its result, "+
+		"and func(http.ResponseWriter, *http.Request)", handler)
 }
 
 // as converts a function to a type with the same signature.

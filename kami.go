@@ -47,6 +47,7 @@ package kami
 import (
 	"context"
 	"crypto/tls"
+	"iter"
 	"net"
 	"net/http"
 	"time"
@@ -69,6 +70,10 @@ var (
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
+
+	// ErrorHandler will, if set, answer the errors of handlers that return one, in the place of [DefaultErrorHandler]. It is
+	// not called for errors after the response has begun, which are logged.
+	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
 	// contexts end, whatever [Cancel] says, with http.ErrServerClosed as the cause; half a second later their
@@ -117,6 +122,18 @@ func MethodNotAllowed(handler HandlerType) { std.MethodNotAllowed(handler) }
 // See [Mux.EnableMethodNotAllowed].
 func EnableMethodNotAllowed(enabled bool) { std.EnableMethodNotAllowed(enabled) }
 
+// Routes returns all routes of the default Mux. See [Mux.Routes].
+func Routes() iter.Seq[Route] { return std.Routes() }
+
+// Scopes returns all middleware and afterware of the default Mux. See [Mux.Scopes].
+func Scopes() iter.Seq[Scope] { return std.Scopes() }
+
+// Explain says what the default Mux runs for a request, and why. See [Mux.Explain].
+func Explain(method, path string) (Explanation, error) { return std.Explain(method, path) }
+
+// Check returns what is probably a mistake in the default Mux. See [Mux.Check].
+func Check() []Finding { return std.Check() }
+
 // Use registers middleware on the default Mux. See [Mux.Use].
 func Use(path string, mw MiddlewareType) { std.Use(path, mw) }
 
@@ -138,7 +155,8 @@ func ServeContext(ctx context.Context, listener net.Listener, server *http.Serve
 }
 
 // Reset empties the default Mux: it removes every route, all middleware and afterware and the handlers of [NotFound]
-// and [MethodNotAllowed], and it restores [Context], [Cancel], [PanicHandler], [LogHandler] and [DrainTimeout].
+// and [MethodNotAllowed], and it restores [Context], [Cancel], [PanicHandler], [LogHandler], [ErrorHandler] and
+// [DrainTimeout].
 // It may be called while serving if those variables hold their defaults: they are plain variables.
 func Reset() {
 	std.reset()
@@ -153,6 +171,9 @@ func Reset() {
 	}
 	if LogHandler != nil {
 		LogHandler = nil
+	}
+	if ErrorHandler != nil {
+		ErrorHandler = nil
 	}
 	if DrainTimeout != 0 {
 		DrainTimeout = 0

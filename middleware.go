@@ -60,7 +60,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	added, err := newMiddleware(mw, fmt.Sprintf("%s (%s)", what, place))
+	added, err := newMiddleware(mw, entry{path, nameOf(mw), place})
 	if err != nil {
 		refuse(what, place, err)
 	}
@@ -69,20 +69,23 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 
 // middleware is registered middleware, in one of its two forms.
 type middleware struct {
+	entry
 	run      Middleware
 	standard ContextHandler // what wraps the rest of the chain
-	name     string         // what it is and where it was registered
 }
 
+// String says what it is and where it was registered.
+func (m *middleware) String() string { return fmt.Sprintf("middleware for %q (%s)", m.path, m.place) }
+
 // newMiddleware converts one of the types that MiddlewareType lists.
-func newMiddleware(mw MiddlewareType, name string) (*middleware, error) {
+func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 	if isNil(mw) {
 		return nil, errors.New("the middleware must not be nil")
 	}
-	m := &middleware{name: name}
+	m := &middleware{entry: registered}
 	if wrap := asStandard(mw); wrap != nil {
 		var err error
-		m.standard, err = newHandler(wrap(m))
+		m.standard, err = newHandler(wrap(m), nil)
 		if err != nil { // nil is all that can be wrong about a handler of the type
 			return nil, errors.New("the middleware must not return a nil handler")
 		}
@@ -171,7 +174,7 @@ func (b *branch) Value(key any) any {
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
-func (b *branch) String() string { return fmt.Sprintf("%v.WithMiddleware(%s)", b.Context, b.of.name) }
+func (b *branch) String() string { return fmt.Sprintf("%v.WithMiddleware(%s)", b.Context, b.of) }
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -185,7 +188,7 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 		b, _ = ctx.Value(m).(*branch)
 	}
 	if b == nil {
-		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m.name))
+		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
 	b.entered.Store(true)
 	r = adopt(r, ctx)

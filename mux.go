@@ -30,6 +30,9 @@ type Mux struct {
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
+	// ErrorHandler will, if set, answer the errors of handlers that return one, in the place of [DefaultErrorHandler]. It is
+	// not called for errors after the response has begun, which are logged.
+	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
 	// contexts end, whatever Cancel says, with http.ErrServerClosed as the cause; half a second later their connections.
 	// Zero means no limit. It is read when serving begins.
@@ -45,7 +48,7 @@ type Mux struct {
 type plan struct {
 	routes     treemux.Tree[*leaf]
 	middleware scopes[*middleware]
-	afterware  scopes[Afterware]
+	afterware  scopes[*afterware]
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
@@ -90,16 +93,23 @@ type settings struct {
 	cancel       bool
 	panicHandler HandlerType
 	logHandler   func(context.Context, mutil.WriterProxy, *http.Request)
+	errorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 }
+
+// current returns the settings themselves, for those that were looked up before.
+func (s settings) current() settings { return s }
 
 // settings returns the present settings: the fields, or the package's variables for the default Mux.
 func (m *Mux) settings() settings {
-	now := settings{m.Context, m.Cancel, m.PanicHandler, m.LogHandler}
+	now := settings{m.Context, m.Cancel, m.PanicHandler, m.LogHandler, m.ErrorHandler}
 	if m == &std {
-		now = settings{Context, Cancel, PanicHandler, LogHandler}
+		now = settings{Context, Cancel, PanicHandler, LogHandler, ErrorHandler}
 	}
 	if now.base == nil {
 		now.base = context.Background()
+	}
+	if now.errorHandler == nil {
+		now.errorHandler = DefaultErrorHandler
 	}
 	return now
 }
@@ -108,6 +118,9 @@ func (m *Mux) settings() settings {
 var emptyPlan plan
 
 func (m *Mux) plan() *plan {
+	if m == nil {
+		return &emptyPlan
+	}
 	if live := m.live.Load(); live != nil {
 		return live
 	}
@@ -151,7 +164,7 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	}
 	pattern, err := treemux.Parse(path)
 	if err == nil {
-		added.handler, err = newHandler(handler)
+		added.handler, err = newHandler(handler, m.settings)
 	}
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
@@ -190,7 +203,7 @@ func (m *Mux) Options(path string, handler HandlerType) { m.Handle(http.MethodOp
 // NotFound sets the handler for requests that no route matches (404). Nil restores the default, http.NotFound.
 // It panics if the handler is of a type that [HandlerType] does not list.
 func (m *Mux) NotFound(handler HandlerType) {
-	h := optionalHandler("NotFound", handler)
+	h := m.optionalHandler("NotFound", handler)
 	m.mustChange(func(p *plan) { p.notFound = h })
 }
 
@@ -198,7 +211,7 @@ func (m *Mux) NotFound(handler HandlerType) {
 // header is set before it runs. Nil restores the default. It panics if the handler is of a type that [HandlerType]
 // does not list.
 func (m *Mux) MethodNotAllowed(handler HandlerType) {
-	h := optionalHandler("MethodNotAllowed", handler)
+	h := m.optionalHandler("MethodNotAllowed", handler)
 	m.mustChange(func(p *plan) { p.methodNotAllowed = h })
 }
 
@@ -214,11 +227,11 @@ func (m *Mux) mustChange(edit func(*plan)) {
 }
 
 // optionalHandler converts a handler that may be nil.
-func optionalHandler(what string, handler HandlerType) ContextHandler {
+func (m *Mux) optionalHandler(what string, handler HandlerType) ContextHandler {
 	if handler == nil {
 		return nil
 	}
-	h, err := newHandler(handler)
+	h, err := newHandler(handler, m.settings)
 	if err != nil {
 		refuse(what, caller(), err)
 	}

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -311,6 +312,8 @@ func TestC04ResetEmptiesInPlace(t *testing.T) {
 	kami.Cancel = true
 	kami.PanicHandler = ran.handler("panic")
 	kami.LogHandler = func(context.Context, mutil.WriterProxy, *http.Request) { ran.add("log") }
+	kami.ErrorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { ran.add("error") }
+	kami.DrainTimeout = time.Second
 
 	before := kami.Handler()
 	kami.Reset()
@@ -318,6 +321,8 @@ func TestC04ResetEmptiesInPlace(t *testing.T) {
 	assert.False(t, kami.Cancel)
 	assert.Nil(t, kami.PanicHandler)
 	assert.Nil(t, kami.LogHandler)
+	assert.Nil(t, kami.ErrorHandler)
+	assert.Zero(t, kami.DrainTimeout)
 	assert.Same(t, before, kami.Handler())
 	assert.Equal(t, 404, s.do("GET", "/a").Code)
 	kami.Get("/a", echo("new"))

@@ -5,6 +5,7 @@ import (
 	"log"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/guregu/kami/mutil"
 )
@@ -14,8 +15,10 @@ type outcome struct {
 	settings
 	x     *exchange
 	w     mutil.WriterProxy
-	after []step[Afterware] // what is left of it; the last runs first
+	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
+
+	started time.Time // zero without a LogHandler
 
 	r        *http.Request                   // what the request has become
 	view     *view                           // that r is seen with
@@ -39,6 +42,9 @@ const (
 
 // run runs the exchange's chain, then what comes after it.
 func (o *outcome) run() {
+	if o.logHandler != nil {
+		o.started = time.Now()
+	}
 	defer o.finish()
 	o.x.run(0, o.w, o.r, nil)
 }
@@ -98,7 +104,7 @@ func (o *outcome) catch(v any) {
 		o.pass(v)
 		return
 	}
-	handler, err := newHandler(o.panicHandler)
+	handler, err := newHandler(o.panicHandler, o.settings.current)
 	if err != nil {
 		log.Printf("kami: PanicHandler: %v", err)
 		o.pass(v)
@@ -122,7 +128,7 @@ func (o *outcome) rest() {
 		next := o.after[len(o.after)-1]
 		o.after = o.after[:len(o.after)-1]
 		o.see(next.view)
-		if ctx := next.ware(o.r.Context(), o.w, o.r); ctx != nil {
+		if ctx := next.ware.run(o.r.Context(), o.w, o.r); ctx != nil {
 			o.r = adopt(o.r, ctx)
 		}
 	}

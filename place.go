@@ -28,6 +28,22 @@ func (p place) String() string {
 	return fmt.Sprintf("%s:%d", path.Join(path.Base(dir), file), p.line)
 }
 
+// entry is what is known of a registration: for which path, of what, and where.
+type entry struct {
+	path, name string
+	place      place
+}
+
+// nameOf names what was registered: a function, as app.login or app.(*service).login, or else its type.
+func nameOf(registered any) string {
+	v := reflect.ValueOf(registered)
+	if v.Kind() != reflect.Func {
+		return fmt.Sprintf("%T", registered)
+	}
+	name := runtime.FuncForPC(v.Pointer()).Name()
+	return strings.TrimSuffix(path.Base(name), "-fm") // as the functions of method values end
+}
+
 // ourPrefix begins the names of this package's functions.
 var ourPrefix = reflect.TypeFor[Mux]().PkgPath() + "."
 

@@ -32,7 +32,7 @@ func nothing(http.ResponseWriter, *http.Request) {}
 
 const (
 	acceptedHandlers = "accepted are kami.ContextHandler, http.Handler, " +
-		"func(context.Context, http.ResponseWriter, *http.Request) and func(http.ResponseWriter, *http.Request)"
+		"func(context.Context, http.ResponseWriter, *http.Request), the same with an error as its result, and func(http.ResponseWriter, *http.Request)"
 	acceptedMiddleware = "accepted are those of kami.MiddlewareType: " +
 		"func(context.Context, http.ResponseWriter, *http.Request) context.Context, " +
 		"func(http.ResponseWriter, *http.Request) context.Context, " +

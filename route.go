@@ -163,7 +163,7 @@ func (p *plan) notFoundEnd() ContextHandler {
 	if p.notFound != nil {
 		return p.notFound
 	}
-	return vanilla{http.HandlerFunc(http.NotFound)}
+	return defaultNotFound
 }
 
 // notAllowedEnd answers a method that none of the leaves has which match the path.
@@ -176,15 +176,36 @@ func (p *plan) notAllowedEnd(method, path string, decode func(string) string, fo
 	}
 	answer := p.methodNotAllowed
 	if method == http.MethodOptions {
-		answer = vanilla{http.HandlerFunc(noContent)}
+		answer = defaultOptions
 	} else if answer == nil {
-		answer = vanilla{http.HandlerFunc(methodNotAllowed)}
+		answer = defaultNotAllowed
 	}
-	return HandlerFunc(func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", allow)
-		answer.ServeHTTPContext(ctx, w, r)
-	})
+	return &notAllowed{allow, answer}
 }
+
+// notAllowed answers a method that the routes of a path do not have.
+type notAllowed struct {
+	allow  string // the header
+	answer ContextHandler
+}
+
+func (n *notAllowed) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Allow", n.allow)
+	n.answer.ServeHTTPContext(ctx, w, r)
+}
+
+// builtin is an answer of this package, as opposed to one that was registered.
+type builtin struct{ answer http.HandlerFunc }
+
+func (b *builtin) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
+	b.answer(w, r)
+}
+
+var (
+	defaultNotFound   = &builtin{http.NotFound}
+	defaultNotAllowed = &builtin{methodNotAllowed}
+	defaultOptions    = &builtin{noContent}
+)
 
 func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
@@ -203,5 +224,15 @@ func redirectEnd(method, path string, d *decision, query string) ContextHandler 
 	if method == http.MethodGet {
 		code = http.StatusMovedPermanently
 	}
-	return vanilla{http.RedirectHandler(target, code)}
+	return &redirect{target, code}
+}
+
+// redirect answers with the place of the route that was meant.
+type redirect struct {
+	target string
+	code   int
+}
+
+func (d *redirect) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, d.target, d.code)
 }

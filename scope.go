@@ -76,7 +76,7 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 }
 
 // scopesOf finds the middleware for the exchange, and returns the afterware for it.
-func (p *plan) scopesOf(x *exchange, u *url.URL) []step[Afterware] {
+func (p *plan) scopesOf(x *exchange, u *url.URL) []step[*afterware] {
 	var room [4]reading
 	readings := readings(&x.decision, u, max(p.middleware.depth, p.afterware.depth), room[:0])
 	x.steps = p.middleware.chain(readings, false)
@@ -86,6 +86,7 @@ func (p *plan) scopesOf(x *exchange, u *url.URL) []step[Afterware] {
 // reading is one way in which a path can be read.
 type reading struct {
 	path   string
+	how    string // "" for as it is routed
 	decode func(string) string
 	own    *leaf // what answers, if that is a route's path without a slash: it keeps out of the scope with one
 }
@@ -105,7 +106,7 @@ func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
 		return all
 	}
 	if d.decode != nil {
-		decoded := reading{path: rooted(u.Path), own: routed.own}
+		decoded := reading{path: rooted(u.Path), how: "decoded", own: routed.own}
 		all = decoded.appendCleaned(append(all, decoded), depth)
 	}
 	return routed.appendCleaned(all, depth)
@@ -114,6 +115,7 @@ func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
 // appendCleaned appends the reading's path cleaned from each of its first slashes on.
 func (r reading) appendCleaned(all []reading, depth int) []reading {
 	path := r.path
+	r.how = strings.TrimPrefix(r.how+" and cleaned", " and ")
 	for i := 0; i < len(path) && depth >= 0; i++ {
 		if path[i] == '/' {
 			depth--

@@ -3,6 +3,7 @@ package kami_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,13 +28,23 @@ type stack struct {
 	cancel       *bool
 	panicHandler *kami.HandlerType
 	logHandler   *func(context.Context, mutil.WriterProxy, *http.Request)
+	errorHandler *func(context.Context, http.ResponseWriter, *http.Request, error)
+	explaining
+}
+
+// explaining is what a stack says of itself.
+type explaining struct {
+	routes  func() iter.Seq[kami.Route]
+	scopes  func() iter.Seq[kami.Scope]
+	explain func(method, path string) (kami.Explanation, error)
+	check   func() []kami.Finding
 }
 
 // newStack returns a stack of kami.New.
 func newStack() *stack {
 	m := kami.New()
 	return &stack{m, false, m.Handle, m.Use, m.After, m.NotFound, m.MethodNotAllowed, m.EnableMethodNotAllowed,
-		&m.Context, &m.Cancel, &m.PanicHandler, &m.LogHandler}
+		&m.Context, &m.Cancel, &m.PanicHandler, &m.LogHandler, &m.ErrorHandler, explaining{m.Routes, m.Scopes, m.Explain, m.Check}}
 }
 
 // globalStack returns the default stack, emptied now and after the test.
@@ -41,7 +52,8 @@ func globalStack(t testing.TB) *stack {
 	kami.Reset()
 	t.Cleanup(kami.Reset)
 	return &stack{kami.Handler(), true, kami.Handle, kami.Use, kami.After, kami.NotFound, kami.MethodNotAllowed,
-		kami.EnableMethodNotAllowed, &kami.Context, &kami.Cancel, &kami.PanicHandler, &kami.LogHandler}
+		kami.EnableMethodNotAllowed, &kami.Context, &kami.Cancel, &kami.PanicHandler, &kami.LogHandler,
+		&kami.ErrorHandler, explaining{kami.Routes, kami.Scopes, kami.Explain, kami.Check}}
 }
 
 // each runs a test over both kinds of stack.

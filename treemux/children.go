@@ -81,6 +81,23 @@ func (c children[V]) insert(added child[V], depth int) children[V] {
 	return split.insert(added, depth)
 }
 
+// all reports whether yield has returned true for each of the children.
+func (c *children[V]) all(yield func(*node[V]) bool) bool {
+	if c.trie != nil {
+		for _, below := range c.trie {
+			if below != nil && !below.all(yield) {
+				return false
+			}
+		}
+	}
+	for i := range c.list {
+		if !yield(c.list[i].node) {
+			return false
+		}
+	}
+	return true
+}
+
 // rewritten returns the children with each node replaced by what rewrite makes of it.
 func (c children[V]) rewritten(rewrite func(*node[V]) *node[V]) children[V] {
 	if c.trie != nil {

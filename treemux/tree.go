@@ -49,6 +49,9 @@ func (t Tree[V]) Get(pattern Pattern) (value V, ok bool) {
 	return n.value, n.set
 }
 
+// All calls yield for the values of all patterns, in no order to rely on, until it returns false.
+func (t Tree[V]) All(yield func(V) bool) { t.root.all(yield) }
+
 // With returns a tree in which the pattern has the value that edit makes of its present one (the zero V if it has
 // none). The error is edit's; the tree is then returned as it was.
 func (t Tree[V]) With(pattern Pattern, edit func(V) (V, error)) (Tree[V], error) {
@@ -90,6 +93,12 @@ func (n *node[V]) child(segment Segment) *node[V] {
 	default:
 		return n.catchAll
 	}
+}
+
+// all reports whether yield has returned true for n and all below it. A nil node has nothing.
+func (n *node[V]) all(yield func(V) bool) bool {
+	return n == nil || (!n.set || yield(n.value)) &&
+		n.static.all(func(c *node[V]) bool { return c.all(yield) }) && n.param.all(yield) && n.catchAll.all(yield)
 }
 
 // changed returns a copy of n, of the nodes on the way down the segments, and of the last of them with the change.

@@ -432,3 +432,25 @@ func BenchmarkInsertWide(b *testing.B) {
 		})
 	}
 }
+
+func TestAllVisitsEveryValueOnce(t *testing.T) {
+	var empty tree
+	for range empty.All {
+		t.Error("there is nothing")
+	}
+	want := []string{"/", "/:p", "/:p/x", "/*rest", "/a/*rest"}
+	for i := range 200 { // so that nodes have tries
+		want = append(want, fmt.Sprintf("/static%d", i), fmt.Sprintf("/a/%d", i))
+	}
+	full := add(t, tree{}, want...)
+	assert.ElementsMatch(t, want, slices.Collect(full.All))
+	for stop := range len(want) {
+		seen := 0
+		for range full.All {
+			if seen++; seen > stop {
+				break
+			}
+		}
+		assert.Equal(t, stop+1, seen)
+	}
+}

@@ -1,17 +1,36 @@
-// Package incoming finds the context that a request came with, which ends when its client goes away, behind the one that
-// kami makes of it, which by default does not.
+// Package incoming finds what kami knows of a request from its context, for the packages beside kami.
 package incoming
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
-// Key is the key under which kami's contexts have the one that their request came with.
+// Key is the key under which kami's contexts have the [Exchange] that they belong to.
 type Key struct{}
+
+// Exchange is one request on its way through a Mux.
+type Exchange interface {
+	// Incoming returns the context that the request came with, which ends when its client goes away, while that which kami
+	// makes of it by default does not.
+	Incoming() context.Context
+	// Started returns when the request came. It is zero unless the Mux has a LogHandler.
+	Started() time.Time
+}
 
 // Context returns the context that the request came with whose context ctx is or derives from: ctx itself if that is none
 // of kami's.
 func Context(ctx context.Context) context.Context {
-	if in, ok := ctx.Value(Key{}).(context.Context); ok {
-		return in
+	if x, ok := ctx.Value(Key{}).(Exchange); ok {
+		return x.Incoming()
 	}
 	return ctx
+}
+
+// Started returns when the request came whose context ctx is or derives from, or zero if that is not known.
+func Started(ctx context.Context) time.Time {
+	if x, ok := ctx.Value(Key{}).(Exchange); ok {
+		return x.Started()
+	}
+	return time.Time{}
 }

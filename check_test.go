@@ -1,0 +1,181 @@
+package kami_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/guregu/kami"
+)
+
+// secretPage is a page that is not for everybody.
+type secretPage struct{}
+
+func (secretPage) ServeHTTP(http.ResponseWriter, *http.Request) {}
+func (secretPage) NeedsGuard() string                           { return "tells secrets" }
+
+func guard(ctx context.Context) context.Context { return ctx }
+
+// Each planted mistake is found, and what is right beside it is not.
+func TestCheck(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		plant func(s *stack)
+		want  []string // with "use " and "route " in the place of middleware and the places
+	}{
+		{"nothing", func(*stack) {}, nil},
+		{"all is well", func(s *stack) {
+			s.use("/", guard)
+			s.use("/users/", guard)
+			s.use("/users/:id/", guard)
+			s.after("/users/:id/edit", guard)
+			s.handle("GET", "/", nothing)
+			s.handle("GET", "/users/:id/edit", nothing)
+			s.handle("POST", "/users/:id", nothing)
+			s.handle("GET", "/files/*path", nothing)
+			s.handle("GET", "/files/:name", nothing)
+			s.handle("PURGE", "/files/:name", nothing)
+			s.handle("GET", "/debug/page", secretPage{})
+			s.use("/debug/", guard)
+		}, nil},
+		{"unused scopes", func(s *stack) {
+			s.use("/user/", guard)
+			s.after("/users/:id/edit", guard)
+			s.use("/users/7", guard)
+			s.use("/users", guard)
+			s.use("/files/", guard)
+			s.use("/about/", guard)
+			s.handle("GET", "/users/:id", nothing)
+			s.handle("GET", "/files/*path", nothing)
+			s.handle("GET", "/about", nothing)
+		}, []string{
+			`unused scope: middleware kami_test.guard for "/about/" covers no route`,
+			`unused scope: middleware kami_test.guard for "/user/" covers no route`,
+			`exact scope: middleware kami_test.guard for "/users" covers that path alone, and not GET "/users/:id": "/users/" covers what is below`,
+			`unused scope: afterware kami_test.guard for "/users/:id/edit" covers no route`,
+		}},
+		{"not unused for a handler that has all paths", func(s *stack) {
+			s.use("/user/", guard)
+			s.notFound(nothing)
+		}, nil},
+		{"an exact scope", func(s *stack) {
+			s.use("/private", guard)
+			s.handle("GET", "/private", nothing)
+			s.handle("GET", "/private/x", nothing)
+		}, []string{
+			`exact scope: middleware kami_test.guard for "/private" covers that path alone, and not GET "/private/x": "/private/" covers what is below`,
+		}},
+		{"an exact scope of afterware, over a param", func(s *stack) {
+			s.after("/a/:b", guard)
+			s.handle("GET", "/:x/:y/z", nothing)
+		}, []string{
+			`exact scope: afterware kami_test.guard for "/a/:b" covers that path alone, and not GET "/:x/:y/z": "/a/:b/" covers what is below`,
+		}},
+		{"an exact scope beside the one for all", func(s *stack) {
+			s.use("/private", guard)
+			s.use("/private/", guard)
+			s.handle("GET", "/private", nothing)
+			s.handle("GET", "/private/x", nothing)
+		}, nil},
+		{"a catch-all that is never reached", func(s *stack) {
+			s.handle("GET", "/files/:name", nothing)
+			s.handle("GET", "/files/:name/*rest", nothing)
+			s.handle("GET", "/files/*all", nothing)
+			s.handle("PUT", "/files/*all", nothing)
+		}, []string{
+			`unreachable route: GET "/files/*all" is never reached: others go before it, such as "/files/:name/*rest"`,
+		}},
+		{"one that is reached by a longer path alone", func(s *stack) {
+			s.handle("GET", "/:a", nothing)
+			s.handle("GET", "/:a/:b", nothing)
+			s.handle("GET", "/*all", nothing)
+		}, nil},
+		{"routes that nobody asks for", func(s *stack) {
+			s.handle("get", "/a", nothing)
+			s.handle("GET", "/b/../c", nothing)
+			s.handle("GET", "/d/{id}", nothing)
+			s.handle("GET", "/e?f=:g", nothing)
+			s.handle("GET", "/caf%C3%A9", nothing)
+			s.handle("GET", "/100%", nothing)
+			s.handle("M-SEARCH", "/d/{", nothing)
+		}, []string{
+			`unreachable route: get "/a": methods are case-sensitive (RFC 9110, section 9.1), is GET meant?`,
+			`unreachable route: GET "/b/../c": clients resolve the segment ".." before they ask`,
+			`unreachable route: GET "/caf%C3%A9": segments are compared decoded, so instead of "caf%C3%A9" write "café"`,
+			`unreachable route: GET "/d/{id}": "{id}" is no param here, but ":id" is`,
+			`unreachable route: GET "/e?f=:g": the segment "e?f=:g" has a question mark or a number sign, which end a path`,
+		}},
+		{"a name for two segments", func(s *stack) {
+			s.use("/orgs/:id/", guard)
+			s.after("/:id/:org/users/", guard)
+			s.use("/:x/:y/users/:org/", guard)
+			s.handle("GET", "/orgs/:org/users/:id", nothing)
+			s.handle("GET", "/orgs/:id/teams/:team", nothing)
+		}, []string{
+			`ambiguous param: middleware kami_test.guard for "/:x/:y/users/:org/": its "org" is another segment than that of GET "/orgs/:org/users/:id"`,
+			`ambiguous param: middleware kami_test.guard for "/orgs/:id/": its "id" is another segment than that of GET "/orgs/:org/users/:id"`,
+			`ambiguous param: afterware kami_test.guard for "/:id/:org/users/": its "id" is another segment than that of GET "/orgs/:org/users/:id"`,
+		}},
+		{"a name of two scopes", func(s *stack) {
+			s.use("/:id/", guard)
+			s.use("/a/:id/", guard)
+			s.use("/b/:id/", guard)
+			s.handle("GET", "/a/:x/y", nothing)
+			s.handle("GET", "/b/c", nothing)
+		}, []string{
+			`ambiguous param: middleware kami_test.guard for "/a/:id/": its "id" is another segment than that of "/:id/"`,
+			`ambiguous param: middleware kami_test.guard for "/b/:id/": its "id" is another segment than that of "/:id/"`,
+		}},
+		{"a page that nothing guards", func(s *stack) {
+			s.use("/", guard)
+			s.use("/*", guard)
+			s.use("/debug", guard)
+			s.handle("GET", "/debug/page", secretPage{})
+			s.handle("GET", "/debug", secretPage{})
+			s.handle("POST", "/:any/page", kami.ContextHandler(contextPage{}))
+		}, []string{
+			`unguarded page: GET "/debug/page" tells secrets, and no scope but "/" guards it`,
+			`unguarded page: POST "/:any/page" tells secrets, and no scope but "/" guards it`,
+			`exact scope: middleware kami_test.guard for "/debug" covers that path alone, and not POST "/:any/page": "/debug/" covers what is below`,
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *stack) {
+				test.plant(s)
+				var got []string
+				for _, f := range s.check() {
+					assert.Equal(t, f.Place+": "+f.Text, f.String())
+					assert.Contains(t, f.Place, "_test.go:")
+					got = append(got, f.Problem+": "+placeless(f.Text))
+				}
+				assert.ElementsMatch(t, test.want, got)
+			})
+		})
+	}
+}
+
+// contextPage is a secretPage with context.
+type contextPage struct{ secretPage }
+
+func (contextPage) ServeHTTPContext(context.Context, http.ResponseWriter, *http.Request) {}
+
+// placeless cuts off the places.
+func placeless(text string) string {
+	for {
+		start := strings.Index(text, " ("+folder())
+		if start < 0 {
+			return text
+		}
+		end := start + strings.Index(text[start:], ")")
+		text = text[:start] + text[end+1:]
+	}
+}
+
+// folder is the folder that this is checked out in, as places name it.
+func folder() string {
+	folder, _, _ := strings.Cut(here(), "/")
+	return folder + "/"
+}

@@ -1,0 +1,307 @@
+package kami_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/mutil"
+)
+
+// fails returns a handler that returns the error.
+func fails(err error) func(context.Context, http.ResponseWriter, *http.Request) error {
+	return func(context.Context, http.ResponseWriter, *http.Request) error { return err }
+}
+
+// statusError is an error with a status, and perhaps headers.
+type statusError struct {
+	code    int
+	headers http.Header
+}
+
+func (e *statusError) Error() string        { return fmt.Sprint("error ", e.code) }
+func (e *statusError) StatusCode() int      { return e.code }
+func (e *statusError) Headers() http.Header { return e.headers }
+
+// slogged collects what goes to slog.Default during the test, a line each, without the time.
+func slogged(t *testing.T) *bytes.Buffer {
+	var b bytes.Buffer
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	slog.SetDefault(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})))
+	return &b
+}
+
+func TestErrorsOfHandlers(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		retry := http.Header{"Retry-After": {"7"}, "X-Many": {"a", "b"}}
+		for i, test := range []struct {
+			err        error
+			code       int
+			body       string
+			logged     bool
+			retryAfter string
+		}{
+			{errors.New("the password is 123"), 500, "Internal Server Error\n", true, ""},
+			{&statusError{404, nil}, 404, "error 404\n", false, ""},
+			{&statusError{400, nil}, 400, "error 400\n", false, ""},
+			{&statusError{499, nil}, 499, "error 499\n", false, ""},
+			{&statusError{503, retry}, 503, "Service Unavailable\n", true, "7"},
+			{&statusError{599, nil}, 599, "status 599\n", true, ""},
+			{&statusError{399, nil}, 500, "Internal Server Error\n", true, ""},
+			{&statusError{200, nil}, 500, "Internal Server Error\n", true, ""},
+			{&statusError{600, nil}, 500, "Internal Server Error\n", true, ""},
+			{&statusError{0, nil}, 500, "Internal Server Error\n", true, ""},
+			{fmt.Errorf("outer: %w", &statusError{429, retry}), 429, "outer: error 429\n", false, "7"},
+			{errors.Join(errors.New("first"), &statusError{409, nil}), 409, "first\nerror 409\n", false, ""},
+			{context.Canceled, 500, "Internal Server Error\n", true, ""}, // the client is there
+		} {
+			path := fmt.Sprint("/", i)
+			s.get(path, fails(test.err))
+			w := s.do("GET", path)
+			assert.Equal(t, test.code, w.Code, "%v", test.err)
+			assert.Equal(t, test.body, w.Body.String())
+			assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+			assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+			assert.Equal(t, []string{"Accept"}, w.Header()["Vary"])
+			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
+			if test.retryAfter != "" {
+				assert.Equal(t, []string{"a", "b"}, w.Header()["X-Many"])
+			}
+			want := ""
+			if test.logged {
+				want = fmt.Sprintf("level=ERROR msg=\"kami: a handler failed\" method=GET pattern=%s err=%q answer=%q\n",
+					path, test.err, strings.TrimSpace(test.body))
+			}
+			assert.Equal(t, unquoted(want), unquoted(log.String()))
+			log.Reset()
+		}
+	})
+}
+
+// unquoted leaves out what slog puts around some values and not others.
+func unquoted(text string) string { return strings.ReplaceAll(text, `"`, "") }
+
+func TestErrorsAsProblemDetails(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		slogged(t)
+		s.get("/404", fails(&statusError{404, http.Header{"Content-Type": {"image/png"}}}))
+		s.get("/500", fails(errors.New("the password is 123")))
+		s.get("/599", fails(&statusError{599, nil}))
+		s.get("/text", fails(fmt.Errorf("\xff<\"\n%w", &statusError{400, nil})))
+		ask := func(path string, accept ...string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Header["Accept"] = accept
+			return s.serve(r)
+		}
+		for path, want := range map[string]string{
+			"/404":  `{"title":"Not Found","status":404,"detail":"error 404"}`,
+			"/500":  `{"title":"Internal Server Error","status":500}`,
+			"/599":  `{"title":"status 599","status":599}`,
+			"/text": `{"title":"Bad Request","status":400,"detail":"\ufffd\u003c\"\nerror 400"}`,
+		} {
+			w := ask(path, "application/json")
+			assert.Equal(t, want+"\n", w.Body.String())
+			assert.Equal(t, []string{"application/problem+json"}, w.Header()["Content-Type"])
+		}
+		for _, test := range []struct {
+			accept  []string
+			problem bool
+		}{
+			{nil, false},
+			{[]string{""}, false},
+			{[]string{"*/*"}, false},
+			{[]string{"text/html, application/xhtml+xml, */*;q=0.8"}, false},
+			{[]string{"application/problem+json"}, true},
+			{[]string{"application/json, text/plain, */*"}, true},
+			{[]string{"text/plain, application/json"}, true},
+			{[]string{"text/plain, application/json;q=0.9"}, false},
+			{[]string{"text/plain;q=0.5", "application/json;q=0.9"}, true},
+			{[]string{"application/json;q=0"}, false},
+			{[]string{"application/json;q=x"}, false},
+			{[]string{"APPLICATION/JSON; charset=utf-8"}, true},
+			{[]string{"/, ;, application/problem+json"}, true},
+		} {
+			w := ask("/404", test.accept...)
+			assert.Equal(t, test.problem, w.Header().Get("Content-Type") == "application/problem+json", "%q", test.accept)
+		}
+	})
+}
+
+func TestErrorHandler(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		failure := errors.New("no more")
+		type key struct{}
+		s.use("/", func(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, "value") })
+		s.get("/hello/:name", fails(failure))
+		s.notFound(fails(failure))
+		s.methodNotAllowed(fails(failure))
+		for _, wrap := range []bool{false, true} { // with afterware and LogHandler there is a proxy around the writer
+			if wrap {
+				s.after("/", func(context.Context) context.Context { return nil })
+			}
+			var got error
+			*s.errorHandler = func(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+				got = err
+				assert.Equal(t, "value", ctx.Value(key{}))
+				assert.Equal(t, ctx, r.Context())
+				w.WriteHeader(http.StatusTeapot)
+				fmt.Fprint(w, r.Pattern, kami.Param(ctx, "name"))
+			}
+			for _, test := range []struct{ method, path, want string }{
+				{"GET", "/hello/greg", "/hello/:namegreg"}, {"GET", "/", ""}, {"PUT", "/hello/greg", ""},
+			} {
+				got = nil
+				w := s.do(test.method, test.path)
+				assert.Equal(t, http.StatusTeapot, w.Code)
+				assert.Equal(t, test.want, w.Body.String())
+				assert.Equal(t, failure, got)
+			}
+			*s.errorHandler = nil
+			assert.Equal(t, 500, s.do("GET", "/hello/greg").Code)
+		}
+		assert.Equal(t, 2, strings.Count(log.String(), "no more"))
+	})
+}
+
+func TestErrorHandlerMayUseTheDefault(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		seen := 0
+		*s.errorHandler = func(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+			seen++
+			kami.DefaultErrorHandler(ctx, w, r, err)
+		}
+		s.get("/", fails(&statusError{403, nil}))
+		assert.Equal(t, 403, s.do("GET", "/").Code)
+		assert.Equal(t, 1, seen)
+	})
+}
+
+func TestNoErrorIsNoError(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { t.Error("there is none") }
+		s.get("/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+			_, err := io.WriteString(w, "hello")
+			return err
+		})
+		assert.Equal(t, "hello", s.do("GET", "/").Body.String())
+	})
+}
+
+// What the handler has sent stays as it is.
+func TestErrorAfterTheResponseHasBegun(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { t.Error("it is too late") }
+		s.get("/written", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+			_, _ = io.WriteString(w, "half")
+			return errors.New("broken")
+		})
+		s.get("/flushed", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+			_ = http.NewResponseController(w).Flush()
+			return &statusError{404, nil}
+		})
+		w := s.do("GET", "/written")
+		assert.Equal(t, 200, w.Code)
+		assert.Equal(t, "half", w.Body.String())
+		assert.Equal(t, 200, s.do("GET", "/flushed").Code)
+		assert.Equal(t, `level=ERROR msg="kami: a handler failed" method=GET pattern=/written err=broken answer="the response had begun"
+level=ERROR msg="kami: a handler failed" method=GET pattern=/flushed err="error 404" answer="the response had begun"
+`, log.String())
+	})
+}
+
+func TestErrorAfterTheConnectionWasHijacked(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		done := make(chan struct{})
+		s.get("/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			require.NoError(t, err)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nmine")
+			_ = conn.Close()
+			return &statusError{400, nil}
+		})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			s.ServeHTTP(w, r)
+		}))
+		defer server.Close()
+		answer, err := http.Get(server.URL)
+		require.NoError(t, err)
+		body, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		assert.Equal(t, "mine", string(body))
+		<-done
+		assert.Contains(t, log.String(), `err="error 400" answer="the connection was hijacked"`)
+	})
+}
+
+// A client that has left makes no server error.
+func TestErrorOfAClientThatHasLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		*s.cancel = true
+		var status int
+		*s.logHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { status = w.Status() }
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) error {
+			return fmt.Errorf("querying: %w", ctx.Err())
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.serve(httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		assert.Equal(t, 499, status)
+		assert.Empty(t, log.String())
+	})
+}
+
+// A panic goes its way, and a PanicHandler may return an error too.
+func TestErrorOfAPanicHandler(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.get("/", func(context.Context, http.ResponseWriter, *http.Request) error { panic("oops") })
+		*s.panicHandler = func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) error {
+			assert.Equal(t, "oops", kami.Exception(ctx))
+			return &statusError{404, nil}
+		}
+		assert.Equal(t, 404, s.do("GET", "/").Code)
+		*s.errorHandler = func(_ context.Context, w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(418) }
+		assert.Equal(t, 418, s.do("GET", "/").Code)
+	})
+}
+
+func TestHandlersWithAnErrorAreChecked(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		type own func(context.Context, http.ResponseWriter, *http.Request) error
+		s.get("/own", own(fails(&statusError{403, nil})))
+		assert.Equal(t, 403, s.do("GET", "/own").Code)
+		at := here()
+		got := message(func() { s.handle("GET", "/nil", own(nil)) })
+		assert.Equal(t, refusal(`GET "/nil"`, lineAfter(at), "the handler must not be nil"), got)
+	})
+}
+
+// lineAfter returns the place of the line after one.
+func lineAfter(place string) string {
+	at := strings.LastIndex(place, ":")
+	var line int
+	_, _ = fmt.Sscan(place[at+1:], &line)
+	return fmt.Sprint(place[:at+1], line+1)
+}

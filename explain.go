@@ -1,0 +1,354 @@
+package kami
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/guregu/kami/treemux"
+)
+
+// Route is a registered route.
+type Route struct {
+	Method  string `json:"method"`
+	Pattern string `json:"pattern"`
+	Handler string `json:"handler"` // the name of the function, as main.greet, or the type
+	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
+}
+
+func (r Route) String() string {
+	return fmt.Sprintf("%s %s  %s (%s)", r.Method, r.Pattern, r.Handler, r.Place)
+}
+
+// Scope is one piece of middleware or afterware, and the scope that it is registered for.
+type Scope struct {
+	Kind  string `json:"kind"` // "middleware" or "afterware"
+	Path  string `json:"path"`
+	Name  string `json:"name"`  // of the function, as main.login, or the type
+	Place string `json:"place"` // where it was registered, as app/routes.go:31
+}
+
+func (s Scope) String() string { return fmt.Sprintf("%s  %s (%s)", s.Path, s.Name, s.Place) }
+
+// PathParam is a param of a path and its value, decoded.
+type PathParam struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+func (p PathParam) String() string { return fmt.Sprintf("%s = %q", p.Name, p.Value) }
+
+// Step is a piece of middleware or afterware that runs for a request, and why.
+type Step struct {
+	Scope
+	Reading string      `json:"reading"`          // of the path, which lies in the scope
+	How     string      `json:"how,omitempty"`    // the path was read, if not as it is routed: "decoded", "cleaned", "decoded and cleaned"
+	Params  []PathParam `json:"params,omitempty"` // of the scope
+}
+
+func (s Step) String() string {
+	text := s.Scope.String()
+	for _, p := range s.Params {
+		text += ", " + p.String()
+	}
+	if s.How != "" {
+		text += fmt.Sprintf(", for %q: the path %s", s.Reading, s.How)
+	}
+	return text
+}
+
+// Explanation says what runs for a request, and why. See [Mux.Explain].
+type Explanation struct {
+	Method string
+	Path   string
+
+	// Route is the route that answers, nil for any other answer. HEAD may be answered by a route for GET.
+	Route  *Route
+	Params []PathParam // of the route
+	// Status is that of any other answer: 404, 405, 204 for OPTIONS, 301 or 307. It is 0 for a route, whose handler decides.
+	// Handlers given to NotFound and MethodNotAllowed may decide otherwise, too.
+	Status   int
+	Handler  string // the name of such a handler
+	Allow    string // the header, for 405 and OPTIONS
+	Location string // the header, for a redirect
+
+	Middleware []Step // in the order in which it runs, unless one halts
+	Afterware  []Step // in the order in which it runs
+}
+
+// Routes returns all routes, by pattern and then by method.
+func (m *Mux) Routes() iter.Seq[Route] {
+	all := m.plan().allRoutes()
+	return func(yield func(Route) bool) {
+		for _, r := range all {
+			if !yield(r.describe()) {
+				return
+			}
+		}
+	}
+}
+
+// allRoutes returns all routes in the order of Routes.
+func (p *plan) allRoutes() []*route {
+	var all []*route
+	for l := range p.routes.All {
+		all = append(all, l.routes...)
+	}
+	slices.SortFunc(all, func(a, b *route) int {
+		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.method, b.method))
+	})
+	return all
+}
+
+func (r *route) describe() Route {
+	return Route{r.method, r.path, handlerName(r.handler), r.place.String()}
+}
+
+// handlerName names a handler that has been converted.
+func handlerName(h ContextHandler) string {
+	switch h := h.(type) {
+	case nil, *builtin:
+		return ""
+	case vanilla:
+		return nameOf(h.Handler)
+	case failing:
+		return nameOf(h.handle)
+	}
+	return nameOf(h)
+}
+
+// Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies
+// below it, and within a scope in the order of registration.
+func (m *Mux) Scopes() iter.Seq[Scope] {
+	p := m.plan()
+	return func(yield func(Scope) bool) {
+		for _, r := range slices.Concat(registered(&p.middleware), registered(&p.afterware)) {
+			if !yield(r.Scope) {
+				return
+			}
+		}
+	}
+}
+
+// ware is middleware or afterware.
+type ware interface{ registration() registration }
+
+func (m *middleware) registration() registration { return m.as("middleware") }
+
+func (a *afterware) registration() registration { return a.as("afterware") }
+
+// registration is a [Scope] and its pattern.
+type registration struct {
+	Scope
+	pattern treemux.Pattern
+	exact   bool // whether it covers but its path, and not what lies below
+}
+
+func (e entry) as(kind string) registration {
+	pattern, _ := treemux.Parse(e.path) // which it was registered with, so there is no error
+	return registration{Scope{kind, e.path, e.name, e.place.String()}, pattern, !pattern.Slash && !pattern.CatchAll()}
+}
+
+// registered returns what is registered in the scopes.
+func registered[T ware](s *scopes[T]) []registration {
+	var all []registration
+	for _, tree := range []treemux.Tree[*scope[T]]{s.static, s.wild} {
+		scopes := slices.SortedFunc(tree.All, func(a, b *scope[T]) int {
+			return slices.CompareFunc(a.pattern.Segments, b.pattern.Segments, compareSegments)
+		})
+		for _, found := range scopes {
+			for _, step := range slices.Concat(found.prefix, found.exact) {
+				all = append(all, step.ware.registration())
+			}
+		}
+	}
+	return all
+}
+
+func compareSegments(a, b treemux.Segment) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Text, b.Text))
+}
+
+// Explain says what runs for a request, and why: its route, or what is answered without one, and all middleware and
+// afterware with their scopes. It decides as ServeHTTP does, and runs nothing that was registered. Path is what stands in
+// a request's first line, so it has its escapes and may have a query. It is an error if no such request can be made.
+func (m *Mux) Explain(method, path string) (Explanation, error) {
+	if m == nil {
+		return Explanation{}, errors.New("kami: Explain: the Mux is nil")
+	}
+	u, err := target(method, path)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("kami: Explain: %w", err)
+	}
+	p, x := m.plan(), new(exchange)
+	x.decision = p.decide(method, u, nil)
+	after := slices.Clone(p.scopesOf(x, u)) // the plan's own stays as it is
+	slices.Reverse(after)
+	all := readings(&x.decision, u, max(p.middleware.depth, p.afterware.depth), nil)
+	e := x.explain(method, path)
+	e.Middleware = explainSteps(&p.middleware, x.steps, all)
+	e.Afterware = explainSteps(&p.afterware, after, all)
+	return e, nil
+}
+
+// target returns the URL of a request with this first line.
+func target(method, path string) (*url.URL, error) {
+	if !isToken(method) {
+		return nil, fmt.Errorf("%q: %w", method, errMethod)
+	}
+	if method == http.MethodConnect && !strings.HasPrefix(path, "/") { // it is host:port, which net/http reads like this
+		path = "http://" + path
+	}
+	u, err := url.ParseRequestURI(path)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no path of a request (RFC 9112, section 3.2): %w", path, errors.Unwrap(err))
+	}
+	return u, nil
+}
+
+// explain says what has been decided.
+func (d *decision) explain(method, path string) Explanation {
+	e := Explanation{Method: method, Path: path}
+	if d.route != nil {
+		r := d.route.describe()
+		e.Route = &r
+		for i, name := range d.route.names {
+			e.Params = append(e.Params, PathParam{name, d.value(d.spans[i])})
+		}
+		return e
+	}
+	switch end := d.end.(type) {
+	case *redirect:
+		e.Status, e.Location = end.code, end.location()
+	case *notAllowed:
+		e.Status, e.Allow, e.Handler = http.StatusMethodNotAllowed, end.allow, handlerName(end.answer)
+		if method == http.MethodOptions {
+			e.Status = http.StatusNoContent
+		}
+	default:
+		e.Status, e.Handler = http.StatusNotFound, handlerName(end)
+	}
+	return e
+}
+
+// location returns the header that the redirect sends.
+func (d *redirect) location() string {
+	sent := headerOnly{}
+	http.Redirect(sent, &http.Request{Method: http.MethodHead, URL: new(url.URL)}, d.target, d.code)
+	return http.Header(sent).Get("Location")
+}
+
+// headerOnly is a ResponseWriter that keeps the header.
+type headerOnly http.Header
+
+func (h headerOnly) Header() http.Header         { return http.Header(h) }
+func (h headerOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (h headerOnly) WriteHeader(int)             {}
+
+// explainSteps says why the steps run. The reading that brought one in is the first that alone does.
+func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
+	alone := make([][]step[T], len(all))
+	for i := range all {
+		alone[i] = s.chain(all[i:i+1], false)
+	}
+	var explained []Step
+	for _, st := range steps {
+		same := func(other step[T]) bool {
+			return any(st.ware) == any(other.ware) && slices.Equal(st.view.params(), other.view.params())
+		}
+		by := all[slices.IndexFunc(alone, func(chain []step[T]) bool { return slices.ContainsFunc(chain, same) })]
+		explained = append(explained, Step{st.ware.registration().Scope, by.path, by.how, st.view.params()})
+	}
+	return explained
+}
+
+// params returns the params of the view, which may be nil.
+func (v *view) params() []PathParam {
+	if v == nil {
+		return nil
+	}
+	params := make([]PathParam, len(v.names))
+	for i, name := range v.names {
+		params[i] = PathParam{name, v.values[i]}
+	}
+	return params
+}
+
+// Answer says in one line what answers the request.
+func (e Explanation) Answer() string {
+	switch {
+	case e.Route != nil:
+		return e.Route.String()
+	case e.Location != "":
+		return fmt.Sprintf("%d %s to %s", e.Status, http.StatusText(e.Status), e.Location)
+	}
+	answer := fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
+	if e.Allow != "" {
+		answer += ", Allow: " + e.Allow
+	}
+	if e.Handler != "" {
+		answer += ", by " + e.Handler
+	}
+	return answer
+}
+
+// String prints the explanation for people, in several lines:
+//
+//	GET "/hello/greg"
+//	  middleware  /hello/  greeting.Guess (greeting/main.go:37)
+//	  answer      GET /hello/:name  main.greet (greeting/main.go:38)
+//	              name = "greg"
+//
+// Their order is that in which all of it runs.
+func (e Explanation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %q\n", e.Method, e.Path)
+	line := func(title, text string) { fmt.Fprintf(&b, "  %-12s%s\n", title, printable(text)) }
+	for _, s := range e.Middleware {
+		line("middleware", s.String())
+	}
+	line("answer", e.Answer())
+	for _, p := range e.Params {
+		line("", p.String())
+	}
+	for _, s := range e.Afterware {
+		line("afterware", s.String())
+	}
+	return b.String()
+}
+
+// printable returns text on one line, whatever was registered or asked.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.QuoteToGraphic(text)
+	}
+	return text
+}
+
+// MarshalJSON gives programs what String gives people.
+func (e Explanation) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Method     string      `json:"method"`
+		Path       string      `json:"path"`
+		Answer     string      `json:"answer"`
+		Route      *Route      `json:"route,omitempty"`
+		Params     []PathParam `json:"params,omitempty"`
+		Status     int         `json:"status,omitempty"`
+		Handler    string      `json:"handler,omitempty"`
+		Allow      string      `json:"allow,omitempty"`
+		Location   string      `json:"location,omitempty"`
+		Middleware []Step      `json:"middleware"`
+		Afterware  []Step      `json:"afterware"`
+	}{
+		e.Method, e.Path, e.Answer(), e.Route, e.Params, e.Status, e.Handler, e.Allow, e.Location,
+		append([]Step{}, e.Middleware...), append([]Step{}, e.Afterware...),
+	})
+}
