@@ -980,3 +980,31 @@ func TestPrintingAContextShowsNoHeaders(t *testing.T) {
 		}
 	})
 }
+
+// An inner router may set the Pattern of the request that it gets. What runs after it still sees the route's.
+func TestC15PatternAfterAnInnerRouter(t *testing.T) {
+	for _, wrapped := range []bool{false, true} {
+		each(t, func(t *testing.T, s *stack) {
+			inner := http.NewServeMux()
+			inner.HandleFunc("GET /old/users/{id}", nothing)
+			if wrapped {
+				s.use("/", func(next http.Handler) http.Handler { return next })
+			}
+			var seen []string
+			s.after("/", func(_ mutil.WriterProxy, r *http.Request) { seen = append(seen, r.Pattern) })
+			*s.logHandler = func(ctx context.Context, _ mutil.WriterProxy, r *http.Request) {
+				assert.Equal(t, ctx, r.Context())
+				seen = append(seen, r.Pattern)
+			}
+			s.get("/old/*rest", inner)
+			s.notFound(inner)
+			for path, want := range map[string]string{"/old/users/7": "/old/*rest", "/old/nothing": "/old/*rest", "/none": ""} {
+				seen = nil
+				r := httptest.NewRequest("GET", path, nil)
+				s.serve(r)
+				assert.Equal(t, []string{want, want}, seen, path)
+				assert.Equal(t, want, r.Pattern)
+			}
+		})
+	}
+}

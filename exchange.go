@@ -31,7 +31,7 @@ type exchange struct {
 func (x *exchange) receive(r *http.Request) {
 	x.from = r
 	x.request = *r.WithContext(x)
-	x.request.Pattern = ""
+	x.request.Pattern = x.pattern()
 	if x.route == nil {
 		return
 	}
@@ -39,6 +39,14 @@ func (x *exchange) receive(r *http.Request) {
 		x.setPathValues(r)
 	}
 	x.request.Pattern, r.Pattern = x.route.path, x.route.path
+}
+
+// pattern is what r.Pattern is for the handlers: that of the route, or none.
+func (x *exchange) pattern() string {
+	if x.route == nil {
+		return ""
+	}
+	return x.route.path
 }
 
 // setPathValues sets the params for handlers without context. The incoming request shares its path values with a plain

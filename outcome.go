@@ -80,6 +80,10 @@ func (o *outcome) settle() {
 	if n := len(o.x.steps); n > 0 {
 		o.view = o.x.steps[n-1].view
 	}
+	if pattern := o.x.pattern(); o.r.Pattern != pattern { // a router within has set its own
+		o.r = o.r.WithContext(o.r.Context())
+		o.r.Pattern = pattern
+	}
 }
 
 // see has the request seen with the view, which may be nil.

@@ -30,6 +30,8 @@ import (
 //   - A context that a RequestFunc has ended stops the call with its cause. In go-kit the HTTP client is asked first.
 //   - The error of a call whose context has ended wraps its cause, whatever the HTTP client says. (*http.Client does it too.)
 //   - The context of finalizers has not ended, unless the caller's has: what they log to may heed it.
+//   - They get an error if the call panics, for it has not succeeded.
+//   - The body of a request that is not sent is closed, and of a response that which came, whatever has taken its place.
 //   - A BufferedStream is closed if the call fails, or panics: nobody else has it then.
 //   - The request that the encoder and RequestFuncs get has the call's context, in go-kit none.
 //   - SetClient(nil) means the default. In go-kit each call panics.

@@ -37,8 +37,9 @@ import (
 //   - A response's status is from 200 to 999, any other is an error: informational ones are no answer, others panic.
 //   - 205 and 304 have no body, as 204: RFC 9110 forbids it, and for 304 net/http refuses it, which go-kit answers as an
 //     error.
-//   - If the encoder fails after it has begun to write, the connection is aborted. An error's text at the end of half a
-//     response is taken for a part of it.
+//   - If the encoder fails or panics after it has begun to write, the connection is aborted. An error's text at the end of
+//     half a response is taken for a part of it, and half a response for all of it.
+//   - If an ErrorEncoder writes nothing, the answer is empty, but has the error's status.
 //   - A RequestFunc that returns nil or a context that has ended stops the request with an error, and so does a
 //     ServerResponseFunc that returns nil. In go-kit nil is handed on and comes to a panic wherever it is used,
 //     and an ended context to work that nobody waits for.

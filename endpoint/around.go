@@ -42,6 +42,7 @@ func (e Endpoint[Req, Resp]) with(a Around) Endpoint[Req, Resp] {
 
 // Limit refuses calls that the limiter, as a *rate.Limiter of golang.org/x/time, does not allow: with an [Error] 429.
 func Limit(limiter interface{ Allow() bool }) Around {
+	refuseNilValue("Limit", limiter)
 	return func(ctx context.Context, call func(context.Context) error) error {
 		if !limiter.Allow() {
 			return Error(http.StatusTooManyRequests, "too many requests")
@@ -55,6 +56,7 @@ func Limit(limiter interface{ Allow() bool }) Around {
 func Wait(limiter interface {
 	Wait(ctx context.Context) error
 }) Around {
+	refuseNilValue("Wait", limiter)
 	return func(ctx context.Context, call func(context.Context) error) error {
 		if err := limiter.Wait(ctx); err != nil {
 			return coded{err, http.StatusServiceUnavailable}
@@ -69,6 +71,7 @@ func Wait(limiter interface {
 func Breaker[T any](breaker interface {
 	Execute(req func() (T, error)) (T, error)
 }) Around {
+	refuseNilValue("Breaker", breaker)
 	return func(ctx context.Context, call func(context.Context) error) error {
 		called := false
 		_, err := breaker.Execute(func() (none T, err error) {
@@ -92,8 +95,8 @@ type RetryPolicy struct {
 	// Backoff is the longest pause before the second attempt, 50 ms by default; it doubles from one attempt to the next,
 	// up to MaxBackoff, 2 s by default. Each pause is a random part of it, so that clients do not come back together.
 	Backoff, MaxBackoff time.Duration
-	// Budget is how many retries there may be for each call, on average over all calls: 0.2 by default. So an outage is
-	// not answered with a multiple of the load. Up to ten retries may come at once.
+	// Budget is how many retries there may be for each call, on average over all calls: 0.2 by default, which zero or less
+	// mean too. So an outage is not answered with a multiple of the load. Up to ten retries may come at once.
 	Budget float64
 	// Retryable says which errors may be gone the next time. By default those with the status 429, 502, 503 or 504 are,
 	// and those of connections that cannot be made, break or time out; never the end of the call's context. A call that is
@@ -113,11 +116,15 @@ func Retry(policy RetryPolicy) Around {
 		longest := p.Backoff
 		for attempt := 1; ; attempt++ {
 			err := call(ctx)
-			if err == nil || attempt >= p.Attempts || ctx.Err() != nil || !p.Retryable(err) || !b.spend() {
+			switch {
+			case err == nil || attempt >= p.Attempts || !p.Retryable(err):
 				return err
-			}
-			if !pause(ctx, longest) {
+			case ctx.Err() != nil:
+				return withCause(ctx, err)
+			case !b.spend():
 				return err
+			case !pause(ctx, longest):
+				return withCause(ctx, err)
 			}
 			longest = min(2*longest, p.MaxBackoff)
 		}

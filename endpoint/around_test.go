@@ -265,13 +265,16 @@ func TestRetryEndsWithTheContext(t *testing.T) {
 		defer cancel()
 		e, calls := failing(repeat(unavailable, 99)...)
 		_, err := e.With(endpoint.Retry(endpoint.RetryPolicy{Backoff: time.Hour, MaxBackoff: time.Hour}))(ctx, 7)
-		assert.Equal(t, unavailable, err, "the pause is given up, and the last error is what there is")
+		assert.EqualError(t, err, "not now: context deadline exceeded", "the pause is given up")
+		assert.ErrorIs(t, err, unavailable)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Len(t, *calls, 1)
 		assert.Equal(t, time.Nanosecond, time.Since(begin))
 
 		e, calls = failing(repeat(unavailable, 99)...)
 		_, err = e.With(endpoint.Retry(endpoint.RetryPolicy{}))(ctx, 7)
-		assert.Equal(t, unavailable, err)
+		assert.ErrorIs(t, err, unavailable)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Len(t, *calls, 1, "of a context that had ended before")
 	})
 }

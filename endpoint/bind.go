@@ -54,7 +54,7 @@ func bindingOf(t reflect.Type) (*binding, error) {
 		b.body = true
 		return b, decodable(t)
 	}
-	return b, b.add(t, nil)
+	return b, b.add(t, nil, true)
 }
 
 // decodesItself reports whether the type has a method that decodes it, whatever its fields are.
@@ -66,6 +66,14 @@ func decodesItself(t reflect.Type) bool {
 // decodable reports types that no JSON fits, and tags in them: those of a request type itself and of what is embedded in
 // it count, and no others.
 func decodable(t reflect.Type) error { return decodableWithin(t, make(map[reflect.Type]bool)) }
+
+// decodableField is decodable for a field.
+func decodableField(f reflect.StructField, seen map[reflect.Type]bool) error {
+	if f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Pointer && !decodesItself(f.Type.Elem()) {
+		return fmt.Errorf("%s cannot be set: it is an embedded pointer to a type that is not exported", f.Type)
+	}
+	return decodableWithin(f.Type, seen)
+}
 
 func isInteger(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr }
 
@@ -99,7 +107,7 @@ func decodableWithin(t reflect.Type, seen map[reflect.Type]bool) error {
 			if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
 				continue
 			}
-			if err := decodableWithin(f.Type, seen); err != nil {
+			if err := decodableField(f, seen); err != nil {
 				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
 			}
 		}
@@ -107,8 +115,8 @@ func decodableWithin(t reflect.Type, seen map[reflect.Type]bool) error {
 	return nil
 }
 
-// add adds the fields of a struct, and of those that are embedded in it.
-func (b *binding) add(t reflect.Type, at []int) error {
+// add adds the fields of a struct, and of those that are embedded in it. Only tagged ones count if it is not in the body.
+func (b *binding) add(t reflect.Type, at []int, inBody bool) error {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(append([]int(nil), at...), i)
@@ -124,18 +132,15 @@ func (b *binding) add(t reflect.Type, at []int) error {
 				source, name = s, value
 			}
 		}
+		fieldInBody := inBody && f.Tag.Get("json") != "-"
 		switch {
 		case source == "" && f.Anonymous && f.Type.Kind() == reflect.Struct:
-			body := b.body
-			if err := b.add(f.Type, index); err != nil {
+			if err := b.add(f.Type, index, fieldInBody); err != nil {
 				return err
 			}
-			if f.Tag.Get("json") == "-" { // then only its tagged fields count
-				b.body = body
-			}
 			continue
-		case source == "" && (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-":
-			if err := decodable(f.Type); err != nil {
+		case source == "" && (f.IsExported() || f.Anonymous) && fieldInBody:
+			if err := decodableField(f, make(map[reflect.Type]bool)); err != nil {
 				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
 			}
 			b.body = true

@@ -391,10 +391,38 @@ type (
 	}
 )
 
+type (
+	inner         struct{ X int }
+	embedsPrivate struct{ *inner }
+	aboveThat     struct{ Above []embedsPrivate }
+	deps          struct{ Log func() }
+	embedsDeps    struct {
+		deps `json:"-"`
+		Name string
+	}
+	embedsNone struct {
+		*inner `json:"-"`
+		Name   string
+	}
+)
+
+// What encoding/json does not look at need not be decodable.
+func TestEmbeddedTypesThatAreNotOfTheBody(t *testing.T) {
+	for _, s := range []http.Handler{
+		endpoint.JSON(func(_ context.Context, r embedsDeps) (string, error) { return r.Name, nil }),
+		endpoint.JSON(func(_ context.Context, r embedsNone) (string, error) { return r.Name, nil }),
+	} {
+		code, text := answer(s, request("POST", "/", `{"Name":"x"}`))
+		assert.Equal(t, 200, code)
+		assert.Equal(t, `"x"`, text)
+	}
+}
+
 func TestTypesThatCanNeverBeServedAreRefused(t *testing.T) {
 	const pkg = "endpoint_test."
 	const kinds = " cannot be made of a text: it must be a string, a bool, a number, a time.Duration, an encoding.TextUnmarshaler," +
 		" or a pointer to such or (in query and header) a slice of such"
+	const private = "inner cannot be set: it is an embedded pointer to a type that is not exported"
 	const nested = "field Limit of " + pkg + "Paging has the tag query, which counts only in the request type and in structs embedded in it"
 	for want, register := range map[string]func(){
 		"JSON: field ID of " + pkg + "twoSources has the tags path and query: a value has one source":      func() { refused[twoSources]() },
@@ -412,15 +440,17 @@ func TestTypesThatCanNeverBeServedAreRefused(t *testing.T) {
 		"JSON: field Paging of " + pkg + "embedsPointer: " + nested:                                        func() { refused[embedsPointer]() },
 		"JSON: field Pages of " + pkg + "nestedTag: field P of struct { P *" + pkg + "Paging }: " + nested: func() { refused[nestedTag]() },
 		"JSON: " + nested: func() { refused[[]Paging]() },
-		"JSON: field W of " + pkg + "recursive: io.Writer cannot be decoded":                        func() { refused[recursive]() },
-		"JSON: field Q of " + pkg + `withOption: its tag query has "q,omitempty", which is no name`: func() { refused[withOption]() },
-		"JSON: field B of " + pkg + "bytesOf has the tag query: []uint8" + kinds:                    func() { refused[bytesOf]() },
-		"JSON: map[float64]int cannot be decoded: its keys are neither strings nor integers":        func() { refused[map[float64]int]() },
-		"JSON: chan int cannot be decoded":                                                          func() { refused[chan int]() },
-		"JSON: func() cannot be decoded":                                                            func() { refused[func()]() },
-		"JSON: complex128 cannot be decoded":                                                        func() { refused[complex128]() },
-		"JSON: io.Reader cannot be decoded":                                                         func() { refused[io.Reader]() },
-		"Stream: chan int cannot be decoded":                                                        func() { endpoint.Stream(noStream[chan int]) },
+		"JSON: field W of " + pkg + "recursive: io.Writer cannot be decoded":                                    func() { refused[recursive]() },
+		"JSON: field Q of " + pkg + `withOption: its tag query has "q,omitempty", which is no name`:             func() { refused[withOption]() },
+		"JSON: field B of " + pkg + "bytesOf has the tag query: []uint8" + kinds:                                func() { refused[bytesOf]() },
+		"JSON: map[float64]int cannot be decoded: its keys are neither strings nor integers":                    func() { refused[map[float64]int]() },
+		"JSON: chan int cannot be decoded":                                                                      func() { refused[chan int]() },
+		"JSON: func() cannot be decoded":                                                                        func() { refused[func()]() },
+		"JSON: complex128 cannot be decoded":                                                                    func() { refused[complex128]() },
+		"JSON: io.Reader cannot be decoded":                                                                     func() { refused[io.Reader]() },
+		"JSON: field inner of " + pkg + "embedsPrivate: *" + pkg + private:                                      func() { refused[embedsPrivate]() },
+		"JSON: field Above of " + pkg + "aboveThat: field inner of " + pkg + "embedsPrivate: *" + pkg + private: func() { refused[aboveThat]() },
+		"Stream: chan int cannot be decoded":                                                                    func() { endpoint.Stream(noStream[chan int]) },
 	} {
 		assert.PanicsWithValue(t, "endpoint: "+strings.TrimSpace(want), register)
 	}

@@ -95,8 +95,6 @@ func keepsText(t reflect.Type, seen map[reflect.Type]bool) bool {
 		return true
 	}
 	switch t.Kind() {
-	case reflect.Interface: // with a value in it that is a pointer it decodes into that
-		return t.NumMethod() > 0
 	case reflect.Map:
 		return keepsText(t.Key(), seen) || keepsText(t.Elem(), seen)
 	case reflect.Pointer, reflect.Slice, reflect.Array:

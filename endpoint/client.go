@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"reflect"
 )
 
 // HTTPClient is what a Client sends with, as *http.Client does.
@@ -36,7 +35,7 @@ type clientOptions struct {
 // ClientOption sets what is optional of a Client. It is not generic, so that one list fits all.
 type ClientOption func(*clientOptions)
 
-// ClientFinalizerFunc runs at the end of a call, with its error, which may be nil. It is for logs. If there was a
+// ClientFinalizerFunc runs at the end of a call, with its error, which is nil if it has succeeded. It is for logs. If there was a
 // response, the context has its headers and size, see the keys ContextKeyResponse….
 type ClientFinalizerFunc func(ctx context.Context, err error)
 
@@ -66,8 +65,8 @@ func ClientAround(around ...Around) ClientOption {
 }
 
 // BufferedStream says whether the response's body stays open after it has been decoded, so that it can be handed on by
-// the decoder and read later. Who has it must close it: until then the call's connection and context are in use. It is
-// closed if the call fails. An [Around] must then neither fail nor call again after a call that has succeeded, nor end the
+// the decoder and read later. Who has it must close it: until then the call's connection and context are in use. So it is
+// not for decoders that hand on nothing, as [DecodeJSONResponse]. It is closed if the call fails. An [Around] must then neither fail nor call again after a call that has succeeded, nor end the
 // context that it has made for it.
 func BufferedStream(buffered bool) ClientOption {
 	return func(o *clientOptions) { o.buffered = buffered }
@@ -84,15 +83,14 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 		panic(fmt.Sprintf("endpoint: NewClient: %v", err))
 	}
 	c := &Client[Req, Resp]{request: request, encode: enc, decode: dec}
+	refuseNil("NewClient: options", opts)
 	for _, o := range opts {
 		o(&c.clientOptions)
 	}
 	if c.client == nil {
 		c.client = http.DefaultClient
 	}
-	if v := reflect.ValueOf(c.client); v.Kind() == reflect.Pointer && v.IsNil() {
-		panic(fmt.Sprintf("endpoint: SetClient: the %T is nil", c.client))
-	}
+	refuseNilValue("SetClient", c.client)
 	refuseNil("ClientBefore", c.before)
 	refuseNil("ClientAfter", c.after)
 	refuseNil("ClientFinalizer", c.finalizer)
@@ -104,21 +102,31 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 // wraps the cause.
 func (c *Client[Req, Resp]) Endpoint() Endpoint[Req, Resp] {
 	e := Endpoint[Req, Resp](func(ctx context.Context, request Req) (response Resp, err error) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithCancelCause(ctx)
 		call := call[Req, Resp]{Client: c, ctx: ctx, cancel: cancel}
+		err = errPanicked
 		defer func() { call.end(err) }()
-		return call.do(request)
+		response, err = call.do(request)
+		return response, err
 	})
 	return e.With(c.around...)
 }
+
+var (
+	// errPanicked is what finalizers get when the call does not return.
+	errPanicked = errors.New("endpoint: the call panicked")
+	// errEnded is the cause with which the context of a call ends when that has ended.
+	errEnded = errors.New("endpoint: the call has ended")
+)
 
 // call is one call of a Client.
 type call[Req, Resp any] struct {
 	*Client[Req, Resp]
 	ctx      context.Context // that has been reached
-	cancel   context.CancelFunc
+	cancel   context.CancelCauseFunc
 	response *http.Response
-	keep     bool // the response's body is the caller's
+	body     io.ReadCloser // as it came
+	keep     bool          // the body is the caller's
 }
 
 func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
@@ -126,7 +134,7 @@ func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
 		return response, err
 	}
 	if c.buffered {
-		c.response.Body = &bodyWithCancel{c.response.Body, c.cancel}
+		c.response.Body = &bodyWithCancel{c.body, c.cancel}
 	}
 	for _, f := range c.after {
 		next := f(c.ctx, c.response)
@@ -138,7 +146,7 @@ func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
 	response, err = c.decode(c.ctx, c.response)
 	if err != nil {
 		var none Resp
-		return none, c.explain(err)
+		return none, withCause(c.ctx, err)
 	}
 	c.keep = c.buffered
 	return response, nil
@@ -147,46 +155,48 @@ func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
 // end ends the call. The finalizers' context has not ended, and the body is open if the caller goes on with it.
 func (c *call[Req, Resp]) end(err error) {
 	if !c.keep {
-		defer c.cancel()
-		if c.response != nil {
-			body := c.response.Body
-			if b, ok := body.(*bodyWithCancel); ok {
-				body = b.ReadCloser
-			}
-			_ = body.Close()
+		defer c.cancel(errEnded)
+		if c.body != nil {
+			_ = c.body.Close()
 		}
 	}
 	c.finalize(err)
 }
 
 // send sends the request.
-func (c *call[Req, Resp]) send(request Req) (err error) {
+func (c *call[Req, Resp]) send(request Req) error {
 	// optimization: a copy is made faster than what it is a copy of (BenchmarkClient in compat/).
 	r, target := c.request.WithContext(c.ctx), *c.request.URL
 	r.URL, r.Header = &target, make(http.Header)
-	if err := c.encode(c.ctx, r, request); err != nil {
+	err := c.encode(c.ctx, r, request)
+	if err == nil && len(c.before) > 0 {
+		if c.ctx, err = runBefore(c.ctx, c.before, r); err == nil {
+			r = r.WithContext(c.ctx)
+		}
+	}
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // as the HTTP client would
+		}
 		return err
 	}
-	if len(c.before) > 0 {
-		if c.ctx, err = runBefore(c.ctx, c.before, r); err != nil {
-			return err
-		}
-		r = r.WithContext(c.ctx)
+	response, err := c.client.Do(r)
+	switch {
+	case response != nil && response.Body != nil:
+		c.response, c.body = response, response.Body
+	case err == nil:
+		err = fmt.Errorf("endpoint: the %T returned neither an error nor a response with a body", c.client)
 	}
-	c.response, err = c.client.Do(r)
-	if err == nil && (c.response == nil || c.response.Body == nil) {
-		c.response, err = nil, fmt.Errorf("endpoint: the %T returned neither an error nor a response with a body", c.client)
+	if err != nil {
+		return withCause(c.ctx, err)
 	}
-	return c.explain(err)
+	return nil
 }
 
-// explain adds how the context has ended, and why, to an error which does not say it.
-func (c *call[Req, Resp]) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	for _, end := range []error{c.ctx.Err(), context.Cause(c.ctx)} {
-		if end != nil && !errors.Is(err, end) {
+// withCause adds how the context has ended, and why, to an error which does not say it.
+func withCause(ctx context.Context, err error) error {
+	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
+		if end != nil && context.Cause(ctx) != errEnded && !errors.Is(err, end) {
 			err = fmt.Errorf("%w: %w", err, end)
 		}
 	}
@@ -209,10 +219,10 @@ func (c *call[Req, Resp]) finalize(err error) {
 // bodyWithCancel is a body that ends the call's context when it is closed.
 type bodyWithCancel struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 }
 
 func (b *bodyWithCancel) Close() error {
-	defer b.cancel()
+	defer b.cancel(errEnded)
 	return b.ReadCloser.Close()
 }

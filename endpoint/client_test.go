@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -456,19 +457,128 @@ func TestClientWithoutAServer(t *testing.T) {
 	assert.ErrorIs(t, err, errBroken)
 }
 
-// bodiless is an HTTPClient that breaks its promise.
-type bodiless struct{ response *http.Response }
+// watched is a body that knows whether it was closed.
+type watched struct {
+	io.Reader
+	closed bool
+}
 
-func (b *bodiless) Do(*http.Request) (*http.Response, error) { return b.response, nil }
+func (w *watched) Close() error { w.closed = true; return nil }
+
+// toSum returns a client of numbers that sends by the function.
+func toSum(t *testing.T, send doer, options ...endpoint.ClientOption) endpoint.Endpoint[int, int] {
+	return endpoint.NewClient("POST", target(t, "http://sum.test/a"), endpoint.EncodeJSONRequest[int], endpoint.DecodeJSONResponse[int],
+		append(options, endpoint.SetClient(send))...).Endpoint()
+}
 
 func TestHTTPClientThatReturnsNothing(t *testing.T) {
 	for _, response := range []*http.Response{nil, {StatusCode: 200}} {
 		var finalized error
-		e := endpoint.NewClient("POST", target(t, "http://sum.test/"), endpoint.EncodeJSONRequest[int], endpoint.DecodeJSONResponse[int],
-			endpoint.SetClient(&bodiless{response}),
-			endpoint.ClientFinalizer(func(_ context.Context, err error) { finalized = err })).Endpoint()
-		_, err := e(context.Background(), 1)
-		assert.EqualError(t, err, "endpoint: the *endpoint_test.bodiless returned neither an error nor a response with a body")
+		finalizer := endpoint.ClientFinalizer(func(_ context.Context, err error) { finalized = err })
+		_, err := toSum(t, func(*http.Request) (*http.Response, error) { return response, nil }, finalizer)(context.Background(), 1)
+		assert.EqualError(t, err, "endpoint: the endpoint_test.doer returned neither an error nor a response with a body")
+		assert.Equal(t, err, finalized)
+
+		_, err = toSum(t, func(*http.Request) (*http.Response, error) { return response, errBroken }, finalizer)(context.Background(), 1)
+		assert.Equal(t, errBroken, err)
 		assert.Equal(t, err, finalized)
 	}
+}
+
+// What a call does to its request is not seen by another.
+func TestCallsShareNothing(t *testing.T) {
+	var mu sync.Mutex
+	seen := make(map[string]int)
+	e := endpoint.NewClient("POST", target(t, "http://sum.test/a"),
+		func(ctx context.Context, r *http.Request, n int) error {
+			r.URL.Path += fmt.Sprint("/", n)
+			return endpoint.EncodeJSONRequest(ctx, r, n)
+		},
+		endpoint.DecodeJSONResponse[int],
+		endpoint.ClientBefore(func(ctx context.Context, r *http.Request) context.Context {
+			r.Header.Add("X-Path", r.URL.Path)
+			return ctx
+		}),
+		endpoint.SetClient(doer(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[fmt.Sprint(r.URL.Path, r.Header["X-Path"])]++
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("1"))}, nil
+		}))).Endpoint()
+	const calls = 20
+	var all sync.WaitGroup
+	want := make(map[string]int)
+	for i := range calls {
+		want[fmt.Sprintf("/a/%d[/a/%d]", i, i)] = 1
+		all.Go(func() { _, _ = e(context.Background(), i) })
+	}
+	all.Wait()
+	assert.Equal(t, want, seen)
+}
+
+func TestRequestsThatAreNotSentAreClosed(t *testing.T) {
+	for _, stop := range []endpoint.RequestFunc{
+		func(context.Context, *http.Request) context.Context { return nil },
+		func(ctx context.Context, _ *http.Request) context.Context {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx
+		},
+		nil,
+	} {
+		body := new(watched)
+		options := []endpoint.ClientOption{endpoint.ClientBefore(stop)}
+		if stop == nil {
+			options = nil
+		}
+		e := endpoint.NewClient("POST", target(t, "http://sum.test/"),
+			func(_ context.Context, r *http.Request, _ int) error {
+				r.Body = body
+				if stop == nil {
+					return errBroken
+				}
+				return nil
+			},
+			endpoint.DecodeJSONResponse[int], options...).Endpoint()
+		_, err := e(context.Background(), 1)
+		assert.Error(t, err)
+		assert.True(t, body.closed)
+	}
+}
+
+// The body that came is closed, whatever has taken its place.
+func TestClientClosesTheBodyThatCame(t *testing.T) {
+	body := &watched{Reader: strings.NewReader("1" + strings.Repeat(" ", 1000))}
+	e := toSum(t, func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200, Body: body}, nil },
+		endpoint.ClientAfter(func(ctx context.Context, r *http.Response) context.Context {
+			r.Body = io.NopCloser(io.LimitReader(r.Body, 100))
+			return ctx
+		}))
+	n, err := e(context.Background(), 1)
+	assert.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.True(t, body.closed)
+}
+
+func TestBufferedStreamThatTheDecoderCloses(t *testing.T) {
+	missing := endpoint.Error(404, "not there")
+	e := endpoint.NewClient("POST", target(t, "http://sum.test/"), endpoint.EncodeJSONRequest[int],
+		func(_ context.Context, r *http.Response) (int, error) {
+			defer r.Body.Close()
+			return 0, missing
+		},
+		endpoint.BufferedStream(true),
+		endpoint.SetClient(doer(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: new(watched)}, nil
+		}))).Endpoint()
+	_, err := e(context.Background(), 1)
+	assert.Equal(t, missing, err, "nobody has cancelled anything")
+}
+
+func TestClientFinalizerKnowsOfAPanic(t *testing.T) {
+	var finalized error
+	e := toSum(t, func(*http.Request) (*http.Response, error) { panic("oops") },
+		endpoint.ClientFinalizer(func(_ context.Context, err error) { finalized = err }))
+	assert.PanicsWithValue(t, "oops", func() { _, _ = e(context.Background(), 1) })
+	assert.EqualError(t, finalized, "endpoint: the call panicked")
 }

@@ -38,8 +38,11 @@ func DecodeJSONRequest[Req any](ctx context.Context, r *http.Request) (request R
 	if err != nil {
 		return request, fmt.Errorf("endpoint: DecodeJSONRequest: %w", err)
 	}
-	err = b.decode(ctx, r, DefaultMaxBody, false, &request)
-	return request, err
+	if err = b.decode(ctx, r, DefaultMaxBody, false, &request); err != nil {
+		var none Req
+		return none, err
+	}
+	return request, nil
 }
 
 // readJSON reads the body of a request that says that it is JSON, or does not say what it is.
@@ -154,7 +157,7 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 }
 
 // EncodeJSONRequest makes JSON of the request, and that the body. It sets Content-Type, Content-Length, and GetBody, so
-// that redirects can send it again. A request that is a [Headerer] sets its headers. Fields with tags of path, query and
+// that redirects can send it again. A request that is a [Headerer] sets its headers, of each the first value. Fields with tags of path, query and
 // header are for the body here like any others: an EncodeRequestFunc of your own puts them where they belong.
 func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req) error {
 	value := any(request)
@@ -193,9 +196,9 @@ func setBody(r *http.Request, contentType string, body []byte, request any) {
 }
 
 // DecodeJSONResponse decodes the response's body as JSON, whatever its size: limit r.Body by [ClientAfter] where the server
-// is not trusted. A status of 400 or more is an [Error] with
-// that status and the body's text, up to 64 KiB and without space around it, as its message. Any other that is not from
-// 200 to 299 is an error too. The answer to HEAD, and statuses that have no body, leave the zero Resp.
+// is not trusted. A status of 400 or more is an [Error] with that status and the body's text, up to 64 KiB and without space
+// around it, as its message. Any other that is not from 200 to 299 is an error too. The answer to HEAD, 204 and 205 leave
+// the zero Resp.
 func DecodeJSONResponse[Resp any](_ context.Context, r *http.Response) (response Resp, err error) {
 	switch {
 	case r.StatusCode >= 400:

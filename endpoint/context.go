@@ -43,7 +43,7 @@ type populated struct {
 }
 
 // PopulateRequestContext is a RequestFunc that puts the request's method, URI, path, protocol, host and remote address
-// and some of its headers into the context, under the keys ContextKeyRequest….
+// and some of its headers into the context, under the keys ContextKeyRequest…, as they are when it runs.
 func PopulateRequestContext(ctx context.Context, r *http.Request) context.Context {
 	p := &populated{Context: ctx, values: [requestKeys]string{
 		ContextKeyRequestMethod:          r.Method,

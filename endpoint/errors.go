@@ -17,16 +17,17 @@ type StatusCoder interface {
 	StatusCode() int
 }
 
-// Headerer is an error, a request or a response that has headers to be added. Its Content-Type takes the place of the
-// encoder's.
+// Headerer is an error, a request or a response that has headers. Those of errors and responses are added, those of
+// requests set, of each but the first value. Its Content-Type takes the place of the encoder's.
 type Headerer interface {
 	Headers() http.Header
 }
 
-// ErrorEncoder writes an error to a Server's client.
+// ErrorEncoder writes an error to a Server's client. It is not called once the response has begun. If it writes nothing the
+// answer is empty, with the status that DefaultErrorEncoder would choose.
 type ErrorEncoder func(ctx context.Context, err error, w http.ResponseWriter)
 
-// ErrorHandler gets to know the errors that a Server answers, to report them.
+// ErrorHandler gets to know a Server's errors, to report them: those that it answers, and those that come too late for that.
 type ErrorHandler interface {
 	Handle(ctx context.Context, err error)
 }
@@ -103,9 +104,7 @@ func DefaultErrorEncoder(_ context.Context, err error, w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("X-Content-Type-Options", "nosniff")
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
-		header.Del(name) // which were meant for the response
-	}
+	header.Del("Content-Length") // which was meant for the response
 	var headerer Headerer
 	if errors.As(err, &headerer) {
 		addHeaders(header, headerer)

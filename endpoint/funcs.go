@@ -66,6 +66,19 @@ func runBefore(ctx context.Context, funcs []RequestFunc, r *http.Request) (conte
 	return ctx, nil
 }
 
+// refuseNilValue panics if v, which is not nil itself, holds a nil pointer or function: that would show only when a request
+// comes.
+func refuseNilValue(what string, v any) {
+	switch value := reflect.ValueOf(v); value.Kind() {
+	case reflect.Pointer, reflect.Func:
+		if value.IsNil() {
+			panic(fmt.Sprintf("endpoint: %s: the %T is nil", what, v))
+		}
+	case reflect.Invalid:
+		panic(fmt.Sprintf("endpoint: %s: nil is none", what))
+	}
+}
+
 // refuseNil panics if one of the functions is nil, which would show only when a request comes.
 func refuseNil[F any](option string, funcs []F) {
 	for i, f := range funcs {

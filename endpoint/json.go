@@ -20,8 +20,8 @@ import (
 //
 // Tagged fields are strings, bools, numbers, time.Durations, encoding.TextUnmarshalers or pointers to these; those of
 // query and header may be slices. They come from their source alone: what the body says of them is dropped if it fits, and
-// refused if not. They stay zero if the query or the header is missing. A type that has only such fields needs no body, nor does a GET, HEAD or DELETE.
-// A Req that is a pointer to a struct is never nil.
+// refused if not. They stay zero if the query or the header is missing. A type that has only such fields needs no body,
+// nor does a GET, HEAD or DELETE. A Req that is a pointer to a struct is never nil.
 //
 // Fields that the body lacks are zero. A Client has to put tagged fields where they belong itself, in its
 // EncodeRequestFunc.

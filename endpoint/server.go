@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/guregu/kami/mutil"
 )
@@ -33,8 +34,9 @@ type serverOptions struct {
 // ServerOption sets what is optional of a Server. It is not generic, so that one list fits all.
 type ServerOption func(*serverOptions)
 
-// ServerFinalizerFunc runs when the response has been written, with its status, which is 500 if the Endpoint has panicked
-// before there was one. It is for logs. The context has the response's headers and size, see the keys ContextKeyResponse….
+// ServerFinalizerFunc runs when the response has been written, with its status: 500 if the Endpoint has panicked before there
+// was one, and that with which it began if it was aborted. It is for logs. The context has the response's headers and size,
+// see the keys ContextKeyResponse…; for HEAD that is what was written and not sent.
 type ServerFinalizerFunc func(ctx context.Context, code int, r *http.Request)
 
 // ServerBefore adds functions that run before the request is decoded.
@@ -47,7 +49,7 @@ func ServerAfter(after ...ServerResponseFunc) ServerOption {
 	return func(o *serverOptions) { o.after = append(o.after, after...) }
 }
 
-// ServerErrorEncoder sets what answers errors. Nil means [DefaultErrorEncoder], as by default.
+// ServerErrorEncoder sets what answers errors, unless the response has begun. Nil means [DefaultErrorEncoder], as by default.
 func ServerErrorEncoder(ee ErrorEncoder) ServerOption {
 	return func(o *serverOptions) { o.errorEncoder = ee }
 }
@@ -94,11 +96,15 @@ func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Serve
 	s := &Server[Req, Resp]{endpoint: e, response: t}
 	s.fails = t.Kind() == reflect.Interface || t.Implements(reflect.TypeFor[Failer]())
 	s.errorEncoder, s.maxBody = DefaultErrorEncoder, DefaultMaxBody
+	refuseNil("NewServer: options", opts)
 	for _, o := range opts {
 		o(&s.serverOptions)
 	}
 	if s.errorEncoder == nil {
 		s.errorEncoder = DefaultErrorEncoder
+	}
+	if s.errorHandler != nil {
+		refuseNilValue("ServerErrorHandler", s.errorHandler)
 	}
 	refuseNil("ServerBefore", s.before)
 	refuseNil("ServerAfter", s.after)
@@ -121,7 +127,7 @@ func (s *Server[Req, Resp]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTPContext serves a request with ctx in the place of its own context.
 //
-// If encoding fails after the response has begun, so that the error cannot be answered any more, the connection is
+// If encoding fails or panics after the response has begun, so that no error can be answered any more, the connection is
 // aborted as by http.ErrAbortHandler: the client must not take what it has for all.
 func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if s.attends {
@@ -130,9 +136,14 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 		defer end()
 	}
 	proxy, panics := mutil.WrapWriter(w), true
-	if len(s.finalizer) > 0 {
-		defer func() { s.finalize(ctx, proxy, r, panics) }()
-	}
+	defer func() {
+		if panics && proxy.Status() != 0 {
+			cutOff(proxy)
+		}
+		if len(s.finalizer) > 0 {
+			s.finalize(ctx, proxy, r, panics)
+		}
+	}()
 	response, err := s.call(&ctx, r)
 	if err == nil {
 		err = s.respond(&ctx, proxy, r, response)
@@ -148,7 +159,15 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 		panic(http.ErrAbortHandler)
 	}
 	s.errorEncoder(ctx, err, proxy)
+	if proxy.Status() == 0 {
+		proxy.WriteHeader(statusOf(err)) // and not an empty 200
+	}
 	panics = false
+}
+
+// cutOff keeps the client from taking what it has for all, even where a PanicHandler makes an end of a panic.
+func cutOff(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
 }
 
 // call goes from the request to the Endpoint's response. It sets the context to that which has been reached.

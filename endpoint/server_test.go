@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log"
 	"log/slog"
 	"net/http"
@@ -330,6 +331,17 @@ func TestNilFunctionsAreRefused(t *testing.T) {
 		{func() { endpoint.NewClient[int, int]("GET", u, send, nil) }, client},
 		{func() { endpoint.NewClient("BAD METHOD", u, send, receive) }, `endpoint: NewClient: net/http: invalid method "BAD METHOD"`},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.SetClient((*http.Client)(nil))) }, "endpoint: SetClient: the *http.Client is nil"},
+		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.SetClient(doer(nil))) }, "endpoint: SetClient: the endpoint_test.doer is nil"},
+		{func() { endpoint.NewClient("GET", u, send, receive, nil) }, "endpoint: NewClient: options: function 1 is nil"},
+		{func() { endpoint.JSON(nop, nil) }, "endpoint: NewServer: options: function 1 is nil"},
+		{
+			func() { endpoint.JSON(nop, endpoint.ServerErrorHandler(endpoint.ErrorHandlerFunc(nil))) },
+			"endpoint: ServerErrorHandler: the endpoint.ErrorHandlerFunc is nil",
+		},
+		{func() { endpoint.Limit(nil) }, "endpoint: Limit: nil is none"},
+		{func() { endpoint.Limit((*bucket)(nil)) }, "endpoint: Limit: the *endpoint_test.bucket is nil"},
+		{func() { endpoint.Wait(nil) }, "endpoint: Wait: nil is none"},
+		{func() { endpoint.Breaker[any](nil) }, "endpoint: Breaker: nil is none"},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.ClientBefore(nil)) }, "endpoint: ClientBefore: function 1 is nil"},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.ClientAfter(nil)) }, "endpoint: ClientAfter: function 1 is nil"},
 		{func() { endpoint.NewClient("GET", u, send, receive, endpoint.ClientFinalizer(nil)) }, "endpoint: ClientFinalizer: function 1 is nil"},
@@ -473,4 +485,71 @@ func TestServerServesManyAtOnce(t *testing.T) {
 	for range workers * calls {
 		require.NoError(t, next(t, errs))
 	}
+}
+
+// An error is no 200, even if its encoder says nothing.
+func TestErrorEncoderThatWritesNothing(t *testing.T) {
+	var finalized int
+	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, endpoint.Error(409, "taken") },
+		endpoint.ServerErrorEncoder(func(context.Context, error, http.ResponseWriter) {}),
+		endpoint.ServerFinalizer(func(_ context.Context, code int, _ *http.Request) { finalized = code }))
+	code, text := answer(s, request("POST", "/", ""))
+	assert.Equal(t, 409, code)
+	assert.Empty(t, text)
+	assert.Equal(t, 409, finalized)
+}
+
+// A client can tell half a response from a whole one, even where a PanicHandler makes an end of the panic.
+func TestPanicAfterTheResponseHasBegun(t *testing.T) {
+	stream := endpoint.Stream(func(context.Context, struct{}) (iter.Seq2[int, error], error) {
+		return func(yield func(int, error) bool) {
+			yield(1, nil)
+			panic("oops")
+		}, nil
+	})
+	half := endpoint.NewServer(endpoint.Nop[struct{}, int], endpoint.NopRequestDecoder, func(_ context.Context, w http.ResponseWriter, _ int) error {
+		_, _ = io.WriteString(w, "half of it")
+		_ = http.NewResponseController(w).Flush()
+		panic("oops")
+	})
+	for _, handled := range []bool{false, true} {
+		mux := kami.New()
+		mux.Get("/stream", stream)
+		mux.Get("/half", half)
+		panics := make(chan any, 1)
+		if handled {
+			mux.PanicHandler = func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { panics <- kami.Exception(ctx) }
+		}
+		for _, http2 := range []bool{false, true} {
+			server := httptest.NewUnstartedServer(mux)
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			for _, path := range []string{"/stream", "/half"} {
+				response, err := server.Client().Get(server.URL + path)
+				if err == nil {
+					_, err = io.ReadAll(response.Body)
+					response.Body.Close()
+				}
+				assert.Error(t, err, "%s, handled: %v, HTTP/2: %v", path, handled, http2)
+				if handled {
+					assert.Equal(t, "oops", next(t, panics))
+				}
+			}
+			server.Close()
+		}
+	}
+}
+
+// What middleware has said of the whole response counts for errors too, such as its encoding.
+func TestErrorsKeepWhatMiddlewareHasSet(t *testing.T) {
+	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, endpoint.Error(404, "not there") })
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", "1000")
+	s.ServeHTTP(w, request("POST", "/", ""))
+	assert.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
+	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	assert.Empty(t, w.Header().Get("Content-Length"))
 }

@@ -19,7 +19,8 @@ import (
 //
 // The function's error is answered as that of JSON. An error in the sequence, an item that cannot be encoded, or the end of
 // the context while the client is there, goes to the error handler, and aborts the connection, as the response has begun:
-// no client takes what it has for all. (One of HTTP/1.0 cannot tell.)
+// no client takes what it has for all. (One of HTTP/1.0 cannot tell.) The sequence does not run for HEAD, or if the client
+// has gone before it begins: it should itself open and close what it needs.
 //
 // The function's context ends when the client goes away, whatever kami.Cancel says, and when the response has ended.
 // A sequence without an end should also heed kami.Draining.

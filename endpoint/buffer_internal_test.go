@@ -1,0 +1,27 @@
+package endpoint
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// A large body does not stay in memory for ever.
+func TestLargeBuffersAreNotReused(t *testing.T) {
+	large := `"` + strings.Repeat("a", 2*maxReused) + `"`
+	length := JSON(func(_ context.Context, text string) (int, error) { return len(text), nil })
+	echo := JSON(func(_ context.Context, text string) (string, error) { return text, nil })
+	for range 50 { // for the pool may forget by itself
+		w := httptest.NewRecorder()
+		length.ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader(large)))
+		assert.Equal(t, 200, w.Code)
+		echo.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(large)))
+		b := getBuffer()
+		assert.LessOrEqual(t, b.Cap(), maxReused)
+		assert.Zero(t, b.Len())
+		b.release()
+	}
+}
