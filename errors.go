@@ -31,6 +31,8 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 	case err == nil:
 	case proxy.Status() != 0:
 		logError(ctx, r, err, "the response had begun")
+	case isHijacked(proxy):
+		logError(ctx, r, err, "the connection was hijacked")
 	default:
 		h.now().errorHandler(ctx, proxy, r, err)
 	}
@@ -75,9 +77,12 @@ func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	header.Set("Content-Type", contentType)
 	w.WriteHeader(code)
-	if _, failed := w.Write(body); errors.Is(failed, http.ErrHijacked) {
-		logError(ctx, r, err, "the connection was hijacked")
-	}
+	_, _ = w.Write(body)
+}
+
+func isHijacked(w mutil.WriterProxy) bool {
+	proxy, ok := w.(interface{ Hijacked() bool })
+	return ok && proxy.Hijacked()
 }
 
 // logError logs an error of which the client does not hear all.

@@ -38,6 +38,11 @@
 //
 // Middleware returns the context for what follows, or nil to halt. See [Mux.Use] for all rules.
 //
+// # What runs
+//
+// [Explain] says what runs for a request, and why; [Check] finds what is probably a mistake. Package inspect is a page of
+// both.
+//
 // # Stacks
 //
 // The package's functions and variables are those of one default [Mux]. [New] makes independent ones, to be mounted
@@ -72,7 +77,7 @@ var (
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 
 	// ErrorHandler will, if set, answer the errors of handlers that return one, in the place of [DefaultErrorHandler]. It is
-	// not called for errors after the response has begun, which are logged.
+	// not called for errors after the response has begun or the connection was hijacked, which are logged.
 	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their

@@ -31,7 +31,7 @@ type Mux struct {
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 	// ErrorHandler will, if set, answer the errors of handlers that return one, in the place of [DefaultErrorHandler]. It is
-	// not called for errors after the response has begun, which are logged.
+	// not called for errors after the response has begun or the connection was hijacked, which are logged.
 	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
 	// contexts end, whatever Cancel says, with http.ErrServerClosed as the cause; half a second later their connections.

@@ -48,8 +48,9 @@ type http2Shape interface {
 }
 
 // WrapWriter returns a proxy around w that has w's shape, see the package
-// comment. It also has WriteString, and FlushError whatever the shape, which
-// returns an error matching http.ErrNotSupported if nothing below can flush.
+// comment. It also has WriteString, Hijacked, which reports whether the
+// connection was, and FlushError whatever the shape, which returns an error
+// matching http.ErrNotSupported if nothing below can flush.
 //
 // The first final WriteHeader is passed on and later ones are ignored. A body
 // or a flush without one means 200, as it does to w. Once the connection was

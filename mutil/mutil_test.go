@@ -346,8 +346,10 @@ func TestC43HijackEndsWriting(t *testing.T) {
 	p := mutil.WrapWriter(f)
 	var tee strings.Builder
 	p.Tee(&tee)
+	assert.False(t, hijacked(p))
 	_, _, err := http.NewResponseController(p).Hijack()
 	require.NoError(t, err)
+	assert.True(t, hijacked(p))
 
 	p.WriteHeader(500)
 	p.(http.Flusher).Flush()
@@ -370,11 +372,14 @@ func TestC43HijackEndsWriting(t *testing.T) {
 	assert.Equal(t, &fake1{}, f)
 }
 
+func hijacked(p mutil.WriterProxy) bool { return p.(interface{ Hijacked() bool }).Hijacked() }
+
 func TestC43FailedHijackChangesNothing(t *testing.T) {
 	f := &fake1{hijackErr: errors.New("no")}
 	p := mutil.WrapWriter(f)
 	_, _, err := p.(http.Hijacker).Hijack()
 	assert.Equal(t, f.hijackErr, err)
+	assert.False(t, hijacked(p))
 	p.WriteHeader(500)
 	fmt.Fprint(p, "sorry")
 	p.(http.Flusher).Flush()
@@ -397,6 +402,7 @@ func TestC43HijackPastTheProxy(t *testing.T) {
 				*errFlusher
 			}{f, &errFlusher{err: f.err}})
 			assert.ErrorIs(t, send(p), http.ErrHijacked)
+			assert.True(t, hijacked(p))
 			assert.Zero(t, p.Status())
 			p.WriteHeader(500)
 			assert.Zero(t, p.Status())

@@ -24,6 +24,10 @@ func (p *proxy) Status() int { return p.status }
 // BytesWritten returns how many body bytes the writer below accepted.
 func (p *proxy) BytesWritten() int { return p.bytes }
 
+// Hijacked reports whether the connection was hijacked, as far as the proxy
+// has noticed (see WrapWriter).
+func (p *proxy) Hijacked() bool { return p.hijacked }
+
 // Tee has w get every body byte from now on; nil ends it.
 func (p *proxy) Tee(w io.Writer) { p.tee = w }
 

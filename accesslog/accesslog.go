@@ -1,0 +1,217 @@
+// Package accesslog logs requests, as records of log/slog or as lines of Apache's combined format.
+//
+//	kami.LogHandler = accesslog.New(slog.Default())
+//
+// What [New] and [Combined] return goes into LogHandler, of package kami or of a kami.Mux, and may be in several of
+// them. They log exactly once per request, at its end, whatever that was. They are safe for concurrent use, and never
+// change the response.
+//
+// # What the status says
+//
+// It is the status that the handler has sent, and 200 if it has sent nothing, as net/http does then. It is missing
+// where the server itself has sent none:
+//
+//   - A panic goes on to net/http, with nothing written before it: the connection is cut without an answer. That is
+//     any panic without a PanicHandler, one of the PanicHandler itself, and http.ErrAbortHandler. (A PanicHandler that
+//     writes nothing answers 500, which is logged as that.)
+//   - The connection was hijacked, and what was said on it nobody but the handler knows. Those that send the 101 with
+//     WriteHeader, before they hijack, have it logged; those that write it on the connection have not.
+//
+// After a panic that goes on, a status that was sent before is logged, although the client may have got no part of that
+// answer, or half of it. What is beyond this package: a handler outside of the Mux may answer in the place of a panic,
+// and runtime.Goexit, which cuts the connection too, looks like an empty answer.
+//
+// # What is kept out
+//
+// Queries hold tokens and names, so that neither that of the request nor that of its Referer is logged, unless
+// [WithQuery] asks for it. The fragment of a Referer, and user and password in a URL, never are.
+package accesslog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/mutil"
+)
+
+// Option is a setting of [New] and [Combined].
+type Option func(*options)
+
+// options are what Options set.
+type options struct {
+	query     bool
+	requestID func(context.Context, http.Header, *http.Request) string // nil for none
+	proxies   proxies
+}
+
+func newOptions(opts []Option) options {
+	o := options{requestID: responseID}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// WithQuery has queries logged: by [New] that of the request, as the attribute "query" unless it is empty, and by
+// [Combined] that of the request and that of its Referer.
+func WithQuery() Option { return func(o *options) { o.query = true } }
+
+// RequestID sets what finds the id of a request for [New]; Combined has no ids. It gets what LogHandler does, with the
+// headers of the response, which it must not change, in the place of the writer. It is called by many goroutines at
+// once, and only for what is logged. An empty id is left out, and of a long one all but the first 128 bytes or less:
+// whole runes.
+//
+// Without this option the id is the X-Request-Id of the response. RequestID(nil) logs none, and saves net/http a copy
+// of the headers of a response that is not on its way yet.
+func RequestID(find func(context.Context, http.Header, *http.Request) string) Option {
+	return func(o *options) { o.requestID = find }
+}
+
+func responseID(_ context.Context, header http.Header, _ *http.Request) string {
+	return header.Get("X-Request-Id")
+}
+
+// maxRequestID is how many bytes an id has at most.
+const maxRequestID = 128
+
+// cutID cuts an id that is too long where a rune begins. In text that is not UTF-8 that may be nowhere near.
+func cutID(id string) string {
+	if len(id) <= maxRequestID {
+		return id
+	}
+	for i := maxRequestID; i > maxRequestID-utf8.UTFMax; i-- {
+		if utf8.RuneStart(id[i]) {
+			return id[:i]
+		}
+	}
+	return id[:maxRequestID]
+}
+
+// New returns a LogHandler that logs to the logger, or if that is nil to what slog.Default is at the time. A request is
+// a record with the message "request" and these attributes:
+//
+//	method      GET
+//	path        /users/a%2Fb, as it was sent, without the query; of CONNECT host and port, if it has no path
+//	query       the query, only with WithQuery and if it is not empty
+//	pattern     /users/:id, the path of the route; empty if there was none, as for 404
+//	status      200; missing if the server has sent none, see the package
+//	bytes       of the body that were accepted from the handler; 0 for HEAD, of which they are not sent
+//	duration    from when the Mux got the request; missing if the context is none of a kami.Mux with a LogHandler
+//	remote      the client's IP address, without port or zone; see TrustXForwardedFor and TrustForwarded
+//	protocol    HTTP/1.1
+//	request_id  see RequestID; missing if it is empty
+//	panic       the value of the last panic, as text unless it is an error; missing if there was none
+//
+// The level is Error for a status of 5xx, Warn for 4xx, and Info for all else. A panic with any other status, or none,
+// is an Error too, except for http.ErrAbortHandler. The logger's handler gets the request's context. If it has the
+// level disabled nothing is computed.
+func New(logger *slog.Logger, opts ...Option) func(context.Context, mutil.WriterProxy, *http.Request) {
+	o := newOptions(opts)
+	return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {
+		to := logger
+		if to == nil {
+			to = slog.Default()
+		}
+		o.record(ctx, to.Handler(), w, r)
+	}
+}
+
+// record has the handler handle the record of a request.
+//
+// optimization: all attributes are added at once, so that the record grows once (TestAllocations).
+func (o *options) record(ctx context.Context, to slog.Handler, w mutil.WriterProxy, r *http.Request) {
+	exception := kami.Exception(ctx)
+	status := statusOf(w, exception)
+	level := levelOf(status, exception)
+	if !to.Enabled(ctx, level) {
+		return
+	}
+	now := time.Now()
+	var room [11]slog.Attr
+	attrs := append(room[:0], slog.String("method", r.Method), slog.String("path", pathOf(r)))
+	if o.query && r.URL.RawQuery != "" {
+		attrs = append(attrs, slog.String("query", r.URL.RawQuery))
+	}
+	attrs = append(attrs, slog.String("pattern", r.Pattern))
+	if status != 0 {
+		attrs = append(attrs, slog.Int("status", status))
+	}
+	attrs = append(attrs, slog.Int("bytes", bytesOf(w, r)))
+	if started := incoming.Started(ctx); !started.IsZero() {
+		attrs = append(attrs, slog.Duration("duration", now.Sub(started)))
+	}
+	attrs = append(attrs, slog.String("remote", o.proxies.client(r)), slog.String("protocol", r.Proto))
+	if o.requestID != nil {
+		if id := cutID(o.requestID(ctx, w.Header(), r)); id != "" {
+			attrs = append(attrs, slog.String("request_id", id))
+		}
+	}
+	if exception != nil {
+		attrs = append(attrs, slog.Attr{Key: "panic", Value: panicValue(exception)})
+	}
+	record := slog.NewRecord(now, level, "request", 0) // 0: no line of code has asked for it
+	record.AddAttrs(attrs...)
+	_ = to.Handle(ctx, record)
+}
+
+// panicValue is what is logged of a panic. Handlers may know errors; anything else could be what they cannot encode, or
+// what others still change, and becomes the text that net/http prints.
+func panicValue(v any) slog.Value {
+	if err, ok := v.(error); ok {
+		return slog.AnyValue(err)
+	}
+	return slog.StringValue(fmt.Sprint(v))
+}
+
+// pathOf returns the path as it was sent, or the host and port that a CONNECT names in its place.
+func pathOf(r *http.Request) string {
+	if path := r.URL.EscapedPath(); path != "" || r.Method != http.MethodConnect {
+		return path
+	}
+	return r.URL.Host
+}
+
+// statusOf returns the status that was sent, or 0 if the server has sent none. A panic without a status goes on: kami
+// answers the others before it logs.
+func statusOf(w mutil.WriterProxy, exception any) int {
+	if status := w.Status(); status != 0 {
+		return status
+	}
+	if exception != nil || hijacked(w) {
+		return 0
+	}
+	return http.StatusOK
+}
+
+// hijacked reports whether the connection was hijacked.
+func hijacked(w mutil.WriterProxy) bool {
+	proxy, ok := w.(interface{ Hijacked() bool })
+	return ok && proxy.Hijacked()
+}
+
+// bytesOf returns the size of the response's body.
+func bytesOf(w mutil.WriterProxy, r *http.Request) int {
+	if r.Method == http.MethodHead {
+		return 0
+	}
+	return w.BytesWritten()
+}
+
+// levelOf returns the level for a status and a panic.
+func levelOf(status int, exception any) slog.Level {
+	switch {
+	case status/100 == 5:
+		return slog.LevelError
+	case status/100 == 4:
+		return slog.LevelWarn
+	case exception != nil && exception != any(http.ErrAbortHandler):
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}

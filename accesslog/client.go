@@ -1,0 +1,246 @@
+package accesslog
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// TrustXForwardedFor has the client's address found in the lines of X-Forwarded-For, if the request comes from one of
+// the proxies.
+//
+// Each proxy adds the address that it was called from at the end. So the lines are read as one list, from its end on:
+// the client is the first address that is none of the proxies', or the one at the beginning. What is no IP address,
+// with or without a port, ends the walk, for nobody can be trusted beyond it: then the client is the address before
+// that.
+//
+// Trust a header only if all these proxies set it: they pass on, as the client has sent it, the one that they do not.
+// For that reason only one is believed, that of the last such option. Without any the client is RemoteAddr.
+//
+// An IPv4 address is the same in IPv6's form (::ffff:192.0.2.1), and zones are ignored. A peer at a Unix socket, whose
+// RemoteAddr is empty or begins with @ or a slash, is on this host: it is one of the proxies if 127.0.0.1 or ::1 is.
+// Its RemoteAddr is logged as it is, and so is any other that is no address; the latter is nobody's.
+func TrustXForwardedFor(proxies ...netip.Prefix) Option { return trust(xForwardedFor, proxies) }
+
+// TrustForwarded is like [TrustXForwardedFor], for the parameter "for" in the lines of Forwarded (RFC 7239). An element
+// without one, and "unknown" or a hidden name in it, ends the walk. An address need neither be quoted nor in brackets.
+func TrustForwarded(proxies ...netip.Prefix) Option { return trust(forwarded, proxies) }
+
+func trust(header header, trusted []netip.Prefix) Option {
+	p := proxies{header: header}
+	for _, prefix := range trusted {
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
+		p.trusted = append(p.trusted, prefix)
+	}
+	return func(o *options) { o.proxies = p }
+}
+
+// proxies are whom to believe who the client is.
+type proxies struct {
+	trusted []netip.Prefix
+	header
+}
+
+// header is where proxies say whom they were called by, in elements with commas between them.
+type header struct {
+	name  string
+	comma func(line string) int       // returns where the line's last element begins: at the comma before it, or -1
+	node  func(element string) string // returns what must be the address of an element, or ""
+}
+
+var (
+	xForwardedFor = header{"X-Forwarded-For", lastComma, trim}
+	forwarded     = header{"Forwarded", lastUnquotedComma, forwardedFor}
+)
+
+// client returns the client's address.
+func (p *proxies) client(r *http.Request) string {
+	peer, client := parseNode(r.RemoteAddr)
+	trusted := p.trusts(peer)
+	if client == "" {
+		client = r.RemoteAddr
+		trusted = isLocal(client) && (p.trusts(netip.AddrFrom4([4]byte{127, 0, 0, 1})) || p.trusts(netip.IPv6Loopback()))
+	}
+	if !trusted {
+		return client
+	}
+	for _, line := range slices.Backward(r.Header[p.name]) {
+		for end := len(line); end >= 0; {
+			line = line[:end]
+			end = p.comma(line)
+			addr, text := parseNode(p.node(line[end+1:]))
+			if text == "" {
+				return client
+			}
+			if client = text; !p.trusts(addr) {
+				return client
+			}
+		}
+	}
+	return client
+}
+
+// trusts reports whether the address is one of the proxies'.
+func (p *proxies) trusts(addr netip.Addr) bool {
+	for _, prefix := range p.trusted {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLocal reports whether a RemoteAddr that is no IP address is that of a Unix socket.
+func isLocal(remote string) bool { return remote == "" || remote[0] == '@' || remote[0] == '/' }
+
+// parseNode parses an IP address, with or without port, brackets around IPv6, and zone. It returns the address and its
+// usual text, or "" if it is none.
+func parseNode(node string) (netip.Addr, string) {
+	host, port := node, ""
+	bracketed := strings.HasPrefix(node, "[")
+	if bracketed {
+		end := strings.IndexByte(node, ']')
+		if end < 0 {
+			return netip.Addr{}, ""
+		}
+		host, port = node[1:end], node[end+1:]
+	} else if colon := strings.IndexByte(node, ':'); colon >= 0 && colon == strings.LastIndexByte(node, ':') {
+		host, port = node[:colon], node[colon:] // IPv6 has more of them
+	}
+	host, zone, zoned := strings.Cut(host, "%") // first: any text could be one
+	addr, err := netip.ParseAddr(host)
+	if err != nil || addr.Is4() && (bracketed || zoned) || zoned && zone == "" || !isPort(port) {
+		return netip.Addr{}, ""
+	}
+	addr = addr.Unmap()
+	// optimization: text is made only where it was not the usual one already (TestAllocations).
+	var room [len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]byte
+	if usual := addr.AppendTo(room[:0]); string(usual) != host {
+		host = string(usual)
+	}
+	return addr, host
+}
+
+// isPort reports whether the text is nothing, or a colon and a port: up to five digits, or a name that begins with an
+// underscore, as Forwarded may have it.
+func isPort(text string) bool {
+	if text == "" {
+		return true
+	}
+	port, ok := strings.CutPrefix(text, ":")
+	if name, hidden := strings.CutPrefix(port, "_"); hidden {
+		return ok && name != "" && strings.IndexFunc(name, notHidden) < 0
+	}
+	return ok && port != "" && len(port) <= 5 && strings.Trim(port, "0123456789") == ""
+}
+
+// notHidden reports whether a hidden name may not have the character.
+func notHidden(c rune) bool { return !isAlphanumeric(c) && !strings.ContainsRune("._-", c) }
+
+func isAlphanumeric(c rune) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// trim takes away the space around an element.
+func trim(element string) string { return strings.Trim(element, " \t") }
+
+// lastComma returns where the last comma is, or -1.
+func lastComma(line string) int { return strings.LastIndexByte(line, ',') }
+
+// lastUnquotedComma returns where the last comma is that is in no quoted string, or -1. It goes backwards, for what
+// proxies have added must not depend on what a client has sent before it, such as a quote that does not end.
+func lastUnquotedComma(line string) int {
+	quoted := false
+	for i := len(line) - 1; i >= 0; i-- {
+		switch line[i] {
+		case ',':
+			if !quoted {
+				return i
+			}
+		case '"':
+			if !quoted || !isEscaped(line, i) {
+				quoted = !quoted
+			}
+		}
+	}
+	return -1
+}
+
+// isEscaped reports whether the character at i has a backslash before it that escapes it.
+func isEscaped(line string, i int) bool {
+	before := strings.TrimRight(line[:i], `\`)
+	return (i-len(before))%2 == 1
+}
+
+// forwardedFor returns the parameter "for" of an element of Forwarded, or "" if it has none or is malformed.
+func forwardedFor(element string) (node string) {
+	for rest := trim(element); ; {
+		if rest != "" && rest[0] != ';' { // of which there may be too many
+			name, value, after, ok := cutPair(rest)
+			if !ok {
+				return ""
+			}
+			if strings.EqualFold(name, "for") {
+				if node != "" || value == "" {
+					return ""
+				}
+				node = value
+			}
+			rest = trim(after)
+		}
+		if rest == "" {
+			return node
+		}
+		if rest[0] != ';' {
+			return ""
+		}
+		rest = trim(rest[1:])
+	}
+}
+
+// cutPair returns the name and value of the parameter that the text begins with, and what is after it.
+func cutPair(text string) (name, value, after string, ok bool) {
+	end := strings.IndexFunc(text, notToken)
+	if end <= 0 || text[end] != '=' {
+		return "", "", "", false
+	}
+	name, text = text[:end], text[end+1:]
+	if strings.HasPrefix(text, `"`) {
+		value, after, ok = cutQuoted(text[1:])
+		return name, value, after, ok
+	}
+	if end = strings.IndexFunc(text, notValue); end < 0 {
+		end = len(text)
+	}
+	return name, text[:end], text[end:], end > 0
+}
+
+// cutQuoted returns what is in a quoted string, whose first quote is not there any more, and what is after it.
+func cutQuoted(text string) (value, after string, ok bool) {
+	var unescaped []byte
+	begin := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			unescaped = append(unescaped, text[begin:i]...)
+			i++
+			begin = i
+		case '"':
+			if begin == 0 {
+				return text[:i], text[i+1:], true
+			}
+			return string(append(unescaped, text[begin:i]...)), text[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+// notToken reports whether a token may not have the character.
+func notToken(c rune) bool { return !isAlphanumeric(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c) }
+
+// notValue reports whether a value without quotes may not have the character. Those of addresses, which should have
+// them, may.
+func notValue(c rune) bool { return notToken(c) && c != ':' && c != '[' && c != ']' }
