@@ -152,7 +152,7 @@ func (c *checker) scopes(all []registration) {
 			c.found("exact scope", s.Place, "%s covers that path alone, and not %s %q (%s): %q covers what is below",
 				what, r.method, r.path, r.place, s.Path+"/")
 		case len(covered) == 0 && c.notFound == nil:
-			c.found("unused scope", s.Place, "%s covers no route", what)
+			c.found("unused scope", s.Place, "%s covers no route%s", what, c.whyNot(s))
 		}
 		for _, r := range covered {
 			if name, ok := clash(s.pattern, c.patterns[r]); ok {
@@ -163,6 +163,16 @@ func (c *checker) scopes(all []registration) {
 		}
 		c.ambiguous(what, s, all[:i])
 	}
+}
+
+// whyNot says why a scope covers no route, if a route seems to be covered.
+func (c *checker) whyNot(s registration) string {
+	for _, r := range c.routes {
+		if !s.exact && c.patterns[r].Alike(s.pattern) {
+			return fmt.Sprintf(": %s %q (%s) is a route of its own, which is covered by %q", r.method, r.path, r.place, r.path)
+		}
+	}
+	return ""
 }
 
 // ambiguous looks for a name that one of the other scopes has for another segment of the paths that both cover.

@@ -52,7 +52,7 @@ func TestCheck(t *testing.T) {
 			s.handle("GET", "/files/*path", nothing)
 			s.handle("GET", "/about", nothing)
 		}, []string{
-			`unused scope: middleware kami_test.guard for "/about/" covers no route`,
+			`unused scope: middleware kami_test.guard for "/about/" covers no route: GET "/about" is a route of its own, which is covered by "/about"`,
 			`unused scope: middleware kami_test.guard for "/user/" covers no route`,
 			`exact scope: middleware kami_test.guard for "/users" covers that path alone, and not GET "/users/:id": "/users/" covers what is below`,
 			`unused scope: afterware kami_test.guard for "/users/:id/edit" covers no route`,

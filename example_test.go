@@ -52,6 +52,60 @@ func Example() {
 	// /hello/greg: 200 こんにちは, greg!
 }
 
+func ExampleMux_Explain() {
+	mux := kami.New()
+	mux.Use("/users/", login)
+	mux.Use("/users/:id/", owner)
+	mux.After("/user/", login) // a mistake: there are no such routes
+	mux.Get("/users/:id", profile)
+	mux.Get("/users/:id/edit", edit)
+
+	e, _ := mux.Explain("GET", "/users/7/edit")
+	for _, step := range e.Middleware {
+		fmt.Println(step.Path, step.Name, step.Params)
+	}
+	fmt.Println(e.Route.Pattern, e.Route.Handler, e.Params)
+
+	for _, finding := range mux.Check() {
+		fmt.Println(finding.Problem + ": " + finding.Text)
+	}
+	// Output:
+	// /users/ kami_test.login []
+	// /users/:id/ kami_test.owner [id = "7"]
+	// /users/:id/edit kami_test.edit [id = "7"]
+	// unused scope: afterware kami_test.login for "/user/" covers no route
+}
+
+func login(ctx context.Context) context.Context                   { return ctx }
+func owner(ctx context.Context) context.Context                   { return ctx }
+func profile(context.Context, http.ResponseWriter, *http.Request) {}
+func edit(context.Context, http.ResponseWriter, *http.Request)    {}
+
+func ExampleDefaultErrorHandler() {
+	mux := kami.New()
+	mux.Get("/users/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+		if kami.Param(ctx, "id") != "7" {
+			return fmt.Errorf("user %s: %w", kami.Param(ctx, "id"), errMissing)
+		}
+		_, err := fmt.Fprint(w, "greg")
+		return err
+	})
+
+	show(mux, "/users/7")
+	show(mux, "/users/8")
+	// Output:
+	// /users/7: 200 greg
+	// /users/8: 404 user 8: there is no such user
+}
+
+// missing is an error with a status.
+type missing struct{}
+
+func (missing) Error() string   { return "there is no such user" }
+func (missing) StatusCode() int { return http.StatusNotFound }
+
+var errMissing error = missing{}
+
 func ExampleMux_Use() {
 	mux := kami.New()
 	var ran []string

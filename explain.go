@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/guregu/kami/treemux"
 )
@@ -204,6 +205,9 @@ func target(method, path string) (*url.URL, error) {
 	if !isToken(method) {
 		return nil, fmt.Errorf("%q: %w", method, errMethod)
 	}
+	if strings.Contains(path, " ") {
+		return nil, fmt.Errorf("%q is no path of a request (RFC 9112, section 3.2): it ends at a space, which is %%20 in it", path)
+	}
 	if method == http.MethodConnect && !strings.HasPrefix(path, "/") { // it is host:port, which net/http reads like this
 		path = "http://" + path
 	}
@@ -327,7 +331,7 @@ func (e Explanation) String() string {
 
 // printable returns text on one line, whatever was registered or asked.
 func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.QuoteToGraphic(text)
 	}
 	return text

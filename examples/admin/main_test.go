@@ -12,6 +12,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/examples/admin/admin"
 )
 
 const token = "sesame"
@@ -54,6 +57,11 @@ func TestPages(t *testing.T) {
 
 	_, body = do(t, http.MethodGet, server.URL+"/admin/goroutines", "Bearer "+token)
 	assert.Contains(t, body, "goroutine profile")
+}
+
+func TestCheck(t *testing.T) {
+	mux := admin.Handler("token", func() {}).(*kami.Mux)
+	assert.Empty(t, mux.Check())
 }
 
 func TestDie(t *testing.T) {

@@ -25,6 +25,7 @@ func setUp(t *testing.T, between time.Duration) {
 	t.Cleanup(func() { kami.Reset(); interval = before })
 	interval = between
 	routes()
+	assert.Empty(t, kami.Check())
 }
 
 func TestIndex(t *testing.T) {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/inspect"
 
 	"github.com/guregu/kami/examples/greeting/greeting" // see package greeting below
 )
@@ -15,6 +17,15 @@ func greet(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	hello := greeting.FromContext(ctx)
 	name := kami.Param(ctx, "name")
 	fmt.Fprintf(w, "%s, %s!", hello, name)
+}
+
+// local halts requests that do not come from this machine. (Behind a proxy on it all of them do: ask for a password there.)
+func local(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+	if client, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !client.Addr().Unmap().IsLoopback() {
+		http.Error(w, "only for this machine", http.StatusForbidden)
+		return nil
+	}
+	return ctx
 }
 
 func main() {
@@ -30,4 +41,7 @@ func routes() {
 
 	kami.Use("/hello/", greeting.Guess) // use this middleware for paths under /hello/
 	kami.Get("/hello/:name", greet)     // add a GET handler with a parameter in the URL
+
+	kami.Use("/debug/", local)                               // let nobody else see
+	kami.Get("/debug/kami", inspect.Handler(kami.Handler())) // what runs for a request, and why
 }

@@ -23,6 +23,30 @@ func TestGreet(t *testing.T) {
 	checkGreetings(t.Context(), t, server.URL)
 }
 
+// TestPage asks the page as the README tells people to.
+func TestPage(t *testing.T) {
+	t.Cleanup(kami.Reset)
+	routes()
+	ask := func(from string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "/debug/kami?method=GET&path=/hello/greg", nil)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		kami.Handler().ServeHTTP(w, r)
+		return w
+	}
+	for _, near := range []string{"127.0.0.1:4000", "[::1]:4000", "[::ffff:127.0.0.1]:4000"} {
+		w := ask(near)
+		assert.Equal(t, http.StatusOK, w.Code)
+		for _, want := range []string{"greeting.Guess", "main.go:", ".greet", "/hello/:name"} {
+			assert.Contains(t, w.Body.String(), want)
+		}
+	}
+	for _, far := range []string{"192.0.2.1:4000", "[2001:db8::1]:4000", "", "@"} {
+		assert.Equal(t, http.StatusForbidden, ask(far).Code)
+	}
+	assert.Empty(t, kami.Check())
+}
+
 // TestProgram runs what the README tells people to run, up to the signal that stops it.
 func TestProgram(t *testing.T) {
 	p := program.Start(t)

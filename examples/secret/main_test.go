@@ -16,6 +16,7 @@ const treasure = "treasure"
 func TestSecret(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	routes()
+	assert.Empty(t, kami.Check())
 	server := httptest.NewServer(kami.Handler())
 	t.Cleanup(server.Close)
 

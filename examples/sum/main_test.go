@@ -26,6 +26,7 @@ import (
 // TestBothSides calls a server over the network.
 func TestBothSides(t *testing.T) {
 	serve(t, slog.DiscardHandler, rate.NewLimiter(rate.Inf, 0))
+	assert.Empty(t, kami.Check())
 	server := httptest.NewServer(kami.Handler())
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)

@@ -29,6 +29,7 @@ import (
 func TestReload(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	routes()
+	assert.Empty(t, kami.Check())
 	pair := newPair(t)
 	first := write(t, pair, 1)
 	require.NoError(t, pair.load())

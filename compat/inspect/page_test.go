@@ -1,0 +1,341 @@
+package inspect_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/inspect"
+	"github.com/guregu/kami/mutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	screenshot = flag.String("screenshot", "", "the `file` to write a picture of the page to")
+	pictured   = flag.String("page", "", "the `URL` of the page to take it of, if not the test's own")
+)
+
+func guess(ctx context.Context) context.Context        { return ctx }
+func operators(ctx context.Context) context.Context    { return ctx }
+func greet(http.ResponseWriter, *http.Request)         {}
+func count(w mutil.WriterProxy, r *http.Request)       {}
+func hostile(w http.ResponseWriter, r *http.Request)   {}
+func greetings(w http.ResponseWriter, r *http.Request) {}
+func unguarded(ctx context.Context) context.Context    { return ctx }
+
+// application has the page, and other routes and scopes.
+func application() *kami.Mux {
+	mux := kami.New()
+	mux.Use("/hello/", guess)
+	mux.After("/hello/:name", count)
+	mux.Get("/hello", greetings)
+	mux.Get("/hello/:name", greet)
+	mux.Use("/debug/", operators)
+	mux.Get("/debug/kami", inspect.Handler(mux))
+	return mux
+}
+
+// script is what must never run: it would be heard, and seen.
+const script = "alert(document.hit=1)"
+
+// hostileApplication has in its routes and scopes what would run script if it were not escaped, and what would make a
+// line longer than the page is wide.
+func hostileApplication() *kami.Mux {
+	mux := application()
+	mux.Use("/unused", unguarded)
+	mux.Use("/:<img src=x onerror="+script+">/", unguarded)
+	mux.After(`/*"'><svg onload=`+script+">", count)
+	for _, pattern := range []string{
+		"/<script>" + script + "</script>", `/"onmouseover="` + script, "/'autofocus onfocus='" + script,
+		"/javascript:" + script, "/</title></style><img src=x onerror=" + script + ">",
+		"/:<iframe src=javascript:" + script + ">", "/{{.}}", "/\xff\u202e\u2066\x00", "/&lt;&#60;", "/`${" + script + "}`",
+		"/" + strings.Repeat("long", 100) + "/" + strings.Repeat("界", 100),
+	} {
+		mux.Get(pattern, hostile)
+	}
+	mux.Handle(strings.Repeat("LONG", 20), "/"+strings.Repeat("long", 100), hostile)
+	return mux
+}
+
+// serve serves an application over loopback, and returns the page's URL.
+func serve(t *testing.T, mux http.Handler) string {
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL + "/debug/kami"
+}
+
+// explaining returns the page's URL with the question.
+func explaining(page, method, path string) string {
+	return page + "?" + url.Values{"method": {method}, "path": {path}}.Encode()
+}
+
+func TestPage(t *testing.T) {
+	b := browser(t)
+	page := serve(t, application())
+	noScript := call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	t.Run("asked by keyboard", func(t *testing.T) { askByKeyboard(open(t, b), page) })
+	t.Run("without JavaScript", func(t *testing.T) { askByKeyboard(open(t, b, noScript), page) })
+	t.Run("order of tabs", func(t *testing.T) { tabs(open(t, b), page) })
+	t.Run("links", func(t *testing.T) { links(open(t, b), page) })
+	t.Run("accessible names", func(t *testing.T) { names(open(t, b), page) })
+	t.Run("complaints are heard", func(t *testing.T) { complaints(open(t, b)) })
+	t.Run("hostile", func(t *testing.T) { inert(open(t, b), serve(t, hostileApplication())) })
+	t.Run("looks", func(t *testing.T) { looks(open(t, b), serve(t, hostileApplication())) })
+}
+
+const (
+	focused = `(e => [e.localName, e.id || e.innerText.trim()].join(" "))(document.activeElement)`
+	answer  = `[...document.querySelectorAll(".flow > li")].map(e => e.innerText.replace(/\s+/g, " ").trim())`
+)
+
+// askByKeyboard does what a person does: types a path, presses Enter and reads.
+func askByKeyboard(b *tab, page string) {
+	b.load(page)
+	for evaluate[string](b, focused) != "input path" {
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	b.do(chromedp.KeyEvent("/hello/greg"))
+	b.leave(chromedp.KeyEvent(kb.Enter))
+
+	assert.Equal(b, explaining(page, "GET", "/hello/greg"), run(b, chromedp.Location()))
+	assert.Equal(b, "GET /hello/greg · kami", run(b, chromedp.Title()))
+	assert.Equal(b, "GET /hello/greg", evaluate[string](b, `document.getElementById("explanation").innerText`))
+	steps := evaluate[[]string](b, answer)
+	require.Len(b, steps, 3)
+	for i, want := range []string{
+		`middleware inspect_test\.guess PLACE its scope /hello/ covers the path`,
+		`answer inspect_test\.greet PLACE route GET /hello/:name, name = greg`,
+		`afterware inspect_test\.count PLACE its scope /hello/:name covers the path, name = greg`,
+	} {
+		assert.Regexp(b, "^"+strings.Replace(want, "PLACE", `inspect/page_test\.go:\d+`, 1)+"$", steps[i])
+	}
+	assert.Equal(b, "/hello/greg", evaluate[string](b, `document.getElementById("path").value`), "for the next one")
+	assert.Empty(b, b.heard())
+}
+
+// tabs goes from one thing to the next by keyboard.
+func tabs(b *tab, page string) {
+	b.load(explaining(page, "GET", "/hello/"))
+	var order []string
+	for range 12 {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		order = append(order, evaluate[string](b, focused))
+		outline := evaluate[string](b, `getComputedStyle(document.activeElement).outlineStyle`)
+		assert.NotEqual(b, "none", outline, "the focus on %q is not to be seen", order[len(order)-1])
+	}
+	assert.Equal(b, []string{
+		"a Skip to the content", "a Findings 0", "a Routes 3", "a Middleware 2", "a Afterware 1",
+		"input method", "input path", "button Explain", "a /hello", "a /debug/kami", "a /hello", "a /hello/:name",
+	}, order)
+
+	b.load(page)
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
+	assert.Equal(b, "input method", evaluate[string](b, focused), "after the skip link")
+	assert.Empty(b, b.heard())
+}
+
+// links follows the patterns of routes.
+func links(b *tab, page string) {
+	follow := func(pattern string) {
+		b.Helper()
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+			`[...document.querySelectorAll("table a")].find(a => a.innerText == %q).focus()`, pattern)))
+		b.leave(chromedp.KeyEvent(kb.Enter))
+	}
+	b.load(page)
+	follow("/hello")
+	assert.Equal(b, explaining(page, "GET", "/hello"), strings.ReplaceAll(run(b, chromedp.Location()), "%2f", "%2F"))
+	steps := evaluate[[]string](b, answer)
+	require.Len(b, steps, 1)
+	assert.Regexp(b, `^answer inspect_test\.greetings .* route GET /hello$`, steps[0])
+
+	follow("/hello/:name")
+	assert.Empty(b, evaluate[[]string](b, answer), "the param has no value yet")
+	assert.Equal(b, "input path", evaluate[string](b, focused))
+	assert.Equal(b, "/hello/:name", evaluate[string](b, "document.activeElement.value"))
+	b.do(chromedp.KeyEvent(kb.End + strings.Repeat(kb.Backspace, len(":name")) + "greg"))
+	b.leave(chromedp.KeyEvent(kb.Enter))
+	assert.Equal(b, explaining(page, "GET", "/hello/greg"), run(b, chromedp.Location()))
+	assert.Empty(b, b.heard())
+}
+
+// names reads the page as a screen reader does.
+func names(b *tab, page string) {
+	all := []string{"banner", "navigation", "main", "contentinfo", "form", "region", "heading", "table", "columnheader",
+		"combobox", "textbox", "button", "alert"}
+	b.load(explaining(page, "GET", "/hello/greg"))
+	want := []string{
+		"banner:", "main:", "contentinfo:", "heading level 1: kami what runs, and why", "navigation: On this page",
+		"form: Explain a request", "region: GET /hello/greg",
+		"region: Findings", "region: Routes", "region: Middleware", "region: Afterware",
+		"heading level 2: Explain a request", "combobox: Method", "textbox: Path", "button: Explain",
+		"heading level 2: GET /hello/greg", "heading level 2: Findings", "heading level 2: Routes",
+		"table: Routes (A pattern explains its request; one with params fills the box for you to give them values.)",
+		"heading level 2: Middleware", "table: Middleware (Runs before the handler, for the requests in its scope.)",
+		"heading level 2: Afterware", "table: Afterware (Runs after the handler, for the requests in its scope.)",
+		"columnheader: Method", "columnheader: Pattern", "columnheader: Handler", "columnheader: Registered at",
+		"columnheader: Scope", "columnheader: Name", "columnheader: Registered at",
+		"columnheader: Scope", "columnheader: Name", "columnheader: Registered at",
+	}
+	assert.ElementsMatch(b, want, b.accessible(all...))
+	assert.Len(b, b.accessible("row"), 3+2+1+3)
+	assert.Len(b, b.accessible("rowheader"), 3+2+1)
+	assert.Len(b, b.accessible("listitem"), 4+3)
+	assert.Equal(b, "en", evaluate[string](b, "document.documentElement.lang"))
+
+	b.do(chromedp.EmulateViewport(320, 640))
+	assert.ElementsMatch(b, want, b.accessible(all...), "where it is narrow")
+	assert.Len(b, b.accessible("rowheader"), 3+2+1, "where it is narrow")
+	assert.Empty(b, b.heard())
+
+	const noRequest = `No such request can be made. `
+	const noPath = noRequest + `"hello" is no path of a request (RFC 9112, section 3.2): invalid URI for request`
+	b.load(explaining(page, "GET", "hello"))
+	assert.Contains(b, b.accessible(all...), "textbox invalid true: Path ("+noPath+")")
+	assert.Contains(b, b.accessible(all...), "alert:")
+	assert.Equal(b, "input path", evaluate[string](b, focused))
+	assert.Equal(b, noPath, evaluate[string](b, `document.querySelector("[role=alert]").innerText`))
+
+	b.load(explaining(page, "NO METHOD", "/hello"))
+	assert.Contains(b, strings.Join(b.accessible("combobox"), "\n"), "combobox invalid true: Method ("+noRequest)
+	assert.Equal(b, "input method", evaluate[string](b, focused))
+}
+
+// complaints shows that the tests above would hear of what the browser has to say.
+func complaints(b *tab) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'")
+		fmt.Fprint(w, `<!doctype html><style>p {}</style><script>console.error("x"); nothing()</script>`)
+	}))
+	b.Cleanup(server.Close)
+	b.load(server.URL)
+	heard := strings.Join(b.heard(), "\n")
+	for _, complaint := range []string{"issue: ContentSecurityPolicyIssue", "console: error", "exception: Uncaught"} {
+		assert.Contains(b, heard, complaint)
+	}
+}
+
+// inert asks what would run a script if anything of it were not escaped.
+func inert(b *tab, page string) {
+	skeleton := func() []string {
+		return evaluate[[]string](b, `[...new Set([...document.querySelectorAll("*")].map(
+			e => [e.localName, ...[...e.attributes].map(a => a.name)].join(" ")))].sort()`)
+	}
+	b.load(explaining(page, "GET", "/hello"))
+	known := skeleton()
+	for _, problem := range []string{explaining(page, "GET", "hello"), explaining(page, "NO METHOD", "/hello")} {
+		b.load(problem)
+		known = append(known, skeleton()...)
+	}
+	for _, path := range []string{
+		`/"><script>` + script + `</script>`, `"><script>` + script + `</script>`, `" autofocus onfocus="` + script,
+		"javascript:" + script, "/</title><img src=x onerror=" + script + ">", "/x/../<svg onload=" + script + ">",
+		"/%3Cscript%3E" + script, "/\xff\u202e\x00",
+	} {
+		for _, method := range []string{"GET", `"><script>` + script + "</script>"} {
+			b.load(explaining(page, method, path))
+			assert.Subset(b, known, skeleton(), "elements and attributes for %s %q", method, path)
+		}
+	}
+	assert.True(b, evaluate[bool](b, `document.hit === undefined && document.scripts.length === 0`))
+	assert.True(b, evaluate[bool](b, `[...document.querySelectorAll("a")].every(a => a.origin === location.origin)`))
+	for _, complaint := range b.heard() {
+		// The browser logs that a page has the status 400.
+		assert.Contains(b, complaint, "status of 400 (Bad Request)")
+	}
+}
+
+// contrasts lists each text whose contrast with what is behind it is below that of WCAG's level AA, and each border of a
+// field below that for what is no text. Before them it has how many things it has looked at.
+const contrasts = `(() => {
+	const rgba = c => { const [r, g, b, a = 1] = c.match(/[\d.]+/g).map(Number); return {r, g, b, a} }
+	const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4
+	const luminance = c => 0.2126 * linear(c.r / 255) + 0.7152 * linear(c.g / 255) + 0.0722 * linear(c.b / 255)
+	const ratio = (a, b) => {
+		const [dark, light] = [luminance(rgba(a)), luminance(rgba(b))].sort((x, y) => x - y)
+		return (light + 0.05) / (dark + 0.05)
+	}
+	const behind = e => {
+		const colour = getComputedStyle(e).backgroundColor
+		return rgba(colour).a === 1 ? colour : behind(e.parentElement)
+	}
+	const found = []
+	let looked = 0
+	const check = (what, colour, background, least) => {
+		looked++
+		const r = ratio(colour, background)
+		if (rgba(colour).a !== 1 || !(r >= least)) found.push([what, colour, "on", background, "is", r].join(" "))
+	}
+	const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+	while (texts.nextNode()) {
+		const e = texts.currentNode.parentElement
+		if (texts.currentNode.data.trim() && e.getClientRects().length) {
+			check(texts.currentNode.data, getComputedStyle(e).color, behind(e), 4.5)
+		}
+	}
+	for (const e of document.querySelectorAll("input")) {
+		check("input", getComputedStyle(e).color, behind(e), 4.5)
+		check("placeholder", getComputedStyle(e, "::placeholder").color, behind(e), 4.5)
+		check("border", getComputedStyle(e).borderTopColor, behind(e.parentElement), 3)
+	}
+	check("focus", getComputedStyle(document.querySelector(".mark")).color, behind(document.querySelector("form")), 3)
+	return [String(looked), ...found]
+})()`
+
+// looks measures the page in light and dark, wide and narrow.
+func looks(b *tab, page string) {
+	colours := make(map[string]bool)
+	for _, url := range []string{
+		page, page + "?fill=/hello/:name", explaining(page, "GET", "/x/..//hello%2Fgreg"),
+		explaining(page, "HEAD", "/hello/greg"), explaining(page, "PUT", "/hello/greg"),
+		explaining(page, "GET", "hello"), explaining(page, "GET", "/"+strings.Repeat("long", 500)),
+	} {
+		b.load(url)
+		for _, name := range []string{"light", "dark"} {
+			b.do(scheme(name))
+			colours[name+" "+evaluate[string](b, `getComputedStyle(document.body).backgroundColor`)] = true
+			checked := evaluate[[]string](b, contrasts)
+			assert.NotEqual(b, "0", checked[0])
+			assert.Empty(b, checked[1:], "contrasts of %s when it is %s", url, name)
+		}
+		for _, width := range []int64{320, 500, 700, 1200} {
+			b.do(chromedp.EmulateViewport(width, 640))
+			assert.LessOrEqual(b, evaluate[int64](b, `document.documentElement.scrollWidth`), width, "of %s", url)
+			const cut = `[...document.querySelectorAll("main *, header *")].
+				filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML)`
+			assert.Empty(b, evaluate[[]string](b, cut), "elements beyond the page's %d px for %s", width, url)
+		}
+	}
+	assert.Len(b, colours, 2, "one colour for each scheme: %v", colours)
+}
+
+func TestScreenshot(t *testing.T) {
+	if *screenshot == "" {
+		t.Skip("-screenshot has the file to write")
+	}
+	page := *pictured
+	if page == "" {
+		page = serve(t, application())
+	}
+	b := open(t, browser(t), scheme("light"), chromedp.EmulateViewport(1200, 100))
+	b.load(explaining(page, "GET", "/hello/greg"))
+	picture := run(b, chromedp.FullScreenshot(100))
+	config, err := png.DecodeConfig(bytes.NewReader(picture))
+	require.NoError(t, err)
+	assert.Equal(t, 1200, config.Width)
+	assert.Less(t, len(picture), 150_000)
+	require.NoError(t, os.WriteFile(*screenshot, picture, 0o644))
+}

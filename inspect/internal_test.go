@@ -1,0 +1,22 @@
+package inspect
+
+import (
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/guregu/kami"
+	"github.com/stretchr/testify/assert"
+)
+
+// TestNoHalfPage has a page that fails in its middle.
+func TestNoHalfPage(t *testing.T) {
+	w := httptest.NewRecorder()
+	broken := template.Must(template.New("broken").Parse("<p>{{.Method}} {{.Method.Missing}}"))
+	handler{kami.New(), broken}.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?path=/x", nil))
+	assert.Equal(t, http.StatusInternalServerError, w.Code)
+	assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+	assert.Regexp(t, `^inspect: template: broken:`, w.Body.String())
+	assert.Equal(t, policy, w.Header().Get("Content-Security-Policy"))
+}
