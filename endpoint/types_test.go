@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -76,33 +77,35 @@ func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
 	}
 }
 
+// The routes are those of the Mux, and the types those of what the service has registered for them.
 func TestTypesDescribeAServiceWithItsRoutes(t *testing.T) {
 	var svc notes
-	routes := []struct {
-		method, path string
-		endpoint     typed
-	}{
-		{"POST", "/:user/notes", endpoint.JSON(svc.Add)},
-		{"GET", "/:user/notes", endpoint.JSON(svc.List)},
-		{"GET", "/:user/notes/watch", endpoint.Stream(svc.Watch)},
-		{"PUT", "/sum", endpoint.NewServer(sum, endpoint.DecodeJSONRequest[sumRequest], endpoint.EncodeJSONResponse[sumResponse])},
-		{"POST", "/ping", endpoint.JSON(endpoint.Nop[struct{}, any])},
+	service := map[string]typed{
+		"POST /:user/notes":      endpoint.JSON(svc.Add),
+		"GET /:user/notes":       endpoint.JSON(svc.List),
+		"GET /:user/notes/watch": endpoint.Stream(svc.Watch),
+		"PUT /sum":               endpoint.NewServer(sum, endpoint.DecodeJSONRequest[sumRequest], endpoint.EncodeJSONResponse[sumResponse]),
+		"POST /ping":             endpoint.JSON(endpoint.Nop[struct{}, any]),
 	}
 	mux := kami.New()
+	for route, endpoint := range service {
+		method, path, _ := strings.Cut(route, " ")
+		mux.Handle(method, path, endpoint)
+	}
+	mux.Get("/health", func(http.ResponseWriter, *http.Request) {})
 	var got strings.Builder
-	for _, r := range routes {
-		mux.Handle(r.method, r.path, r.endpoint)
-		request, response := r.endpoint.Types()
-		fmt.Fprintf(&got, "%s %s: %s -> %s\n", r.method, r.path, describe(request), describe(response))
+	for r := range mux.Routes() {
+		if e, ok := service[r.Method+" "+r.Pattern]; ok {
+			request, response := e.Types()
+			fmt.Fprintf(&got, "%s %s: %s -> %s\n", r.Method, r.Pattern, describe(request), describe(response))
+		}
+		code, text := answer(mux, request(r.Method, strings.Replace(r.Pattern, ":user", "me", 1), `{}`))
+		assert.Equal(t, 200, code, "%v: %s", r, text)
 	}
-	assert.Equal(t, `POST /:user/notes: addNote{path user string, query sync bool, body text string} -> note{body id int64, body text string}
-GET /:user/notes: listNotes{path user string, query tag []string, header X-Trace string} -> []endpoint_test.note
+	assert.Equal(t, `GET /:user/notes: listNotes{path user string, query tag []string, header X-Trace string} -> []endpoint_test.note
+POST /:user/notes: addNote{path user string, query sync bool, body text string} -> note{body id int64, body text string}
 GET /:user/notes/watch: listNotes{path user string, query tag []string, header X-Trace string} -> note{body id int64, body text string}
-PUT /sum: sumRequest{body  int, body  int} -> sumResponse{body  int}
 POST /ping: {} -> interface {}
+PUT /sum: sumRequest{body  int, body  int} -> sumResponse{body  int}
 `, got.String())
-	for _, r := range routes {
-		code, text := answer(mux, request(r.method, strings.Replace(r.path, ":user", "me", 1), `{}`))
-		assert.Equal(t, 200, code, "%s %s: %s", r.method, r.path, text)
-	}
 }
