@@ -20,13 +20,15 @@ func (f Finding) String() string { return f.Place + ": " + f.Text }
 
 // Check returns what is probably a mistake, of these kinds:
 //
-//	unguarded page      a page for operators, as that of package inspect, that no scope but "/" guards
+//	unguarded page      a page for operators, as that of package inspect, that no scope but "/" and those of params
+//	                    guards: what runs for all paths is seldom a guard; where it is, register it for the page too
 //	unreachable route   one that no request can reach, or none that clients send
-//	unused scope        one that covers no route (unless there is a NotFound handler, for which it may be)
+//	unused scope        one that covers no route, and so runs for 404s at most
 //	exact scope         one such as "/private", which does not cover the route "/private/x"
 //	ambiguous param     a name that a scope and a route, or two scopes, have for different segments of one path
 //
-// It is for tests and for looking: it compares each scope with each route.
+// It is for tests and for looking: it compares each scope with each route. It does not look into handlers, as those of
+// other Muxes.
 func (m *Mux) Check() []Finding {
 	p := m.plan()
 	c := checker{plan: p, routes: p.allRoutes(), patterns: make(map[*route]treemux.Pattern)}
@@ -35,7 +37,7 @@ func (m *Mux) Check() []Finding {
 		c.depth = max(c.depth, len(c.patterns[r].Segments))
 	}
 	for _, r := range c.routes {
-		c.unguarded(m, r)
+		c.unguarded(r)
 		c.unreachable(r)
 	}
 	c.scopes(registered(&p.middleware))
@@ -59,7 +61,7 @@ func (c *checker) found(problem, place, format string, args ...any) {
 // guarded is a handler that is not for everybody. NeedsGuard says why.
 type guarded interface{ NeedsGuard() string }
 
-func (c *checker) unguarded(m *Mux, r *route) {
+func (c *checker) unguarded(r *route) {
 	handler := any(r.handler)
 	if v, ok := handler.(vanilla); ok {
 		handler = v.Handler
@@ -68,11 +70,18 @@ func (c *checker) unguarded(m *Mux, r *route) {
 	if !ok {
 		return
 	}
-	e, err := m.Explain(r.method, (&url.URL{Path: c.sample(r, 1)}).EscapedPath())
-	if err == nil && slices.ContainsFunc(e.Middleware, func(s Step) bool { return s.Path != "/" && s.Path != "/*" }) {
+	e, err := c.plan.explain(r.method, (&url.URL{Path: c.sample(r, 1)}).EscapedPath())
+	if err == nil && slices.ContainsFunc(e.Middleware, guards) {
 		return
 	}
-	c.found("unguarded page", r.place.String(), "%s %q %s, and no scope but \"/\" guards it", r.method, r.path, page.NeedsGuard())
+	c.found("unguarded page", r.place.String(), "%s %q %s, and only what runs for all paths may guard it",
+		r.method, r.path, page.NeedsGuard())
+}
+
+// guards reports whether a scope is about some paths, and not about all.
+func guards(s Step) bool {
+	pattern, _ := treemux.Parse(s.Path)
+	return slices.ContainsFunc(pattern.Segments, func(s treemux.Segment) bool { return s.Kind == treemux.Static })
 }
 
 // fresh is a text that is no segment of any pattern.
@@ -100,7 +109,11 @@ func (c *checker) sample(r *route, rest int) string {
 
 func (c *checker) unreachable(r *route) {
 	what, place := fmt.Sprintf("%s %q", r.method, r.path), r.place.String()
-	if why := oddity(r.method, c.patterns[r]); why != "" {
+	if upper := strings.ToUpper(r.method); upper != r.method {
+		c.found("unreachable route", place, "%s: methods are case-sensitive (RFC 9110, section 9.1), is %s meant?", what, upper)
+		return
+	}
+	if why := oddity(c.patterns[r]); why != "" {
 		c.found("unreachable route", place, "%s: %s", what, why)
 		return
 	}
@@ -110,28 +123,31 @@ func (c *checker) unreachable(r *route) {
 			return
 		}
 	}
-	c.found("unreachable route", place, "%s is never reached: others go before it, such as %q (%s)", what, better.path, better.place)
+	c.found("unreachable route", place, "%s is never reached: others go before it, such as %q (%s)",
+		what, better.path, better.place)
 }
 
-// oddity says what keeps clients from asking for such a route, if anything does.
-func oddity(method string, pattern treemux.Pattern) string {
-	if upper := strings.ToUpper(method); upper != method {
-		return fmt.Sprintf("methods are case-sensitive (RFC 9110, section 9.1), is %s meant?", upper)
-	}
+// oddity says what keeps clients from asking for paths of such a pattern, if anything does.
+func oddity(pattern treemux.Pattern) string {
 	for _, s := range pattern.Segments {
 		if s.Kind != treemux.Static {
 			continue
 		}
 		plain, err := url.PathUnescape(s.Text)
+		inner := strings.TrimPrefix(strings.TrimSuffix(s.Text, "}"), "{")
 		switch {
 		case s.Text == "." || s.Text == "..":
 			return fmt.Sprintf("clients resolve the segment %q before they ask", s.Text)
-		case strings.HasPrefix(s.Text, "{") && strings.HasSuffix(s.Text, "}"):
-			return fmt.Sprintf("%q is no param here, but %q is", s.Text, ":"+strings.Trim(s.Text, "{}"))
+		case s.Text == "{$}":
+			return `"{$}" is for net/http: here a path is matched to its end`
+		case len(inner) == len(s.Text)-2 && strings.HasSuffix(inner, "..."):
+			return fmt.Sprintf("%q is no catch-all here, but %q is", s.Text, "*"+strings.TrimSuffix(inner, "..."))
+		case len(inner) == len(s.Text)-2:
+			return fmt.Sprintf("%q is no param here, but %q is", s.Text, ":"+inner)
 		case strings.ContainsAny(s.Text, "?#"):
 			return fmt.Sprintf("the segment %q has a question mark or a number sign, which end a path", s.Text)
 		case err == nil && plain != s.Text:
-			return fmt.Sprintf("segments are compared decoded, so instead of %q write %q", s.Text, plain)
+			return fmt.Sprintf("segments are compared decoded, and no client means %q by %q", s.Text, plain)
 		}
 	}
 	return ""
@@ -140,18 +156,21 @@ func oddity(method string, pattern treemux.Pattern) string {
 func (c *checker) scopes(all []registration) {
 	for i, s := range all {
 		what := fmt.Sprintf("%s %s for %q", s.Kind, s.Name, s.Path)
+		if why := oddity(s.pattern); why != "" {
+			c.found("unused scope", s.Place, "%s: %s", what, why)
+			continue
+		}
 		covered := slices.DeleteFunc(slices.Clone(c.routes), func(r *route) bool { return !c.covers(s, r) })
-		below := registration{pattern: s.pattern}
-		uncovered := slices.IndexFunc(c.routes, func(r *route) bool {
-			return len(c.patterns[r].Segments) > len(s.pattern.Segments) && c.covers(below, r)
+		below := slices.IndexFunc(c.routes, func(r *route) bool { return isBelow(c.patterns[r], s.pattern) })
+		sibling := slices.ContainsFunc(all, func(o registration) bool {
+			return !o.exact && o.Name == s.Name && withoutCatchAll(o.pattern).Alike(s.pattern)
 		})
-		sibling := slices.ContainsFunc(all, func(o registration) bool { return !o.exact && o.pattern.Alike(s.pattern) })
 		switch {
-		case s.exact && uncovered >= 0 && !sibling:
-			r := c.routes[uncovered]
+		case s.exact && below >= 0 && !sibling:
+			r := c.routes[below]
 			c.found("exact scope", s.Place, "%s covers that path alone, and not %s %q (%s): %q covers what is below",
 				what, r.method, r.path, r.place, s.Path+"/")
-		case len(covered) == 0 && c.notFound == nil:
+		case len(covered) == 0:
 			c.found("unused scope", s.Place, "%s covers no route%s", what, c.whyNot(s))
 		}
 		for _, r := range covered {
@@ -163,6 +182,29 @@ func (c *checker) scopes(all []registration) {
 		}
 		c.ambiguous(what, s, all[:i])
 	}
+}
+
+// isBelow reports whether a route is below a scope by what both are called: a static segment of the scope stands for
+// itself, and is not one of many that a param can be.
+func isBelow(route, scope treemux.Pattern) bool {
+	if len(route.Segments) <= len(scope.Segments) {
+		return false
+	}
+	for i, s := range scope.Segments {
+		own := route.Segments[i]
+		if s.Kind == treemux.Static && own != s || own.Kind == treemux.CatchAll {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutCatchAll returns the pattern that covers the same as a scope.
+func withoutCatchAll(scope treemux.Pattern) treemux.Pattern {
+	if scope.CatchAll() {
+		scope.Segments = scope.Segments[:len(scope.Segments)-1]
+	}
+	return scope
 }
 
 // whyNot says why a scope covers no route, if a route seems to be covered.
@@ -203,10 +245,7 @@ func clash(a, b treemux.Pattern) (name string, ok bool) {
 
 // covers reports whether a path of the route can lie in the scope.
 func (c *checker) covers(s registration, r *route) bool {
-	route, scope := c.patterns[r], s.pattern
-	if scope.CatchAll() {
-		scope.Segments = scope.Segments[:len(scope.Segments)-1]
-	}
+	route, scope := c.patterns[r], withoutCatchAll(s.pattern)
 	for i, segment := range scope.Segments {
 		if i == len(route.Segments) {
 			return false

@@ -40,6 +40,10 @@ func TestCheck(t *testing.T) {
 			s.handle("PURGE", "/files/:name", nothing)
 			s.handle("GET", "/debug/page", secretPage{})
 			s.use("/debug/", guard)
+			s.use("/about/", guard)
+			s.handle("GET", "/about/", nothing)
+			s.use("/:/:/", guard)
+			s.handle("GET", "/x/:/:y", nothing)
 		}, nil},
 		{"unused scopes", func(s *stack) {
 			s.use("/user/", guard)
@@ -57,9 +61,41 @@ func TestCheck(t *testing.T) {
 			`exact scope: middleware kami_test.guard for "/users" covers that path alone, and not GET "/users/:id": "/users/" covers what is below`,
 			`unused scope: afterware kami_test.guard for "/users/:id/edit" covers no route`,
 		}},
-		{"not unused for a handler that has all paths", func(s *stack) {
-			s.use("/user/", guard)
+		{"one for 404s", func(s *stack) {
+			s.use("/amdin/", guard)
+			s.handle("GET", "/admin/x", nothing)
 			s.notFound(nothing)
+		}, []string{
+			`unused scope: middleware kami_test.guard for "/amdin/" covers no route`,
+		}},
+		{"scopes that no path lies in", func(s *stack) {
+			s.use("/users/{id}/", guard)
+			s.use("/users/{rest...}", guard)
+			s.after("/a?b", guard)
+			s.handle("GET", "/users/:id/x", nothing)
+			s.handle("GET", "/:a", nothing)
+		}, []string{
+			`unused scope: middleware kami_test.guard for "/users/{id}/": "{id}" is no param here, but ":id" is`,
+			`unused scope: middleware kami_test.guard for "/users/{rest...}": "{rest...}" is no catch-all here, but "*rest" is`,
+			`unused scope: afterware kami_test.guard for "/a?b": the segment "a?b" has a question mark or a number sign, which end a path`,
+		}},
+		{"scopes of ordinary apps", func(s *stack) {
+			s.use("/users/new", guard)
+			s.handle("GET", "/users/new", nothing)
+			s.handle("GET", "/users/:id", nothing)
+			s.handle("GET", "/users/:id/edit", nothing)
+			s.use("/login", guard)
+			s.use("/login/", guard)
+			s.handle("GET", "/login", nothing)
+			s.handle("GET", "/:owner/:repo", nothing)
+			s.use("/api/login", guard)
+			s.handle("GET", "/api/login", nothing)
+			s.handle("GET", "/api/:version/users", nothing)
+			s.use("/files/", guard)
+			s.use("/files/sub/", guard)
+			s.handle("GET", "/files/*path", nothing)
+			s.use("/all/*", guard)
+			s.handle("GET", "/all/", nothing)
 		}, nil},
 		{"an exact scope", func(s *stack) {
 			s.use("/private", guard)
@@ -68,12 +104,26 @@ func TestCheck(t *testing.T) {
 		}, []string{
 			`exact scope: middleware kami_test.guard for "/private" covers that path alone, and not GET "/private/x": "/private/" covers what is below`,
 		}},
-		{"an exact scope of afterware, over a param", func(s *stack) {
+		{"an exact scope of afterware, with a param", func(s *stack) {
 			s.after("/a/:b", guard)
-			s.handle("GET", "/:x/:y/z", nothing)
+			s.handle("GET", "/a/:x", nothing)
+			s.handle("GET", "/a/b/c", nothing)
 		}, []string{
-			`exact scope: afterware kami_test.guard for "/a/:b" covers that path alone, and not GET "/:x/:y/z": "/a/:b/" covers what is below`,
+			`exact scope: afterware kami_test.guard for "/a/:b" covers that path alone, and not GET "/a/b/c": "/a/:b/" covers what is below`,
 		}},
+		{"an exact scope beside one of something else", func(s *stack) {
+			s.use("/private", guard)
+			s.use("/private/", login)
+			s.handle("GET", "/private/x", nothing)
+		}, []string{
+			`exact scope: middleware kami_test.guard for "/private" covers that path alone, and not GET "/private/x": "/private/" covers what is below`,
+		}},
+		{"an exact scope beside a catch-all for the rest", func(s *stack) {
+			s.use("/private", guard)
+			s.use("/private/*", guard)
+			s.handle("GET", "/private", nothing)
+			s.handle("GET", "/private/x", nothing)
+		}, nil},
 		{"an exact scope beside the one for all", func(s *stack) {
 			s.use("/private", guard)
 			s.use("/private/", guard)
@@ -101,10 +151,16 @@ func TestCheck(t *testing.T) {
 			s.handle("GET", "/caf%C3%A9", nothing)
 			s.handle("GET", "/100%", nothing)
 			s.handle("M-SEARCH", "/d/{", nothing)
+			s.handle("GET", "/f/{$}", nothing)
+			s.handle("GET", "/g/{rest...}", nothing)
+			s.handle("GET", "/h%3Fi", nothing)
 		}, []string{
 			`unreachable route: get "/a": methods are case-sensitive (RFC 9110, section 9.1), is GET meant?`,
 			`unreachable route: GET "/b/../c": clients resolve the segment ".." before they ask`,
-			`unreachable route: GET "/caf%C3%A9": segments are compared decoded, so instead of "caf%C3%A9" write "café"`,
+			`unreachable route: GET "/caf%C3%A9": segments are compared decoded, and no client means "caf%C3%A9" by "café"`,
+			`unreachable route: GET "/f/{$}": "{$}" is for net/http: here a path is matched to its end`,
+			`unreachable route: GET "/g/{rest...}": "{rest...}" is no catch-all here, but "*rest" is`,
+			`unreachable route: GET "/h%3Fi": segments are compared decoded, and no client means "h%3Fi" by "h?i"`,
 			`unreachable route: GET "/d/{id}": "{id}" is no param here, but ":id" is`,
 			`unreachable route: GET "/e?f=:g": the segment "e?f=:g" has a question mark or a number sign, which end a path`,
 		}},
@@ -132,14 +188,16 @@ func TestCheck(t *testing.T) {
 		{"a page that nothing guards", func(s *stack) {
 			s.use("/", guard)
 			s.use("/*", guard)
+			s.use("/*all", guard)
+			s.use("/:any/", guard)
 			s.use("/debug", guard)
 			s.handle("GET", "/debug/page", secretPage{})
 			s.handle("GET", "/debug", secretPage{})
 			s.handle("POST", "/:any/page", kami.ContextHandler(contextPage{}))
 		}, []string{
-			`unguarded page: GET "/debug/page" tells secrets, and no scope but "/" guards it`,
-			`unguarded page: POST "/:any/page" tells secrets, and no scope but "/" guards it`,
-			`exact scope: middleware kami_test.guard for "/debug" covers that path alone, and not POST "/:any/page": "/debug/" covers what is below`,
+			`unguarded page: GET "/debug/page" tells secrets, and only what runs for all paths may guard it`,
+			`unguarded page: POST "/:any/page" tells secrets, and only what runs for all paths may guard it`,
+			`exact scope: middleware kami_test.guard for "/debug" covers that path alone, and not GET "/debug/page": "/debug/" covers what is below`,
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

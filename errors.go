@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
+	"slices"
 
+	"github.com/guregu/kami/internal/accept"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 )
@@ -22,19 +21,48 @@ type failing struct {
 }
 
 func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	proxy, ok := w.(mutil.WriterProxy)
-	if !ok {
-		proxy = mutil.WrapWriter(w)
+	own := mutil.WrapWriter(w)
+	err := h.handle(ctx, own, r)
+	if err == nil {
+		return
 	}
-	err := h.handle(ctx, proxy, r)
-	switch {
-	case err == nil:
-	case proxy.Status() != 0:
-		logError(ctx, r, err, "the response had begun")
-	case isHijacked(proxy):
-		logError(ctx, r, err, "the connection was hijacked")
-	default:
-		h.now().errorHandler(ctx, proxy, r, err)
+	if why := begun(own); why != "" {
+		logError(ctx, r, err, why)
+		return
+	}
+	h.now().errorHandler(ctx, own, r, err)
+	if begun(own) == "" {
+		own.WriteHeader(http.StatusInternalServerError) // and not an empty 200
+	}
+}
+
+// mayFail reports whether a handler is one that may return an error, for which the writer needs a proxy around all that
+// middleware may write: see begun.
+func mayFail(h ContextHandler) bool {
+	if n, ok := h.(*notAllowed); ok {
+		h = n.answer
+	}
+	_, ok := h.(failing)
+	return ok
+}
+
+// begun says why no answer can be written any more, as far as the proxies know that w is made of: its own, those of
+// outer Muxes, and that around all middleware.
+func begun(w http.ResponseWriter) (why string) {
+	for {
+		if proxy, ok := w.(mutil.WriterProxy); ok {
+			if mutil.Hijacked(proxy) {
+				return "the connection was hijacked"
+			}
+			if proxy.Status() != 0 {
+				return "the response had begun"
+			}
+		}
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return ""
+		}
+		w = outer.Unwrap()
 	}
 }
 
@@ -43,14 +71,16 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 const statusClientGone = 499
 
 // DefaultErrorHandler answers the error of a handler. An error, or one that it wraps, with a method StatusCode() int says
-// the status if that is from 400 to 599; all others are 500. One with a method Headers() http.Header adds headers.
+// the status if that is from 400 to 599, and *http.MaxBytesError means 413; all others are 500. One with a method
+// Headers() http.Header sets headers, except those that describe a body.
 //
 // The client gets the text of an error only if its status is below 500: as application/problem+json (RFC 9457) where the
-// request's Accept names that or application/json, else as text/plain. Errors from 500 on go to slog.Default.
+// request's Accept prefers that or application/json, by more than */*, to text/plain, and as that otherwise. Errors from
+// 500 on go to slog.Default.
 //
 // The error context.Canceled of a request whose client has left is no failure: its status is 499.
 func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, context.Canceled) && incoming.Context(ctx).Err() != nil {
+	if errors.Is(err, context.Canceled) && incoming.Gone(ctx) {
 		w.WriteHeader(statusClientGone)
 		return
 	}
@@ -59,30 +89,36 @@ func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Req
 		logError(ctx, r, err, titleOf(code))
 		detail = ""
 	}
-	header := w.Header()
-	header.Del("Content-Length") // it was meant for another answer
-	var headerer interface{ Headers() http.Header }
-	if errors.As(err, &headerer) {
-		for name, values := range headerer.Headers() {
-			for _, value := range values {
-				header.Add(name, value)
-			}
-		}
-	}
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Add("Vary", "Accept")
 	contentType, body := "text/plain; charset=utf-8", textOf(code, detail)
-	if acceptsProblem(r) {
+	if prefersProblem(r.Header) {
 		contentType, body = "application/problem+json", problemOf(code, detail)
 	}
+	header := w.Header()
+	setHeaders(header, err)
 	header.Set("Content-Type", contentType)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Add("Vary", "Accept")
+	header.Del("Content-Length") // it was meant for another answer
 	w.WriteHeader(code)
 	_, _ = w.Write(body)
 }
 
-func isHijacked(w mutil.WriterProxy) bool {
-	proxy, ok := w.(interface{ Hijacked() bool })
-	return ok && proxy.Hijacked()
+// setHeaders sets the headers that an error has. What outer handlers have said of cookies and of Vary stays.
+func setHeaders(header http.Header, err error) {
+	var headerer interface{ Headers() http.Header }
+	if !errors.As(err, &headerer) {
+		return
+	}
+	for name, values := range headerer.Headers() {
+		switch name = http.CanonicalHeaderKey(name); name {
+		case "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding":
+			// they are about another body
+		case "Set-Cookie", "Vary":
+			header[name] = append(header[name], values...)
+		default:
+			header[name] = slices.Clone(values)
+		}
+	}
 }
 
 // logError logs an error of which the client does not hear all.
@@ -97,6 +133,10 @@ func statusOf(err error) int {
 		if code := coder.StatusCode(); code >= 400 && code <= 599 {
 			return code
 		}
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
 	}
 	return http.StatusInternalServerError
 }
@@ -126,26 +166,12 @@ func problemOf(code int, detail string) []byte {
 	return append(text, '\n')
 }
 
-// acceptsProblem reports whether the request's Accept names JSON, with no less weight than text.
-func acceptsProblem(r *http.Request) bool {
-	var problem, text float64
-	for _, accept := range r.Header["Accept"] {
-		for part := range strings.SplitSeq(accept, ",") {
-			kind, params, err := mime.ParseMediaType(part)
-			if err != nil {
-				continue
-			}
-			weight := 1.0
-			if q, ok := params["q"]; ok {
-				weight, _ = strconv.ParseFloat(q, 64)
-			}
-			switch kind {
-			case "application/problem+json", "application/json":
-				problem = max(problem, weight)
-			case "text/plain":
-				text = max(text, weight)
-			}
-		}
+// prefersProblem reports whether a request prefers problem details to text: it names them, or JSON, by more than */*.
+func prefersProblem(header http.Header) bool {
+	weight, named := accept.Weight(header, "application/problem+json")
+	if named < accept.Exact {
+		weight, named = accept.Weight(header, "application/json")
 	}
-	return problem > 0 && problem >= text
+	text, _ := accept.Weight(header, "text/plain")
+	return named > accept.Any && weight > 0 && weight >= text
 }

@@ -1,12 +1,14 @@
 package kami_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -138,6 +140,11 @@ func TestErrorsAsProblemDetails(t *testing.T) {
 			{[]string{"application/json;q=x"}, false},
 			{[]string{"APPLICATION/JSON; charset=utf-8"}, true},
 			{[]string{"/, ;, application/problem+json"}, true},
+			{[]string{"application/*"}, true},
+			{[]string{"application/*, text/*"}, true},
+			{[]string{"application/problem+json;q=0, application/json"}, false},
+			{[]string{"application/json;q=0.1, text/*"}, false},
+			{[]string{"application/json;q=0.1, */*"}, false},
 		} {
 			w := ask("/404", test.accept...)
 			assert.Equal(t, test.problem, w.Header().Get("Content-Type") == "application/problem+json", "%q", test.accept)
@@ -255,16 +262,135 @@ func TestErrorAfterTheConnectionWasHijacked(t *testing.T) {
 	})
 }
 
-// A client that has left makes no server error.
+// A banner is what middleware writes before the handler fails.
+func TestErrorAfterMiddlewareHasWritten(t *testing.T) {
+	banner := func(w http.ResponseWriter) { _, _ = io.WriteString(w, "banner") }
+	for name, mw := range map[string]kami.MiddlewareType{
+		"read only": func(w http.ResponseWriter, _ *http.Request) { banner(w) },
+		"standard": func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { banner(w); next.ServeHTTP(w, r) })
+		},
+		"standard with a proxy": func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				banner(w)
+				next.ServeHTTP(mutil.WrapWriter(w), r)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *stack) {
+				log := slogged(t)
+				s.use("/", mw)
+				s.get("/a", fails(errors.New("broken")))
+				s.methodNotAllowed(fails(errors.New("broken")))
+				s.notFound(fails(errors.New("broken")))
+				for _, request := range [][2]string{{"GET", "/a"}, {"PUT", "/a"}, {"GET", "/none"}} {
+					w := s.do(request[0], request[1])
+					assert.Equal(t, 200, w.Code)
+					assert.Equal(t, "banner", w.Body.String())
+				}
+				assert.Equal(t, 3, strings.Count(log.String(), `answer="the response had begun"`))
+			})
+		})
+	}
+}
+
+// strange is a proxy of somebody else's, as chi's, which does not say that it was hijacked.
+type strange struct{ mutil.WriterProxy }
+
+func (s strange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(s.WriterProxy).Hijack()
+}
+
+func TestErrorAfterAHijackThroughAnotherProxy(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		s.use("/", func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				next.ServeHTTP(strange{mutil.WrapWriter(w)}, r)
+			})
+		})
+		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { t.Error("it is too late") }
+		done := make(chan struct{})
+		s.get("/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if assert.NoError(t, err) {
+				_ = conn.Close()
+			}
+			return errors.New("broken")
+		})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			s.ServeHTTP(w, r)
+		}))
+		defer server.Close()
+		_, err := http.Get(server.URL)
+		assert.Error(t, err)
+		<-done
+		assert.Contains(t, log.String(), `answer="the connection was hijacked"`)
+	})
+}
+
+func TestErrorHandlerThatWritesNothing(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) {}
+		s.get("/", fails(errors.New("broken")))
+		assert.Equal(t, 500, s.do("GET", "/").Code)
+	})
+}
+
+// An error may have an upstream's headers, of which some are about another body.
+func TestHeadersOfErrors(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.use("/", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Set-Cookie", "a=1")
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Content-Length", "1000")
+		})
+		s.get("/", fails(&statusError{404, http.Header{
+			"set-cookie": {"b=2"}, "cache-control": {"public", "max-age=1"}, "Vary": {"Origin"}, "Content-Length": {"3"},
+			"Content-Encoding": {"gzip"}, "Transfer-Encoding": {"chunked"}, "Content-Type": {"image/png"},
+		}}))
+		header := s.do("GET", "/").Header()
+		assert.Equal(t, http.Header{
+			"Set-Cookie": {"a=1", "b=2"}, "Cache-Control": {"public", "max-age=1"}, "Vary": {"Origin", "Accept"},
+			"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"},
+		}, header)
+	})
+}
+
+func TestErrorOfABodyThatIsTooLarge(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.handle("POST", "/", func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+			_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3))
+			return fmt.Errorf("reading: %w", err)
+		})
+		w := s.serve(httptest.NewRequest("POST", "/", strings.NewReader("more than that")))
+		assert.Equal(t, 413, w.Code)
+		assert.Equal(t, "reading: http: request body too large\n", w.Body.String())
+	})
+}
+
+// The limit of a drain ends contexts too, but then the client is there.
+func TestErrorAtTheLimitOfADrain(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		s.get("/", fails(context.Canceled))
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(http.ErrServerClosed)
+		assert.Equal(t, 500, s.serve(httptest.NewRequest("GET", "/", nil).WithContext(ctx)).Code)
+		assert.Contains(t, log.String(), "err=\"context canceled\"")
+	})
+}
+
+// A client that has left makes no server error, also where that does not end the handler's context.
 func TestErrorOfAClientThatHasLeft(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
-		*s.cancel = true
+		*s.cancel = false
 		var status int
 		*s.logHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { status = w.Status() }
-		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) error {
-			return fmt.Errorf("querying: %w", ctx.Err())
-		})
+		s.get("/", fails(fmt.Errorf("querying: %w", context.Canceled)))
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		s.serve(httptest.NewRequest("GET", "/", nil).WithContext(ctx))

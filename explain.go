@@ -50,9 +50,10 @@ func (p PathParam) String() string { return fmt.Sprintf("%s = %q", p.Name, p.Val
 // Step is a piece of middleware or afterware that runs for a request, and why.
 type Step struct {
 	Scope
-	Reading string      `json:"reading"`          // of the path, which lies in the scope
-	How     string      `json:"how,omitempty"`    // the path was read, if not as it is routed: "decoded", "cleaned", "decoded and cleaned"
-	Params  []PathParam `json:"params,omitempty"` // of the scope
+	Reading string `json:"reading"` // of the path, which lies in the scope
+	// How the path was read, if not as it is routed: "decoded", "cleaned" or "decoded and cleaned".
+	How    string      `json:"how,omitempty"`
+	Params []PathParam `json:"params,omitempty"` // of the scope
 }
 
 func (s Step) String() string {
@@ -181,15 +182,20 @@ func compareSegments(a, b treemux.Segment) int {
 // Explain says what runs for a request, and why: its route, or what is answered without one, and all middleware and
 // afterware with their scopes. It decides as ServeHTTP does, and runs nothing that was registered. Path is what stands in
 // a request's first line, so it has its escapes and may have a query. It is an error if no such request can be made.
+// Of what a handler does, as another Mux, it says nothing: ask that one.
 func (m *Mux) Explain(method, path string) (Explanation, error) {
 	if m == nil {
 		return Explanation{}, errors.New("kami: Explain: the Mux is nil")
 	}
+	return m.plan().explain(method, path)
+}
+
+func (p *plan) explain(method, path string) (Explanation, error) {
 	u, err := target(method, path)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("kami: Explain: %w", err)
 	}
-	p, x := m.plan(), new(exchange)
+	x := new(exchange)
 	x.decision = p.decide(method, u, nil)
 	after := slices.Clone(p.scopesOf(x, u)) // the plan's own stays as it is
 	slices.Reverse(after)

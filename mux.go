@@ -80,6 +80,9 @@ func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *ht
 	x.receive(r)
 	after := registered.scopesOf(x, r.URL)
 	if now.logHandler == nil && now.panicHandler == nil && len(after) == 0 {
+		if mayFail(x.end) {
+			w = mutil.WrapWriter(w)
+		}
 		x.run(0, w, &x.request, nil)
 		return
 	}

@@ -67,8 +67,7 @@ func WithQuery() Option { return func(o *options) { o.query = true } }
 // once, and only for what is logged. An empty id is left out, and of a long one all but the first 128 bytes or less:
 // whole runes.
 //
-// Without this option the id is the X-Request-Id of the response. RequestID(nil) logs none, and saves net/http a copy
-// of the headers of a response that is not on its way yet.
+// Without this option the id is the X-Request-Id of the response. RequestID(nil) logs none.
 func RequestID(find func(context.Context, http.Header, *http.Request) string) Option {
 	return func(o *options) { o.requestID = find }
 }
@@ -97,7 +96,7 @@ func cutID(id string) string {
 // a record with the message "request" and these attributes:
 //
 //	method      GET
-//	path        /users/a%2Fb, as it was sent, without the query; of CONNECT host and port, if it has no path
+//	path        /users/a%2Fb, as it was sent (or is left of it by http.StripPrefix), without the query; of CONNECT host and port, if it has no path
 //	query       the query, only with WithQuery and if it is not empty
 //	pattern     /users/:id, the path of the route; empty if there was none, as for 404
 //	status      200; missing if the server has sent none, see the package
@@ -148,7 +147,7 @@ func (o *options) record(ctx context.Context, to slog.Handler, w mutil.WriterPro
 	}
 	attrs = append(attrs, slog.String("remote", o.proxies.client(r)), slog.String("protocol", r.Proto))
 	if o.requestID != nil {
-		if id := cutID(o.requestID(ctx, w.Header(), r)); id != "" {
+		if id := cutID(o.requestID(ctx, mutil.Sent(w), r)); id != "" {
 			attrs = append(attrs, slog.String("request_id", id))
 		}
 	}
@@ -183,16 +182,10 @@ func statusOf(w mutil.WriterProxy, exception any) int {
 	if status := w.Status(); status != 0 {
 		return status
 	}
-	if exception != nil || hijacked(w) {
+	if exception != nil || mutil.Hijacked(w) {
 		return 0
 	}
 	return http.StatusOK
-}
-
-// hijacked reports whether the connection was hijacked.
-func hijacked(w mutil.WriterProxy) bool {
-	proxy, ok := w.(interface{ Hijacked() bool })
-	return ok && proxy.Hijacked()
 }
 
 // bytesOf returns the size of the response's body.

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"mime"
 	"net/http"
 	"reflect"
-	"strings"
 
+	"github.com/guregu/kami/internal/accept"
 	"github.com/guregu/kami/internal/incoming"
 )
 
@@ -57,7 +56,7 @@ func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.
 		return errors.New("endpoint: the function returned neither a sequence nor an error")
 	}
 	contentType, before, after := "application/x-ndjson", "", ""
-	if acceptsEvents(r) {
+	if weight, named := accept.Weight(r.Header, "text/event-stream"); named == accept.Exact && weight > 0 {
 		contentType, before, after = "text/event-stream", "data: ", "\n"
 	}
 	header := w.Header()
@@ -115,22 +114,8 @@ func flusher(w http.ResponseWriter) func() error {
 
 // interrupted is the error of a stream that has ended too early.
 func interrupted(ctx context.Context, r *http.Request, err error) error {
-	if ctx.Err() != nil && context.Cause(incoming.Context(r.Context())) == context.Canceled {
+	if ctx.Err() != nil && incoming.Gone(r.Context()) {
 		return errGone
 	}
 	return fmt.Errorf("endpoint: the stream was interrupted: %w", err)
-}
-
-// acceptsEvents reports whether the request's Accept names the type of Server-Sent Events, and not to refuse it.
-func acceptsEvents(r *http.Request) bool {
-	for _, accept := range r.Header["Accept"] {
-		for part := range strings.SplitSeq(accept, ",") {
-			kind, params, err := mime.ParseMediaType(part)
-			refused := params["q"] != "" && strings.Trim(params["q"], "0.") == ""
-			if err == nil && kind == "text/event-stream" && !refused {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -37,7 +37,7 @@ func ExampleHandler() {
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Body)
 	// Output:
-	// GET "/debug/kami" shows all routes and scopes, and no scope but "/" guards it
+	// GET "/debug/kami" shows all routes and scopes, and only what runs for all paths may guard it
 	// findings: 0
 	// 401 this is for operators
 	//

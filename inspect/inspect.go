@@ -5,7 +5,7 @@
 //	kami.Get("/debug/kami", inspect.Handler(kami.Handler()))
 //
 // The page shows the names and places of everything that is registered, so it is not for everybody: [kami.Check]
-// reports one that no scope but "/" guards. It runs nothing that is registered, but for what covers the page itself.
+// reports one that no scope of its own guards. It runs nothing that is registered, but for what covers the page itself.
 package inspect
 
 import (
@@ -17,7 +17,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,6 +26,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/internal/accept"
 )
 
 var (
@@ -158,12 +158,8 @@ func (h handler) all() registered {
 
 // wantsJSON reports whether the Accept header names JSON, as a browser's does not.
 func wantsJSON(header http.Header) bool {
-	for element := range strings.SplitSeq(strings.Join(header.Values("Accept"), ","), ",") {
-		if mediaType, _, _ := mime.ParseMediaType(element); mediaType == "application/json" {
-			return true
-		}
-	}
-	return false
+	weight, named := accept.Weight(header, "application/json")
+	return named == accept.Exact && weight > 0
 }
 
 func writeJSON(body *bytes.Buffer, asked question, all registered) error {

@@ -116,7 +116,7 @@ func TestExplanation(t *testing.T) {
 				"answer 405 Method Not Allowed there is no such method here, Allow: OPTIONS, POST " +
 				"No scope covers this request: neither middleware nor afterware runs.",
 			"?method=OPTIONS&path=/hello": "OPTIONS /hello " +
-				"answer 204 No Content there is no such method here, Allow: OPTIONS, POST " +
+				"answer 204 No Content the methods that there are, Allow: OPTIONS, POST " +
 				"No scope covers this request: neither middleware nor afterware runs.",
 			"?method=%20PUT%20&path=%20/nothing%09": "PUT /nothing " +
 				"answer 404 Not Found no route matches answered by inspect_test.missing " +
@@ -369,7 +369,7 @@ func TestGuard(t *testing.T) {
 			return problems
 		}
 		unguarded := []string{
-			`unguarded page: GET "/debug/kami" shows all routes and scopes, and no scope but "/" guards it`,
+			`unguarded page: GET "/debug/kami" shows all routes and scopes, and only what runs for all paths may guard it`,
 		}
 		assert.Equal(t, unguarded, found())
 		mux.Use("/", operators)

@@ -48,9 +48,8 @@ type http2Shape interface {
 }
 
 // WrapWriter returns a proxy around w that has w's shape, see the package
-// comment. It also has WriteString, Hijacked, which reports whether the
-// connection was, and FlushError whatever the shape, which returns an error
-// matching http.ErrNotSupported if nothing below can flush.
+// comment. It also has WriteString, and FlushError whatever the shape, which
+// returns an error matching http.ErrNotSupported if nothing below can flush.
 //
 // The first final WriteHeader is passed on and later ones are ignored. A body
 // or a flush without one means 200, as it does to w. Once the connection was
@@ -69,4 +68,23 @@ func WrapWriter(w http.ResponseWriter) WriterProxy {
 		return &pushWriter{proxy{ResponseWriter: w}}
 	}
 	return &proxy{ResponseWriter: w}
+}
+
+// Hijacked reports whether the connection of a proxy of WrapWriter was hijacked,
+// as far as the proxy has noticed. Of other proxies nothing is known.
+func Hijacked(p WriterProxy) bool {
+	own, ok := p.(interface{ Hijacked() bool })
+	return ok && own.Hijacked()
+}
+
+// Sent returns the headers of a response for those who do not change them. It
+// is p.Header(), of which net/http makes a copy while the response is on its
+// way; a proxy of WrapWriter spares that.
+func Sent(p WriterProxy) http.Header {
+	if own, ok := p.(interface{ Sent() http.Header }); ok {
+		if header := own.Sent(); header != nil {
+			return header
+		}
+	}
+	return p.Header()
 }

@@ -346,10 +346,10 @@ func TestC43HijackEndsWriting(t *testing.T) {
 	p := mutil.WrapWriter(f)
 	var tee strings.Builder
 	p.Tee(&tee)
-	assert.False(t, hijacked(p))
+	assert.False(t, mutil.Hijacked(p))
 	_, _, err := http.NewResponseController(p).Hijack()
 	require.NoError(t, err)
-	assert.True(t, hijacked(p))
+	assert.True(t, mutil.Hijacked(p))
 
 	p.WriteHeader(500)
 	p.(http.Flusher).Flush()
@@ -372,14 +372,12 @@ func TestC43HijackEndsWriting(t *testing.T) {
 	assert.Equal(t, &fake1{}, f)
 }
 
-func hijacked(p mutil.WriterProxy) bool { return p.(interface{ Hijacked() bool }).Hijacked() }
-
 func TestC43FailedHijackChangesNothing(t *testing.T) {
 	f := &fake1{hijackErr: errors.New("no")}
 	p := mutil.WrapWriter(f)
 	_, _, err := p.(http.Hijacker).Hijack()
 	assert.Equal(t, f.hijackErr, err)
-	assert.False(t, hijacked(p))
+	assert.False(t, mutil.Hijacked(p))
 	p.WriteHeader(500)
 	fmt.Fprint(p, "sorry")
 	p.(http.Flusher).Flush()
@@ -402,7 +400,7 @@ func TestC43HijackPastTheProxy(t *testing.T) {
 				*errFlusher
 			}{f, &errFlusher{err: f.err}})
 			assert.ErrorIs(t, send(p), http.ErrHijacked)
-			assert.True(t, hijacked(p))
+			assert.True(t, mutil.Hijacked(p))
 			assert.Zero(t, p.Status())
 			p.WriteHeader(500)
 			assert.Zero(t, p.Status())
@@ -540,4 +538,41 @@ func BenchmarkWrapWriter(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestSentAreTheHeaders(t *testing.T) {
+	for name, send := range map[string]func(p mutil.WriterProxy){
+		"nothing":     func(mutil.WriterProxy) {},
+		"1xx":         func(p mutil.WriterProxy) { p.WriteHeader(103) },
+		"WriteHeader": func(p mutil.WriterProxy) { p.WriteHeader(404) },
+		"Write":       func(p mutil.WriterProxy) { fmt.Fprint(p, "a") },
+	} {
+		f := &counting{fake: &fake{header: http.Header{}}}
+		p := mutil.WrapWriter(f)
+		p.Header().Set("X", "y")
+		send(p)
+		asked := f.asked
+		assert.Equal(t, http.Header{"X": {"y"}}, mutil.Sent(p), name)
+		assert.Equal(t, p.Status() == 0, f.asked > asked, "%s: the writer below is asked but before it has sent", name)
+	}
+}
+
+// counting counts how often it is asked for its headers.
+type counting struct {
+	*fake
+	asked int
+}
+
+func (c *counting) Header() http.Header { c.asked++; return c.fake.Header() }
+
+// foreign is a proxy of somebody else's.
+type foreign struct{ mutil.WriterProxy }
+
+func TestOfOtherProxiesNothingIsKnown(t *testing.T) {
+	p := foreign{mutil.WrapWriter(&fake1{fake: fake{header: http.Header{}}})}
+	p.Header().Set("X", "y")
+	_, _, err := http.NewResponseController(p).Hijack()
+	require.NoError(t, err)
+	assert.False(t, mutil.Hijacked(p))
+	assert.Equal(t, http.Header{"X": {"y"}}, mutil.Sent(p))
 }

@@ -16,6 +16,7 @@ type proxy struct {
 	status   int
 	bytes    int
 	hijacked bool
+	sent     http.Header
 }
 
 // Status returns the final status, 0 until something was sent.
@@ -24,9 +25,11 @@ func (p *proxy) Status() int { return p.status }
 // BytesWritten returns how many body bytes the writer below accepted.
 func (p *proxy) BytesWritten() int { return p.bytes }
 
-// Hijacked reports whether the connection was hijacked, as far as the proxy
-// has noticed (see WrapWriter).
+// Hijacked is what the function of that name asks.
 func (p *proxy) Hijacked() bool { return p.hijacked }
+
+// Sent is what the function of that name asks.
+func (p *proxy) Sent() http.Header { return p.sent }
 
 // Tee has w get every body byte from now on; nil ends it.
 func (p *proxy) Tee(w io.Writer) { p.tee = w }
@@ -39,10 +42,11 @@ func (p *proxy) WriteHeader(code int) {
 	if p.hijacked || p.status != 0 {
 		return
 	}
+	header := p.ResponseWriter.Header()
 	// First, so that a code it panics about is not recorded.
 	p.ResponseWriter.WriteHeader(code)
 	if code < 100 || code > 199 || code == http.StatusSwitchingProtocols {
-		p.status = code
+		p.status, p.sent = code, header
 	}
 }
 
@@ -98,7 +102,7 @@ func (p *proxy) FlushError() error {
 func (p *proxy) implyOK() (before int) {
 	before = p.status
 	if before == 0 {
-		p.status = http.StatusOK
+		p.status, p.sent = http.StatusOK, p.ResponseWriter.Header()
 	}
 	return before
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 
 	"github.com/guregu/kami"
 	"github.com/guregu/kami/inspect"
@@ -19,13 +20,15 @@ func greet(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s, %s!", hello, name)
 }
 
-// local halts requests that do not come from this machine. (Behind a proxy on it all of them do: ask for a password there.)
+// local halts requests that do not come from this machine, and those that a page of another site has its browser send. (Behind
+// a proxy all requests seem to come from this machine: ask for a password there.)
 func local(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
-	if client, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !client.Addr().Unmap().IsLoopback() {
-		http.Error(w, "only for this machine", http.StatusForbidden)
-		return nil
+	client, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err == nil && client.Addr().Unmap().IsLoopback() && (&url.URL{Host: r.Host}).Hostname() == "localhost" {
+		return ctx
 	}
-	return ctx
+	http.Error(w, "only for this machine, at http://localhost", http.StatusForbidden)
+	return nil
 }
 
 func main() {

@@ -27,22 +27,24 @@ func TestGreet(t *testing.T) {
 func TestPage(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	routes()
-	ask := func(from string) *httptest.ResponseRecorder {
+	ask := func(from, host string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodGet, "/debug/kami?method=GET&path=/hello/greg", nil)
-		r.RemoteAddr = from
+		r.RemoteAddr, r.Host = from, host
 		w := httptest.NewRecorder()
 		kami.Handler().ServeHTTP(w, r)
 		return w
 	}
 	for _, near := range []string{"127.0.0.1:4000", "[::1]:4000", "[::ffff:127.0.0.1]:4000"} {
-		w := ask(near)
+		assert.Equal(t, http.StatusForbidden, ask(near, "example.com").Code, "a name that another site has for this machine")
+		assert.Equal(t, http.StatusOK, ask(near, "localhost").Code)
+		w := ask(near, "localhost:8000")
 		assert.Equal(t, http.StatusOK, w.Code)
 		for _, want := range []string{"greeting.Guess", "main.go:", ".greet", "/hello/:name"} {
 			assert.Contains(t, w.Body.String(), want)
 		}
 	}
 	for _, far := range []string{"192.0.2.1:4000", "[2001:db8::1]:4000", "", "@"} {
-		assert.Equal(t, http.StatusForbidden, ask(far).Code)
+		assert.Equal(t, http.StatusForbidden, ask(far, "localhost:8000").Code)
 	}
 	assert.Empty(t, kami.Check())
 }

@@ -27,6 +27,10 @@ func Context(ctx context.Context) context.Context {
 	return ctx
 }
 
+// Gone reports whether the client of the request has left whose context ctx is or derives from. At the limit of a drain
+// the server ends that context too, and says so.
+func Gone(ctx context.Context) bool { return context.Cause(Context(ctx)) == context.Canceled }
+
 // Started returns when the request came whose context ctx is or derives from, or zero if that is not known.
 func Started(ctx context.Context) time.Time {
 	if x, ok := ctx.Value(Key{}).(Exchange); ok {
