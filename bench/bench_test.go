@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every contestant of every row does what the row asks for: the handlers' own checks say so.
+func TestRowsDoTheirWork(t *testing.T) {
+	for _, r := range rows() {
+		for _, c := range r.field() {
+			t.Run(r.group+"/"+r.name+"/"+c.name, func(t *testing.T) {
+				c.run(max(1, len(r.routes)))
+				if c.check != nil {
+					require.NoError(t, c.check())
+				}
+			})
+		}
+	}
+}
+
+// The checks fail where a framework does not do its work.
+func TestChecksFail(t *testing.T) {
+	r := &row{job: job{routes: params1, base: true, values: 2, observed: true}}
+	for name, lame := range map[string]job{
+		"no context":  {routes: params1, observed: true},
+		"one value":   {routes: params1, observed: true, base: true, values: 1},
+		"no logger":   {routes: params1, base: true, values: 2},
+		"other param": {routes: get("/:users/7id", "/users/:is/:id"), base: true, values: 2, observed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newDrive(r, newKami(&lame), requests(r.routes))
+			c.run(1)
+			require.Error(t, c.check())
+		})
+	}
+}
+
+// BenchmarkRows is the same as the tables, as plain benchmarks.
+func BenchmarkRows(b *testing.B) {
+	for _, r := range rows() {
+		for _, c := range r.field() {
+			b.Run(r.benchmark()+"/"+c.name, func(b *testing.B) {
+				b.ReportAllocs()
+				c.run(b.N)
+				if c.check != nil {
+					require.NoError(b, c.check())
+				}
+			})
+		}
+	}
+}
+
+// The program writes the page and its charts. A few rows will do, for all of them are tested above.
+func TestQuick(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "performance.md")
+	some := `^Bare: (1 param|404)|^Same work: (5 params|3 context)|^Raw tree: GitHub|^(End|Growth|Parallel|Memory)`
+	var out bytes.Buffer
+	require.NoError(t, run([]string{"-quick", "-rows", some, "-out", page}, &out, io.Discard))
+	written, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Equal(t, out.String(), string(written))
+	for _, want := range []string{
+		"## Targets", "### Same work: 5 params", "### Raw tree: GitHub", "## End to end", "Static routes: bytes for each",
+		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "| httprouter |",
+	} {
+		assert.Contains(t, out.String(), want)
+	}
+	charts := regexp.MustCompile(`\]\(([^)]*\.svg)\)`).FindAllStringSubmatch(out.String(), -1)
+	assert.Len(t, charts, 3)
+	for _, chart := range charts {
+		svg, err := os.ReadFile(filepath.Join(filepath.Dir(page), chart[1]))
+		require.NoError(t, err)
+		assert.Contains(t, string(svg), "</svg>")
+	}
+}
+
+func TestRowsAreChosen(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run([]string{"-quick", "-rows", "Bare: (static|404)"}, &out, io.Discard))
+	assert.Contains(t, out.String(), "### Bare: static")
+	assert.Contains(t, out.String(), "### Bare: 404")
+	assert.NotContains(t, out.String(), "### Bare: 1 param")
+	assert.NotContains(t, out.String(), "## Memory")
+	for _, wrong := range [][]string{
+		{"-rows", "("}, {"-rows", "nothing"}, {"-runs", "0"}, {"Bare"}, {"-slice", "-1s"},
+		{"-quick", "-out", "no/such/page.md"},
+	} {
+		assert.Error(t, run(wrong, &out, io.Discard), wrong)
+	}
+}
+
+// made is a run with these times of kami, a fast peer, chi and the floor at the default GOGC; all take half at 400.
+func made(row string, times ...float64) outcome {
+	o := outcome{Group: bare, Row: row}
+	for i, name := range []string{ours, "fast", "chi", theFloor} {
+		l := line{Name: name, Kind: []kind{kamis, others, others, reference}[i], Least: [2]float64{times[i], times[i] / 2}}
+		o.Lines = append(o.Lines, l)
+	}
+	return o
+}
+
+func TestVerdicts(t *testing.T) {
+	r := &row{group: bare, name: hit, targets: []target{
+		{of: ratio, most: 0.8, most400: 0.75},
+		{of: ratio, beside: "chi", most: 0.5},
+		{of: above, beside: theFloor, most: 60},
+		{of: ratio, beside: "nobody", most: 1},
+	}}
+	s := series{{made(hit, 100, 125, 250, 70)}, {made(hit, 90, 125, 250, 20)}, {made(hit, 60, 100, 100, 10)}}
+	got := s.verdicts(0, r)
+	require.Len(t, got, 3, "one target is beside what is not there")
+	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
+	assert.Equal(t, 2, got[0].held, "0.8 is too much at 400")
+	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
+	assert.Equal(t, 2, got[1].held)
+	assert.Equal(t, [2]float64{50, 25}, got[2].value)
+	assert.Equal(t, 2, got[2].held)
+
+	lines := s.merge(0)
+	assert.Equal(t, theFloor, lines[0].Name, "the fastest line is first")
+	assert.Equal(t, ours, lines[1].Name)
+	assert.Equal(t, 90.0, lines[1].Least[0])
+	assert.Equal(t, 0.72, lines[1].Ratio[0])
+}
+
+func TestComparedRows(t *testing.T) {
+	o := options{rows: regexp.MustCompile("Google|Same work: static")}
+	want := `^BenchmarkRows$/^Bare$/^Google\+$/^kami|^BenchmarkRows$/^Same_work$/^static$/^kami`
+	assert.Equal(t, want, o.kamiRows())
+}
+
+func TestRoutes(t *testing.T) {
+	assert.Len(t, github, 203)
+	assert.Len(t, gplus, 13)
+	rt := newRoute("GET", "/users/:id/books/:book")
+	assert.Equal(t, request{"GET", "/users/id7/books/book7", []string{"id7", "book7"}}, rt.request())
+	assert.Equal(t, "/users/{id}/books/{book}", rt.braced())
+}

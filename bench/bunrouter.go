@@ -1,0 +1,48 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/uptrace/bunrouter"
+)
+
+// newBunrouter is bunrouter. Standard middleware is adapted by its HTTPHandler.
+func newBunrouter(j *job) http.Handler {
+	var all []bunrouter.MiddlewareFunc
+	if j.observed {
+		all = append(all, bunrouterLogger)
+	}
+	for _, i := range j.added() {
+		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+			return func(w http.ResponseWriter, r bunrouter.Request) error {
+				return next(w, r.WithContext(adding(r.Context(), i)))
+			}
+		})
+	}
+	for range j.standard {
+		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+			return bunrouter.HTTPHandler(passOn(next))
+		})
+	}
+	m := bunrouter.New(bunrouter.Use(all...))
+	for _, rt := range j.routes {
+		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r bunrouter.Request) error {
+			e := examOf(r.Request)
+			for i, name := range rt.names {
+				e.param(i, r.Param(name))
+			}
+			e.finish(w, r.Context(), r.Request.Context())
+			return nil
+		})
+	}
+	return m
+}
+
+func bunrouterLogger(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+	return func(w http.ResponseWriter, r bunrouter.Request) error {
+		rec := &recorder{ResponseWriter: w}
+		err := next(rec, r)
+		logged(r.Request, rec.status)
+		return err
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v5"
+	"github.com/labstack/echo/v5/middleware"
+)
+
+// newEcho is echo. Its own context is none of package context's, so the request's is the handler's. Its response knows
+// the status.
+func newEcho(j *job) http.Handler {
+	m := echo.New()
+	if j.slashes {
+		m.Pre(middleware.AddTrailingSlashWithConfig(middleware.AddTrailingSlashConfig{
+			RedirectCode: http.StatusMovedPermanently,
+		}))
+	}
+	if j.observed {
+		m.Use(echoLogger)
+	}
+	for _, i := range j.added() {
+		m.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c *echo.Context) error {
+				c.SetRequest(c.Request().WithContext(adding(c.Request().Context(), i)))
+				return next(c)
+			}
+		})
+	}
+	for range j.standard {
+		m.Use(echo.WrapMiddleware(passOn))
+	}
+	for _, rt := range j.routes {
+		m.Add(rt.method, rt.path, func(c *echo.Context) error {
+			r := c.Request()
+			e := examOf(r)
+			for i, name := range rt.names {
+				e.param(i, c.Param(name))
+			}
+			e.finish(c.Response(), r.Context(), r.Context())
+			return nil
+		})
+	}
+	return m
+}
+
+func echoLogger(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		if err := next(c); err != nil {
+			return err
+		}
+		response, err := echo.UnwrapResponse(c.Response())
+		if err == nil {
+			logged(c.Request(), response.Status)
+		}
+		return err
+	}
+}

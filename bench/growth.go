@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/guregu/kami"
+)
+
+// size is what was measured with so many routes or scopes.
+type size struct {
+	n     int
+	lines []sized
+}
+
+// sized is what was measured of a contestant at a size. It was left out if it has no time.
+type sized struct {
+	name     string
+	ns       float64 // of a request
+	register time.Duration
+	bytes    float64 // held for each route or scope
+}
+
+// line returns the contestant's line, if it was not left out.
+func (s size) line(name string) (sized, bool) {
+	i := slices.IndexFunc(s.lines, func(l sized) bool { return l.name == name })
+	if i < 0 {
+		return sized{}, false
+	}
+	return s.lines[i], true
+}
+
+// growth is a series of sizes.
+type growth struct {
+	name  string
+	sizes []size
+}
+
+// patience is how long a contestant may take to register. One that takes a hundredth of it is left out of what is ten
+// times as large, which may take a hundred times as long.
+const patience = 20 * time.Second
+
+// grower prepares n of something to be registered, and the requests for it. What it has prepared is no part of what
+// is measured.
+type grower struct {
+	name string
+	grow func(n int) (register func() http.Handler, asked []request)
+}
+
+// asks is how many requests are made, of all those that could be: what is popular in a large service. With many more of
+// them the paths and params that are compared here would themselves no longer be in the caches.
+const asks = 1024
+
+// growths measures how time, memory and registration grow with routes and scopes, up to most.
+func (p pace) growths(most int) ([]growth, error) {
+	var all []growth
+	for _, kind := range []struct {
+		name  string
+		route func(i int) *route
+	}{
+		{"Routes with one param", func(i int) *route { return newRoute("GET", fmt.Sprintf("/g%d/i%d/:id", i%317, i/317)) }},
+		{"Static routes", func(i int) *route { return newRoute("GET", fmt.Sprintf("/g%d/i%d/fixed", i%317, i/317)) }},
+	} {
+		var growers []grower
+		for _, frame := range append(append([]peer{kamiPeer}, peers...), floorPeer) {
+			growers = append(growers, grower{frame.name, func(n int) (func() http.Handler, []request) {
+				routes := make([]*route, n)
+				for i := range routes {
+					routes[i] = kind.route(i)
+				}
+				return func() http.Handler { return frame.build(&job{routes: routes}) }, requests(routes)
+			}})
+		}
+		g, err := p.growth(kind.name, growers, sizes(10, most))
+		if err != nil {
+			return all, err
+		}
+		all = append(all, g)
+	}
+	for _, kind := range []struct {
+		name  string
+		scope string
+	}{
+		{"Scopes of prefixes", "/s%d/"},
+		{"Scopes with a param", "/s%d/:id/"},
+	} {
+		growers := []grower{{ours, func(n int) (func() http.Handler, []request) { return scoped(kind.scope, n) }}}
+		g, err := p.growth(kind.name, growers, sizes(1, most/10))
+		if err != nil {
+			return all, err
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+func sizes(least, most int) []int {
+	var all []int
+	for n := least; n <= most; n *= 10 {
+		all = append(all, n)
+	}
+	return all
+}
+
+// scoped is kami with one route below n scopes, each with a middleware that passes on.
+func scoped(scope string, n int) (register func() http.Handler, asked []request) {
+	scopes := make([]string, n)
+	for i := range scopes {
+		scopes[i] = fmt.Sprintf(scope, i)
+		asked = append(asked, request{method: "GET", path: fmt.Sprintf("/s%d/7", i), params: []string{"7"}})
+	}
+	pass := func(ctx context.Context) context.Context { return ctx }
+	return func() http.Handler {
+		m := kami.New()
+		for _, scope := range scopes {
+			m.Use(scope, pass)
+		}
+		m.Get("/:scope/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			e := examOf(r)
+			e.param(0, kami.Param(ctx, "id"))
+			e.finish(w, ctx, r.Context())
+		})
+		return m
+	}, asked
+}
+
+// growth measures at all sizes, which take turns: their times are what is compared. Nothing is collected in a turn, for
+// collections would become rarer with what routes and scopes hold, and times shorter.
+func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
+	g := growth{name: name, sizes: make([]size, len(ns))}
+	for i, n := range ns {
+		g.sizes[i].n = n
+	}
+	for _, grower := range growers {
+		var field []*contestant
+		var lines []sized
+		for i, n := range ns {
+			if i > 0 && lines[i-1].register > patience/100 {
+				break
+			}
+			register, all := grower.grow(n)
+			c, line := grown(grower.name, newDrive(new(row), nil, shuffled(all)), register, n)
+			if grower.name == theFloor {
+				c.check = nil
+			}
+			field, lines = append(field, c), append(lines, line)
+		}
+		const collectNothing = -1
+		err := p.turns(field, collectNothing, func(i int, ns []float64) { lines[i].ns = slices.Min(ns) })
+		if err != nil {
+			return g, fmt.Errorf("%s: %w", name, err)
+		}
+		for i, line := range lines {
+			g.sizes[i].lines = append(g.sizes[i].lines, line)
+		}
+	}
+	return g, nil
+}
+
+// grown registers n of something, and measures that.
+func grown(name string, d *drive, register func() http.Handler, n int) (*contestant, sized) {
+	before, start := held(), time.Now()
+	d.handler = register()
+	d.run(1) // some finish their registration with the first request
+	took := time.Since(start)
+	bytes := (held() - before) / float64(n)
+	runtime.KeepAlive(register)
+	return contestantOf(name, d), sized{name: name, register: took, bytes: bytes}
+}
+
+func contestantOf(name string, d *drive) *contestant {
+	return &contestant{name: name, run: d.run, check: d.check}
+}
+
+// shuffled draws the requests that are made. They are the same in every run.
+func shuffled(all []request) []request {
+	random := rand.New(rand.NewPCG(1, 2))
+	drawn := make([]request, asks)
+	for i := range drawn {
+		drawn[i] = all[random.IntN(len(all))]
+	}
+	return drawn
+}
+
+// held is how much memory is in use.
+func held() float64 {
+	runtime.GC()
+	runtime.GC() // what pools held is kept for one more collection
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}

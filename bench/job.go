@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// job is what a row asks of a framework.
+type job struct {
+	routes   []*route
+	base     bool // every context has the value of the app's base context
+	values   int  // context middleware: so many, each of which adds a value
+	plain    bool // kami's is of the type func(ctx) ctx
+	standard int  // middleware of the type func(http.Handler) http.Handler: so many that pass on
+	observed bool // a logger sees the status
+	slashes  bool // a wrong trailing slash is redirected
+}
+
+// keys and values are what contexts hold: the app's base value, then those of middleware. They are boxed beforehand, so
+// that nobody pays for that.
+var keys, values = boxed()
+
+type key int
+
+func boxed() (keys, values [9]any) {
+	for i := range keys {
+		keys[i], values[i] = key(i), fmt.Sprint("value ", i)
+	}
+	return keys, values
+}
+
+// adding returns ctx with value i, as all middleware adds it.
+func adding(ctx context.Context, i int) context.Context {
+	return context.WithValue(ctx, keys[i], values[i])
+}
+
+// added are the values that a framework adds by middleware. Those that have no base context add its value in the same
+// way, and first.
+func (j *job) added() []int {
+	var all []int
+	if j.base {
+		all = append(all, 0)
+	}
+	for i := range j.values {
+		all = append(all, i+1)
+	}
+	return all
+}
+
+// passOn is standard middleware that does nothing.
+func passOn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
+}
+
+// answered is the status of observed handlers. It is not 200, which a logger may assume.
+const answered = http.StatusAccepted
+
+// exam is what a handler must find. It rides in the request's body, for that comes through every framework, and so each
+// request has its own.
+type exam struct {
+	io.ReadCloser
+	params   []string // the values of the route's params
+	contexts int      // how many values the contexts hold
+	observed bool
+
+	taken  int    // how often a handler came here
+	seen   int    // how often a logger saw the status
+	failed string // what was wrong
+}
+
+// examOf returns the exam that comes with the request, or nil for one that came over the network.
+func examOf(r *http.Request) *exam {
+	e, _ := r.Body.(*exam)
+	return e
+}
+
+// param takes the value of the i-th param.
+func (e *exam) param(i int, value string) {
+	if e != nil && (i >= len(e.params) || e.params[i] != value) {
+		e.failed = fmt.Sprintf("param %d is %q", i, value)
+	}
+}
+
+// finish takes the handler's context and the request's, which may be the same, and answers where the job asks for it.
+func (e *exam) finish(w http.ResponseWriter, ctx, ofRequest context.Context) {
+	if e == nil {
+		answer(w, ctx, ofRequest)
+		return
+	}
+	e.taken++
+	for i := range e.contexts {
+		if ctx.Value(keys[i]) != values[i] || ofRequest.Value(keys[i]) != values[i] {
+			e.failed = fmt.Sprintf("a context lacks value %d", i)
+		}
+	}
+	if e.observed {
+		w.WriteHeader(answered)
+	}
+}
+
+// answer is what a client on the network gets.
+func answer(w http.ResponseWriter, ctx, ofRequest context.Context) {
+	if ctx.Value(keys[0]) != values[0] || ofRequest.Value(keys[0]) != values[0] {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	_, _ = io.WriteString(w, "hello")
+}
+
+// logged is the logger hook.
+func logged(r *http.Request, status int) {
+	e := examOf(r)
+	if e == nil {
+		return
+	}
+	e.seen++
+	if status != answered {
+		e.failed = fmt.Sprint("a logger saw status ", status)
+	}
+}
+
+// null is a ResponseWriter of HTTP/1's shape that keeps nothing but the status. The nil interfaces are never called.
+type null struct {
+	header http.Header
+	status int
+	http.Flusher
+	http.Hijacker
+}
+
+func (n *null) Header() http.Header                 { return n.header }
+func (n *null) Write(p []byte) (int, error)         { return len(p), nil }
+func (n *null) WriteString(s string) (int, error)   { return len(s), nil }
+func (n *null) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
+func (n *null) WriteHeader(status int)              { n.status = status }
+
+// recorder is how routers without a writer of their own see the status: the wrapper that most apps on them have.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

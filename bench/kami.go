@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/mutil"
+)
+
+// newKami is kami: the value is in its base context, and what changes the context is its own middleware.
+func newKami(j *job) http.Handler {
+	m := kami.New()
+	if j.base {
+		m.Context = adding(context.Background(), 0)
+	}
+	for i := range j.values {
+		if j.plain {
+			m.Use("/", func(ctx context.Context) context.Context { return adding(ctx, i+1) })
+			continue
+		}
+		m.Use("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context {
+			return adding(ctx, i+1)
+		})
+	}
+	for range j.standard {
+		m.Use("/", passOn)
+	}
+	if j.observed {
+		m.After("/", func(ctx context.Context, _ mutil.WriterProxy, _ *http.Request) context.Context { return ctx })
+		m.LogHandler = func(_ context.Context, w mutil.WriterProxy, r *http.Request) { logged(r, w.Status()) }
+	}
+	for _, rt := range j.routes {
+		m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			e := examOf(r)
+			for i, name := range rt.names {
+				e.param(i, kami.Param(ctx, name))
+			}
+			e.finish(w, ctx, r.Context())
+		})
+	}
+	return m
+}

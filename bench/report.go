@@ -1,0 +1,361 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// report is all that was measured. What was left out is empty.
+type report struct {
+	rows       []*row
+	series     series // of the rows
+	pace       pace
+	growths    []growth
+	scalings   []scaling
+	retentions []retention
+	trips      []trip
+	charts     []chart
+}
+
+// chart is a picture on the page.
+type chart struct{ group, file, text string }
+
+// asked is how many requests the memory is measured after.
+const asked = 1_000_000
+
+// page writes the page. A printer remembers the first error.
+type page struct {
+	io.Writer
+	err error
+}
+
+func (p *page) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p, format, args...)
+	}
+}
+
+// line writes a line of a table.
+func (p *page) cells(cells ...string) { p.printf("| %s |\n", strings.Join(cells, " | ")) }
+
+// head begins a table. Its first column is text, the others are numbers.
+func (p *page) head(cells ...string) {
+	p.printf("\n")
+	p.cells(cells...)
+	p.printf("|---|%s\n", strings.Repeat("--:|", len(cells)-1))
+}
+
+// write writes the report in Markdown.
+func (r *report) write(w io.Writer) error {
+	p := &page{Writer: w}
+	p.printf("# Performance\n\n")
+	p.printf("This page is written by `go run ./bench`. Times are in ns for each request unless they say otherwise; " +
+		"less is better everywhere but in requests a second.\n\n")
+	for _, line := range machine() {
+		p.printf("- %s\n", line)
+	}
+	if len(r.series) > 0 {
+		p.printf("- Runs: %d, each of a program linked in another order. In each everyone has %d slices of %v, in turns.\n",
+			len(r.series), r.pace.slices, r.pace.slice)
+	}
+	p.printf("\n")
+	p.printf("%s\n", r.explanation())
+	r.writeVerdicts(p)
+	r.writeRows(p)
+	r.writeTrips(p)
+	r.writeGrowths(p)
+	r.writeScalings(p)
+	r.writeRetentions(p)
+	return p.err
+}
+
+// explanation says how to read the tables.
+func (r *report) explanation() string {
+	return strings.Join([]string{
+		"The least of many slices is the time that nothing else on the machine disturbed, but the least of very short ones " +
+			"would also hide the collections of garbage. So a slice is long enough for several of them even at GOGC=400, and " +
+			"the median of the slices stands beside the least.",
+		"",
+		"*Ratio* is the least time divided by that of the fastest peer in the same run; the median of the runs is shown. " +
+			"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
+			"a context of its own cannot be had for less. Every handler checks what it got.",
+		"",
+		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
+			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* they also read the app's " +
+			"base value, and those of middleware, from their context and from `r.Context()`; the peers put them there with " +
+			"`r.WithContext`, and are asked for params only by their own means, which in most of them do not reach the " +
+			"context. The first kami is missing: the module proxy does not have it.",
+	}, "\n")
+}
+
+func (r *report) writeVerdicts(p *page) {
+	var all []verdict
+	for i, row := range r.rows {
+		all = append(all, r.series.verdicts(i, row)...)
+	}
+	more := r.otherVerdicts()
+	if len(all) == 0 && len(more) == 0 {
+		return
+	}
+	p.printf("\n## Targets\n")
+	p.head("row", "of", "at most", "is", "at GOGC=400", "is", "holds in")
+	for _, v := range all {
+		limit400, value400 := number(v.target.limit(1)), number(v.value[1])
+		if v.target.of == allocations {
+			limit400, value400 = "", ""
+		}
+		p.cells(v.row, v.target.text(), number(v.target.limit(0)), number(v.value[0]), limit400, value400,
+			fmt.Sprintf("%d of %d", v.held, v.runs))
+	}
+	for _, cells := range more {
+		p.cells(cells...)
+	}
+}
+
+// otherVerdicts are those of what is measured in one run and at one GOGC.
+func (r *report) otherVerdicts() [][]string {
+	var all [][]string
+	add := func(row, of string, limit, value float64, holds bool) {
+		held := map[bool]string{true: "1 of 1", false: "0 of 1"}[holds]
+		all = append(all, []string{row, of, number(limit), number(value), "", "", held})
+	}
+	for _, t := range r.trips {
+		if t.name == ours {
+			add(endToEnd, "kami : net/http in requests a second, at least", 0.98, cents(t.ratio), cents(t.ratio) >= 0.98)
+		}
+	}
+	for i, g := range r.growths {
+		first, last := g.sizes[0], g.sizes[len(g.sizes)-1]
+		routes := i < 2
+		if routes && len(g.sizes) > 1 {
+			first = g.sizes[1]
+		}
+		from, ok := first.line(ours)
+		to, ok2 := last.line(ours)
+		if !ok || !ok2 {
+			continue
+		}
+		row := fmt.Sprintf("%s: %s", growing, g.name)
+		times := cents(to.ns / from.ns)
+		add(row, fmt.Sprintf("time at %s : at %s", thousands(last.n), thousands(first.n)), 2, times, times <= 2)
+		if ms := float64(to.register) / float64(time.Millisecond); routes {
+			add(row, "bytes a route", 300, to.bytes, to.bytes <= 300)
+			add(row, "ms to register "+thousands(last.n), 300, ms, ms <= 300)
+		}
+	}
+	return all
+}
+
+// text says what the target is about.
+func (t target) text() string {
+	who := t.who
+	if who == "" {
+		who = ours
+	}
+	switch t.of {
+	case allocations:
+		return who + ": allocations"
+	case above:
+		return who + ": ns above " + t.beside
+	case hits:
+		return who + " without the answer : a hit"
+	}
+	if t.beside == "" {
+		return who + " : the fastest peer"
+	}
+	return who + " : " + t.beside
+}
+
+func (r *report) writeRows(p *page) {
+	group := ""
+	for i, row := range r.rows {
+		if row.group != group {
+			group = row.group
+			p.printf("\n## %s\n", group)
+			r.writeCharts(p, group)
+		}
+		p.printf("\n### %s\n", row.title())
+		if row.about != "" {
+			p.printf("\n%s\n", row.about)
+		}
+		lines := r.series.merge(i)
+		p.head("", "ns", "median", "ratio", "allocations", "bytes", "ns, GOGC=400", "median", "ratio")
+		for _, l := range lines {
+			p.cells(bold(l.Name, l.Kind), number(l.Least[0]), number(l.Median[0]), ratioText(l.Ratio[0]), number(l.Allocs),
+				number(l.Bytes), number(l.Least[1]), number(l.Median[1]), ratioText(l.Ratio[1]))
+		}
+		if faster := fasterPeers(lines); len(faster) > 0 {
+			p.printf("\nFaster than kami here: %s.\n", strings.Join(faster, ", "))
+		}
+	}
+}
+
+// fasterPeers names the peers that are faster than kami at either GOGC.
+func fasterPeers(lines []merged) []string {
+	var faster []string
+	for _, l := range lines {
+		for _, k := range lines {
+			if l.Kind == others && k.Name == ours && (l.Least[0] < k.Least[0] || l.Least[1] < k.Least[1]) {
+				faster = append(faster, l.Name)
+			}
+		}
+	}
+	return faster
+}
+
+func (r *report) writeCharts(p *page, group string) {
+	for _, c := range r.charts {
+		if c.group == group {
+			p.printf("\n![%s](%s)\n", c.text, c.file)
+		}
+	}
+}
+
+const (
+	endToEnd = "End to end"
+	growing  = "Growth"
+	parallel = "Parallel"
+	memories = "Memory"
+)
+
+func (r *report) writeTrips(p *page) {
+	if len(r.trips) == 0 {
+		return
+	}
+	p.printf("\n## %s\n\n", endToEnd)
+	p.printf("The same work with one param over loopback, client and servers in one process: %d connections that are "+
+		"kept alive, each with one request on its way. The ratio of the rates is to bare net/http in the same round; kami "+
+		"is to hold at least 0.98.\n", connections)
+	p.head("", "requests a second", "ratio", "p50 in µs", "p99 in µs")
+	for _, t := range r.trips {
+		p.cells(bold(t.name, kindOf(t.name)), fmt.Sprintf("%.0f", t.rate), fmt.Sprintf("%.3f", t.ratio),
+			number(float64(t.p50)/1e3), number(float64(t.p99)/1e3))
+	}
+}
+
+func (r *report) writeGrowths(p *page) {
+	if len(r.growths) == 0 {
+		return
+	}
+	p.printf("\n## %s\n\n", growing)
+	p.printf("Bare requests, %d of them for paths drawn at random. No garbage is collected meanwhile, for a larger heap "+
+		"would make that rarer and the times shorter. The memory is what routes or scopes hold, with a handler for each "+
+		"route but without the texts of the paths. A contestant is left out where registering might take longer than %v.\n",
+		asks, patience)
+	r.writeCharts(p, growing)
+	for _, g := range r.growths {
+		g.write(p, "ns", func(l sized) string { return number(l.ns) })
+		g.write(p, "bytes for each", func(l sized) string { return absent(l.name == theFloor, number(l.bytes)) })
+		g.write(p, "ms to register all", func(l sized) string {
+			return absent(l.name == theFloor, number(float64(l.register)/float64(time.Millisecond)))
+		})
+	}
+}
+
+func absent(is bool, text string) string {
+	if is {
+		return ""
+	}
+	return text
+}
+
+// write writes a table of one thing by contestant and size.
+func (g growth) write(p *page, what string, of func(sized) string) {
+	p.printf("\n### %s: %s\n", g.name, what)
+	heads := []string{""}
+	for _, s := range g.sizes {
+		heads = append(heads, thousands(s.n))
+	}
+	p.head(heads...)
+	for _, l := range g.sizes[0].lines {
+		cells := []string{bold(l.name, kindOf(l.name))}
+		for _, s := range g.sizes {
+			cells = append(cells, s.of(l.name, of))
+		}
+		if strings.Join(cells[1:], "") != "" {
+			p.cells(cells...)
+		}
+	}
+}
+
+// of returns the text of the contestant's line, or nothing if it was left out.
+func (s size) of(name string, text func(sized) string) string {
+	if l, ok := s.line(name); ok {
+		return text(l)
+	}
+	return ""
+}
+
+func (r *report) writeScalings(p *page) {
+	if len(r.scalings) == 0 {
+		return
+	}
+	p.printf("\n## %s\n\nThe same work with one param, from one goroutine and from one for each core.\n", parallel)
+	p.head("", "requests a second by one", "by all", "times as many")
+	for _, s := range r.scalings {
+		one, all := fmt.Sprintf("%.0f", s.one), fmt.Sprintf("%.0f", s.all)
+		p.cells(bold(s.name, kindOf(s.name)), one, all, number(cents(s.all/s.one)))
+	}
+}
+
+func (r *report) writeRetentions(p *page) {
+	if len(r.retentions) == 0 {
+		return
+	}
+	p.printf("\n## %s\n\nBytes that are in use after %s requests, each for a path of its own and through three "+
+		"middlewares, and were not before. Some hundred are the runtime's own.\n", memories, thousands(asked))
+	p.head("", "bytes")
+	for _, m := range r.retentions {
+		p.cells(bold(m.name, kindOf(m.name)), fmt.Sprintf("%.0f", m.held))
+	}
+}
+
+// kindOf is the kind of a contestant that is known by its name only.
+func kindOf(name string) kind {
+	switch name {
+	case ours, oursPlain:
+		return kamis
+	case theFloor, bareHTTP:
+		return reference
+	}
+	return others
+}
+
+func bold(name string, k kind) string {
+	switch k {
+	case kamis:
+		return "**" + name + "**"
+	case reference:
+		return "*" + name + "*"
+	}
+	return name
+}
+
+// number is a number with as many digits as mean something.
+func number(x float64) string {
+	switch {
+	case x == 0:
+		return "0"
+	case x > -10 && x < 10:
+		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", x), "0"), ".")
+	}
+	return fmt.Sprintf("%.0f", x)
+}
+
+func ratioText(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", x)
+}
+
+// thousands is a number with commas.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	_ "embed"
+	"strings"
+)
+
+// The routes of two real services, a method and a path in each line.
+var (
+	//go:embed testdata/github.txt
+	githubRoutes string
+	//go:embed testdata/gplus.txt
+	gplusRoutes string
+)
+
+// route is what is registered. Its path is in kami's notation: /users/:id.
+type route struct {
+	method, path string
+	names        []string // of its params
+}
+
+// request is what is asked for.
+type request struct {
+	method, path string
+	params       []string // the values that the handler must find
+}
+
+// get returns routes for GET.
+func get(paths ...string) []*route {
+	routes := make([]*route, len(paths))
+	for i, path := range paths {
+		routes[i] = newRoute("GET", path)
+	}
+	return routes
+}
+
+// table reads a table of routes.
+func table(text string) []*route {
+	var routes []*route
+	for line := range strings.Lines(text) {
+		method, path, _ := strings.Cut(strings.TrimSpace(line), " ")
+		routes = append(routes, newRoute(method, path))
+	}
+	return routes
+}
+
+func newRoute(method, path string) *route {
+	r := &route{method: method, path: path}
+	for segment := range strings.SplitSeq(path, "/") {
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			r.names = append(r.names, name)
+		}
+	}
+	return r
+}
+
+// request returns a request for the route. The value of a param is its name and a 7.
+func (r *route) request() request {
+	segments := strings.Split(r.path, "/")
+	for i, segment := range segments {
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			segments[i] = name + "7"
+		}
+	}
+	q := request{method: r.method, path: strings.Join(segments, "/")}
+	for _, name := range r.names {
+		q.params = append(q.params, name+"7")
+	}
+	return q
+}
+
+// requests returns one request for each route.
+func requests(routes []*route) []request {
+	all := make([]request, len(routes))
+	for i, r := range routes {
+		all[i] = r.request()
+	}
+	return all
+}
+
+// braced is the path in the notation of net/http: /users/{id}.
+func (r *route) braced() string {
+	segments := strings.Split(r.path, "/")
+	for i, segment := range segments {
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			segments[i] = "{" + name + "}"
+		}
+	}
+	return strings.Join(segments, "/")
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+)
+
+// row is one comparison: the same work for everyone.
+type row struct {
+	group, name string
+	about       string // what is done, where the name does not say it
+	job
+	requests    []request            // one for each route if nil
+	status      int                  // of the answer, if no handler gives it
+	answer      http.HandlerFunc     // what that answer itself costs
+	served      bool                 // the request's context has the shape that net/http gives it
+	contestants func() []*contestant // in the place of kami and its peers
+	targets     []target
+}
+
+// kind says what a contestant is.
+type kind string
+
+const (
+	kamis     kind = "kami"
+	others    kind = "peer"
+	reference kind = "reference" // the floor and the like, which do less
+)
+
+// contestant takes part in a row.
+type contestant struct {
+	name  string
+	kind  kind
+	run   func(requests int)
+	check func() error // says what was wrong since the last check; nil if there is nothing to check
+}
+
+// target is what kami is to hold in a row, at the default GOGC and at 400.
+type target struct {
+	of      measure
+	who     string // kami if empty
+	beside  string // the fastest peer if empty
+	most    float64
+	most400 float64 // most if zero
+}
+
+// measure is what a target is about.
+type measure string
+
+const (
+	ratio       measure = "ratio"       // of the times
+	above       measure = "above"       // the difference of the times, in ns
+	hits        measure = "hits"        // the time without that of the answer itself, as a ratio to that of a hit
+	allocations measure = "allocations" // for each request
+)
+
+const (
+	bare     = "Bare"
+	sameWork = "Same work"
+	rawTree  = "Raw tree"
+)
+
+var (
+	static  = get("/users")
+	params1 = get("/users/:id")
+	params5 = get("/:a/:b/:c/:d/:e")
+	github  = table(githubRoutes)
+	gplus   = table(gplusRoutes)
+)
+
+// hit is the row whose time is that of a hit.
+const hit = "1 param"
+
+// rows are all of them.
+func rows() []*row {
+	work := func(routes []*route) job { return job{routes: routes, base: true} }
+	with := func(change func(*job)) job {
+		j := work(params1)
+		change(&j)
+		return j
+	}
+	values := func(routes []*route, n int) job { return job{routes: routes, base: true, values: n} }
+	all := []*row{
+		{group: bare, name: "static", job: job{routes: static}, targets: bareTargets(1.4, 0.95, 1)},
+		{group: bare, name: hit, job: job{routes: params1}, targets: bareTargets(1.2, 0.85, 1)},
+		{group: bare, name: "5 params", job: job{routes: params5}},
+		{group: bare, name: "GitHub", job: job{routes: github}, targets: bareTargets(1.0, 0.60, 1)},
+		{group: bare, name: "Google+", job: job{routes: gplus}},
+		{
+			group: bare, name: "404", job: job{routes: params1}, status: http.StatusNotFound,
+			requests: []request{{method: "GET", path: "/nothing/is/here"}}, answer: http.NotFound, targets: missTargets,
+		},
+		{
+			group: bare, name: "405", job: job{routes: params1}, status: http.StatusMethodNotAllowed,
+			requests: []request{{method: "POST", path: "/users/7"}}, answer: notAllowed, targets: missTargets,
+		},
+		{
+			group: bare, name: "redirect", job: job{routes: get("/users/"), slashes: true}, status: http.StatusMovedPermanently,
+			requests: []request{{method: "GET", path: "/users"}}, answer: redirected, targets: missTargets,
+			about: "`/users` to `/users/`, with the peers' middleware where that is not built in; chi's goes the other way.",
+		},
+		{group: sameWork, name: "static", job: work(static), targets: workTargets(0.93, 0.90, 1)},
+		{group: sameWork, name: hit, job: work(params1), targets: workTargets(0.90, 0.82, 1)},
+		{group: sameWork, name: "5 params", job: work(params5), targets: workTargets(0.75, 0.70, 1)},
+		{group: sameWork, name: "GitHub", job: work(github), targets: workTargets(0.82, 0.72, 1)},
+		{
+			group: sameWork, name: "1 param, served", job: work(params1), served: true,
+			about: "The incoming context holds what net/http puts into it, and kami's lookups of values pass there first.",
+		},
+		{
+			group: sameWork, name: "3 context middlewares", job: values(params1, 3), targets: valueTargets(3),
+			about: "Each adds a value to the context. kami has middleware with the request and without.",
+		},
+		{group: sameWork, name: "5 context middlewares", job: values(params1, 5), targets: valueTargets(5)},
+		{group: sameWork, name: "GitHub, 3 context middlewares", job: values(github, 3), targets: valueTargets(3)},
+		{
+			group: sameWork, name: "3 standard middlewares", job: with(func(j *job) { j.standard = 3 }),
+			targets: []target{{of: ratio, most: 1}},
+			about:   "Of the type `func(http.Handler) http.Handler`; they pass on what they got.",
+		},
+		{
+			group: sameWork, name: "observed", job: with(func(j *job) { j.observed = true }),
+			targets: []target{{of: ratio, most: 1}},
+			about: "The handler answers 202, and a logger sees that: for kami afterware and LogHandler, for chi, gin and echo " +
+				"middleware with their own writers, for the others the small wrapper that most apps have.",
+		},
+	}
+	return append(all, rawRows()...)
+}
+
+func bareTargets(most, most400 float64, allocs float64) []target {
+	return []target{
+		{of: ratio, beside: serveMux, most: most, most400: most400},
+		{of: ratio, beside: "chi", most: 0.6},
+		{of: above, beside: theFloor, most: 60},
+		{of: allocations, most: allocs},
+	}
+}
+
+func workTargets(most, most400 float64, allocs float64) []target {
+	return []target{
+		{of: ratio, most: most, most400: most400},
+		{of: above, beside: theFloor, most: 60},
+		{of: allocations, most: allocs},
+	}
+}
+
+// valueTargets are those of rows with so many middlewares that change the context.
+func valueTargets(n int) []target {
+	return []target{
+		{of: ratio, most: 0.97, most400: 0.92},
+		{of: ratio, who: oursPlain, most: 0.60},
+		{of: allocations, most: float64(1 + 2*n)},
+	}
+}
+
+var missTargets = []target{{of: hits, most: 2}}
+
+func notAllowed(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "GET, HEAD")
+	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+}
+
+func redirected(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, r.URL.Path+"/", http.StatusMovedPermanently)
+}
+
+// title is the row's name on the page, which -rows chooses by.
+func (r *row) title() string { return r.group + ": " + r.name }
+
+// benchmark is its name among plain benchmarks.
+func (r *row) benchmark() string { return strings.ReplaceAll(r.group+"/"+r.name, " ", "_") }
+
+// field returns the row's contestants, each made anew.
+func (r *row) field() []*contestant {
+	if r.contestants != nil {
+		return r.contestants()
+	}
+	all := []*contestant{r.contestant(kamiPeer, kamis)}
+	if r.values > 0 {
+		plain := *r
+		plain.plain = true
+		all = append(all, plain.contestant(peer{name: oursPlain, build: newKami}, kamis))
+	}
+	for _, p := range peers {
+		all = append(all, r.contestant(p, others))
+	}
+	if r.answer != nil {
+		alone := peer{name: theAnswer, build: func(*job) http.Handler { return r.answer }}
+		all = append(all, r.contestant(alone, reference))
+	}
+	return append(all, floorContestant(r))
+}
+
+// contestant sets the peer up for the row.
+func (r *row) contestant(p peer, k kind) *contestant {
+	j, asked := r.job, r.requests
+	if asked == nil {
+		asked = requests(r.routes)
+	}
+	if r.slashes && p.strips {
+		j.routes, asked = get("/users"), []request{{method: "GET", path: "/users/"}}
+	}
+	d := newDrive(r, p.build(&j), asked)
+	return &contestant{name: p.name, kind: k, run: d.run, check: d.check}
+}
+
+// floorContestant is the floor for the row's requests. No handler sees them, so there is nothing to check.
+func floorContestant(r *row) *contestant {
+	c := r.contestant(floorPeer, reference)
+	c.check = nil
+	return c
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// gogcs are the settings of the garbage collector that rows are measured at. A small heap, as that of a benchmark, is
+// collected about a thousand times a second at the default, which real services do not see.
+var gogcs = [2]int{100, 400}
+
+// line is what was measured of a contestant, in ns for each request. Its arrays are for the gogcs.
+type line struct {
+	Name   string
+	Kind   kind
+	Least  [2]float64 // of all slices
+	Median [2]float64
+	Allocs float64
+	Bytes  float64
+}
+
+// outcome is what was measured of a row.
+type outcome struct {
+	Group, Row string
+	Lines      []line
+}
+
+// pace is how long is measured.
+type pace struct {
+	slice  time.Duration
+	slices int
+}
+
+// measure lets the row's contestants take turns.
+func (p pace) measure(r *row) (outcome, error) {
+	o := outcome{Group: r.group, Row: r.name}
+	field := r.field()
+	for _, c := range field {
+		o.Lines = append(o.Lines, line{Name: c.name, Kind: c.kind})
+	}
+	for g, gogc := range gogcs {
+		if err := p.turns(field, gogc, func(i int, ns []float64) {
+			slices.Sort(ns)
+			o.Lines[i].Least[g], o.Lines[i].Median[g] = ns[0], ns[len(ns)/2]
+		}); err != nil {
+			return o, fmt.Errorf("%s, %w", r.title(), err)
+		}
+	}
+	for i, c := range field {
+		o.Lines[i].Allocs, o.Lines[i].Bytes = memory(c, perSlice(c, p.slice))
+	}
+	return o, nil
+}
+
+// turns runs a slice of each contestant, and that again and again. So what else the machine does meets all of them. It
+// then reports the times of each.
+func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float64)) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(gogc))
+	n, ns := make([]int, len(field)), make([][]float64, len(field))
+	for i, c := range field {
+		n[i] = perSlice(c, p.slice)
+	}
+	for turn := range p.slices {
+		for k := range field {
+			i := (turn + k) % len(field)
+			runtime.GC() // nobody pays for the garbage of another
+			field[i].run(n[i]/8 + 1)
+			ns[i] = append(ns[i], clock(field[i], n[i]))
+		}
+	}
+	for i, c := range field {
+		if c.check != nil {
+			if err := c.check(); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		report(i, ns[i])
+	}
+	return nil
+}
+
+// clock runs n requests and returns the ns that each took.
+func clock(c *contestant, n int) float64 {
+	start := time.Now()
+	c.run(n)
+	return float64(time.Since(start).Nanoseconds()) / float64(n)
+}
+
+// perSlice finds how many requests take about as long as a slice. It is a multiple of what any row has, or at least so
+// many that a part of the requests does not matter.
+func perSlice(c *contestant, slice time.Duration) int {
+	const least = 256
+	for n := least; ; n *= 2 {
+		took := clock(c, n) * float64(n)
+		if took*4 >= float64(slice) {
+			return max(least, int(math.Round(float64(n)*float64(slice)/took)))
+		}
+	}
+}
+
+// memory counts the allocations and bytes of each of n requests, rounded so that what the runtime itself does goes
+// away.
+func memory(c *contestant, n int) (allocs, bytes float64) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c.run(n)
+	runtime.ReadMemStats(&after)
+	of := float64(n)
+	allocs = math.Round(float64(after.Mallocs-before.Mallocs)/of*10) / 10
+	bytes = math.Round(float64(after.TotalAlloc-before.TotalAlloc) / of)
+	return allocs, bytes
+}
