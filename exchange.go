@@ -9,27 +9,29 @@ import (
 	"time"
 
 	"github.com/guregu/kami/internal/incoming"
-	"github.com/guregu/kami/treemux"
 )
 
 // exchange is one request on its way through a Mux, and the context that it begins with. Once it is on its way nothing
 // in it changes, so whoever holds the context or the request may keep them.
 //
-// optimization: context, params and request are one allocation (BenchmarkServe/Param); the request's context is the exchange.
+// optimization: context, params and request are one allocation, which has but what a kept context may be asked for; all
+// else of a request is in its decision and its way (BenchmarkServe/Param). The request's context is the exchange.
 type exchange struct {
-	governs  context.Context // says when the request's context ends, see ends
 	in, base context.Context // the incoming request's, and Mux.Context
-	decision
-	room    [4]treemux.Span // for the decision's spans, unless there are more
-	steps   []step[*middleware]
-	outcome *outcome      // nil if nothing but the chain is to run
-	from    *http.Request // the incoming one
+	params
+	outcome *outcome // nil if nothing but the chain is to run
 	request http.Request
+}
+
+// way is what a request passes on its way.
+type way struct {
+	steps []step[*middleware]
+	end   ContextHandler
+	from  *http.Request // the incoming one
 }
 
 // receive makes the exchange's own request of the incoming one, and tells both which route it is.
 func (x *exchange) receive(r *http.Request) {
-	x.from = r
 	x.request = *r.WithContext(x)
 	x.request.Pattern = x.pattern()
 	if x.route == nil {
@@ -62,22 +64,22 @@ func (x *exchange) setPathValues(r *http.Request) {
 	}
 	for i, name := range x.route.names {
 		if name != "" {
-			x.request.SetPathValue(name, x.value(x.spans[i]))
+			x.request.SetPathValue(name, x.value(i))
 		}
 	}
 }
 
 // run runs the chain from step i on. In is the branch that it runs in: within standard middleware, and so perhaps in
 // another goroutine, for which nobody waits. It is nil outside.
-func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch) {
-	defer func() { x.release(r, in) }()
-	for ; i < len(x.steps); i++ {
-		mw, view := x.steps[i].ware, x.steps[i].view
-		if i == 0 || view != x.steps[i-1].view {
+func (x *exchange) run(along way, i int, w http.ResponseWriter, r *http.Request, in *branch) {
+	defer func() { along.release(r, in) }()
+	for ; i < len(along.steps); i++ {
+		mw, view := along.steps[i].ware, along.steps[i].view
+		if i == 0 || view != along.steps[i-1].view {
 			r = view.onto(r)
 		}
 		if mw.standard != nil {
-			x.branch(mw, i+1, w, r)
+			x.branch(along, i, w, r)
 			return
 		}
 		ctx := mw.run(r.Context(), w, r)
@@ -87,28 +89,29 @@ func (x *exchange) run(i int, w http.ResponseWriter, r *http.Request, in *branch
 		r = adopt(r, ctx)
 		x.reached(r, in)
 	}
-	if i > 0 && x.steps[i-1].view != nil {
+	if i > 0 && along.steps[i-1].view != nil {
 		r = routeView.onto(r)
 	}
-	x.end.ServeHTTPContext(r.Context(), w, r)
+	along.end.ServeHTTPContext(r.Context(), w, r)
 }
 
-// branch runs standard middleware, in which the chain may go on with the next step.
-func (x *exchange) branch(mw *middleware, next int, w http.ResponseWriter, r *http.Request) {
-	b := &branch{Context: r.Context(), x: x, of: mw, next: next, form: r.MultipartForm}
+// branch runs standard middleware, the step i, in which the chain may go on with the next step.
+func (x *exchange) branch(along way, i int, w http.ResponseWriter, r *http.Request) {
+	mw := along.steps[i].ware
+	b := &branch{Context: r.Context(), x: x, way: along, of: mw, next: i + 1, form: r.MultipartForm}
 	b.request = *r.WithContext(b)
 	mw.standard.ServeHTTPContext(b, w, &b.request)
 	if !b.entered.Load() { // else the request may be in use still
-		x.release(&b.request, b)
+		along.release(&b.request, b)
 	}
 }
 
 // release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
 // that has ended; what a branch leaves goes at once, for it may be that nobody waits for it.
-func (x *exchange) release(r *http.Request, in *branch) {
+func (along *way) release(r *http.Request, in *branch) {
 	if in == nil {
 		if r.MultipartForm != nil {
-			x.from.MultipartForm = r.MultipartForm
+			along.from.MultipartForm = r.MultipartForm
 		}
 		return
 	}

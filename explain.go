@@ -195,13 +195,13 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, fmt.Errorf("kami: Explain: %w", err)
 	}
-	x := new(exchange)
-	x.decision = p.decide(method, u, nil)
-	after := slices.Clone(p.scopesOf(x, u)) // the plan's own stays as it is
+	decided := p.decide(method, u)
+	before, after := p.scopesOf(&decided, u)
+	after = slices.Clone(after) // the plan's own stays as it is
 	slices.Reverse(after)
-	all := readings(&x.decision, u, max(p.middleware.depth, p.afterware.depth), nil)
-	e := x.explain(method, path)
-	e.Middleware = explainSteps(&p.middleware, x.steps, all)
+	all := readings(&decided, u, max(p.middleware.depth, p.afterware.depth), nil)
+	e := decided.explain(method, path)
+	e.Middleware = explainSteps(&p.middleware, before, all)
 	e.Afterware = explainSteps(&p.afterware, after, all)
 	return e, nil
 }
@@ -231,7 +231,7 @@ func (d *decision) explain(method, path string) Explanation {
 		r := d.route.describe()
 		e.Route = &r
 		for i, name := range d.route.names {
-			e.Params = append(e.Params, PathParam{name, d.value(d.spans[i])})
+			e.Params = append(e.Params, PathParam{name, d.value(i)})
 		}
 		return e
 	}

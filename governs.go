@@ -5,25 +5,29 @@ import (
 	"sync"
 )
 
-// govern decides what ends the request's context: the Mux's Context always, and so the limit of a drain; the incoming
-// request's if the Mux cancels or if it is bound, which then ends at that limit. It returns what to do when the request
-// has finished.
-func (m *Mux) govern(x *exchange, cancel, bound bool) (finish func()) {
-	switch {
-	case cancel:
-		both := join(x.in, x.base)
-		x.governs = both
-		return both.end
-	case bound:
-		x.governs = m.joins.either(x.in, x.base)
+// govern decides what ends the request's context beside the Mux's Context, and so the limit of a drain: the incoming
+// request, because the Mux cancels, which ends it when the request has finished too, or because it is bound. It returns
+// what to do when the request has finished.
+func (m *Mux) govern(x *exchange, cancel bool) (finish func()) {
+	if !cancel {
+		x.in = &governed{x.in, m.joins.either(x.in, x.base)}
+		return func() {}
 	}
-	return func() {}
+	both := join(x.in, x.base)
+	x.in = &governed{x.in, both}
+	return both.end
+}
+
+// governed is an incoming context for a request whose own ends otherwise than by default.
+type governed struct {
+	context.Context
+	by context.Context
 }
 
 // ends is what ends the request's context. Who never asks does not pay for the search of the drain.
 func (x *exchange) ends() context.Context {
-	if x.governs != nil {
-		return x.governs
+	if in, ok := x.in.(*governed); ok {
+		return in.by
 	}
 	return drainOf(x.in).governs(x.base)
 }

@@ -158,6 +158,7 @@ func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
 type branch struct {
 	context.Context
 	x       *exchange
+	way     way
 	of      *middleware
 	next    int             // the step after the middleware
 	entered atomic.Bool     // whether the chain has gone on
@@ -193,5 +194,5 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 	b.entered.Store(true)
 	r = adopt(r, ctx)
 	b.x.reached(r, b)
-	b.x.run(b.next, w, r, b)
+	b.x.run(b.way, b.next, w, r, b)
 }

@@ -74,19 +74,22 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
 func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *http.Request) {
 	now, registered := m.settings(), m.plan()
-	x := &exchange{in: in, base: now.base}
-	x.decision = registered.decide(r.Method, r.URL, x.room[:0])
-	defer m.govern(x, now.cancel, bound)()
+	decided := registered.decide(r.Method, r.URL)
+	x := &exchange{in: in, base: now.base, params: decided.params}
+	if now.cancel || bound {
+		defer m.govern(x, now.cancel)()
+	}
 	x.receive(r)
-	after := registered.scopesOf(x, r.URL)
+	before, after := registered.scopesOf(&decided, r.URL)
+	along := way{before, decided.end, r}
 	if now.logHandler == nil && now.panicHandler == nil && len(after) == 0 {
-		if mayFail(x.end) {
+		if mayFail(decided.end) {
 			w = mutil.WrapWriter(w)
 		}
-		x.run(0, w, &x.request, nil)
+		x.run(along, 0, w, &x.request, nil)
 		return
 	}
-	x.outcome = &outcome{settings: now, x: x, w: mutil.WrapWriter(w), after: after, r: &x.request}
+	x.outcome = &outcome{settings: now, x: x, way: along, w: mutil.WrapWriter(w), after: after, r: &x.request}
 	x.outcome.run()
 }
 

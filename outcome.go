@@ -14,6 +14,7 @@ import (
 type outcome struct {
 	settings
 	x     *exchange
+	way   way
 	w     mutil.WriterProxy
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
@@ -46,7 +47,7 @@ func (o *outcome) run() {
 		o.started = time.Now()
 	}
 	defer o.finish()
-	o.x.run(0, o.w, o.r, nil)
+	o.x.run(o.way, 0, o.w, o.r, nil)
 }
 
 // finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
@@ -54,7 +55,7 @@ func (o *outcome) run() {
 func (o *outcome) finish() {
 	v := recover()
 	if v == nil && o.stage == logged {
-		o.x.release(o.r, nil)
+		o.way.release(o.r, nil)
 		if o.passing {
 			panic(o.passed)
 		}
@@ -77,8 +78,8 @@ func (o *outcome) settle() {
 	if inner := o.branched.Load(); inner != nil {
 		o.r = adopt(o.r, &carried{Context: o.r.Context(), values: *inner})
 	}
-	if n := len(o.x.steps); n > 0 {
-		o.view = o.x.steps[n-1].view
+	if n := len(o.way.steps); n > 0 {
+		o.view = o.way.steps[n-1].view
 	}
 	if pattern := o.x.pattern(); o.r.Pattern != pattern { // a router within has set its own
 		o.r = o.r.WithContext(o.r.Context())

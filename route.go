@@ -86,15 +86,12 @@ func allowed(leaves []*leaf) string {
 // decision is what a request's method and path alone decide: who answers it, with which params.
 type decision struct {
 	end    ContextHandler // what the chain of middleware leads to
-	route  *route         // the route that end belongs to, nil for any other answer
 	leaf   *leaf          // the best that matches the path, or its clean spelling, for the method if it can be
-	path   string         // the path as it is routed
-	decode func(string) string
-	spans  []treemux.Span // of the params in path
+	params                // of the route that end belongs to, if it does
 }
 
-// decide decides. The spans are appended to room.
-func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
+// decide decides.
+func (p *plan) decide(method string, u *url.URL) decision {
 	d := decision{}
 	d.path, d.decode = routedPath(u)
 	if d.path[0] != '/' { // such as OPTIONS *
@@ -103,7 +100,7 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 		return d
 	}
 	path, slash := cutSlash(d.path)
-	found := p.match(method, path, d.decode, room)
+	found := p.match(method, path, d.decode)
 	d.leaf = found.leaf
 	switch {
 	case found.leaf == nil:
@@ -125,7 +122,7 @@ func (p *plan) decide(method string, u *url.URL, room []treemux.Span) decision {
 // decideClean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
 func (p *plan) decideClean(method, path string, d *decision, query string) ContextHandler {
 	clean := cleanPath(literalDots(path, d.decode))
-	found := p.match(method, clean, d.decode, nil)
+	found := p.match(method, clean, d.decode)
 	d.leaf = found.leaf
 	switch {
 	case found.leaf == nil:
@@ -142,20 +139,21 @@ type match struct {
 	route *route // the best that has the method, nil if none has
 	leaf  *leaf  // the route's or, without one, the best
 	count int    // how many leaves were tried
-	spans []treemux.Span
+	spans spans
 }
 
-func (p *plan) match(method, path string, decode func(string) string, room []treemux.Span) match {
+func (p *plan) match(method, path string, decode func(string) string) match {
 	var m match
-	_, spans, _ := p.routes.Lookup(path, decode, func(l *leaf) bool {
+	var room [manyParams]treemux.Span
+	_, found, _ := p.routes.Lookup(path, decode, func(l *leaf) bool {
 		m.count++
 		m.route = l.find(method)
 		if m.route != nil || m.leaf == nil {
 			m.leaf = l
 		}
 		return m.route != nil
-	}, room)
-	m.spans = spans
+	}, room[:0])
+	m.spans = compact(found)
 	return m
 }
 

@@ -14,6 +14,7 @@ type scopes[T any] struct {
 	static treemux.Tree[*scope[T]]
 	wild   treemux.Tree[*scope[T]] // those with params
 	depth  int                     // segments of the longest scope
+	all    []step[T]               // the chain of the scope "/"
 }
 
 // scope is a place in a tree of scopes: all that is registered for the path /p and for what lies below it.
@@ -59,6 +60,9 @@ func (s scopes[T]) with(pattern treemux.Pattern, ware T) scopes[T] {
 	}
 	s.static, _ = s.static.With(pattern, add)
 	s.static = s.static.Rewritten(pattern, compose[T])
+	if top, ok := s.static.Get(treemux.Pattern{}); ok {
+		s.all = top.below
+	}
 	return s
 }
 
@@ -75,12 +79,18 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 	return &composed
 }
 
-// scopesOf finds the middleware for the exchange, and returns the afterware for it.
-func (p *plan) scopesOf(x *exchange, u *url.URL) []step[*afterware] {
-	var room [4]reading
-	readings := readings(&x.decision, u, max(p.middleware.depth, p.afterware.depth), room[:0])
-	x.steps = p.middleware.chain(readings, false)
-	return p.afterware.chain(readings, true)
+// scopesOf finds the middleware and the afterware for a request.
+func (p *plan) scopesOf(d *decision, u *url.URL) ([]step[*middleware], []step[*afterware]) {
+	depth := max(p.middleware.depth, p.afterware.depth)
+	if depth == 0 { // then there is none but for "/"
+		return p.middleware.all, p.afterware.all
+	}
+	if d.decode == nil && isClean(d.path) {
+		only := [1]reading{d.reading()}
+		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
+	}
+	all := readings(d, u, depth, nil)
+	return p.middleware.chain(all, false), p.afterware.chain(all, true)
 }
 
 // reading is one way in which a path can be read.
@@ -97,10 +107,7 @@ type reading struct {
 // It is cleaned from its beginning, and from each slash that may be the end of a scope on: what a handler cleans, as a
 // file server does, may be the rest of a path after a prefix.
 func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
-	routed := reading{path: d.path, decode: d.decode}
-	if d.leaf != nil && d.leaf.bare {
-		routed.own = d.leaf
-	}
+	routed := d.reading()
 	all = append(all, routed)
 	if depth == 0 || d.decode == nil && isClean(d.path) {
 		return all
@@ -110,6 +117,15 @@ func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
 		all = decoded.appendCleaned(append(all, decoded), depth)
 	}
 	return routed.appendCleaned(all, depth)
+}
+
+// reading returns the path as it is routed.
+func (d *decision) reading() reading {
+	routed := reading{path: d.path, decode: d.decode}
+	if d.leaf != nil && d.leaf.bare {
+		routed.own = d.leaf
+	}
+	return routed
 }
 
 // appendCleaned appends the reading's path cleaned from each of its first slashes on.

@@ -10,10 +10,10 @@ import "strings"
 // Path must begin with "/".
 //
 // With decode the path is an encoded one: it is split as it stands, then each segment is decoded before it is compared.
-// Spans are appended to spans[:0]: given enough room for the params of any pattern, Lookup does not allocate.
+// Spans are appended to spans[:0]: given room for them Lookup does not allocate, for patterns of up to six params.
 // Each node is visited once at most, at a cost linear in its segment.
 func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) bool, spans []Span) (V, []Span, bool) {
-	s := search[V]{path: path, decode: decode, spans: spans[:0]}
+	s := search[V]{path: path, decode: decode}
 	var found *node[V]
 	switch {
 	case t.root == nil:
@@ -26,18 +26,36 @@ func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) 
 		var none V
 		return none, spans[:0], false
 	}
-	return found.value, s.spans, true
+	spans = append(spans[:0], s.few[:min(s.count, len(s.few))]...)
+	return found.value, append(spans, s.more[:max(s.count-len(s.few), 0)]...), true
 }
 
 // search is one lookup under way.
 //
 // optimization: accept is passed along beside it, for in a struct with what decode is called on it would escape
-// (BenchmarkLookup).
+// (BenchmarkLookup). The spans are its own until it ends, for the caller's, too, would escape (BenchmarkServe/Param in
+// package kami).
 type search[V any] struct {
 	path   string
 	decode func(string) string
-	spans  []Span // of the params on the way to the node at hand
+
+	// The spans of the params on the way to the node at hand: few of them, and those that few has no room for.
+	count int
+	few   [6]Span
+	more  []Span
 }
+
+// push adds the span of a param on the way, and pop takes it away again.
+func (s *search[V]) push(start, end int) {
+	if s.count < len(s.few) {
+		s.few[s.count] = Span{int32(start), int32(end)}
+	} else {
+		s.more = append(s.more[:s.count-len(s.few)], Span{int32(start), int32(end)})
+	}
+	s.count++
+}
+
+func (s *search[V]) pop() { s.count-- }
 
 // below looks for the match among what is below n, with the segment that begins at start.
 func (s *search[V]) below(n *node[V], start int, accept func(V) bool) *node[V] {
@@ -49,19 +67,19 @@ func (s *search[V]) below(n *node[V], start int, accept func(V) bool) *node[V] {
 			}
 		}
 		if n.param != nil {
-			s.spans = append(s.spans, Span{int32(start), int32(end)})
+			s.push(start, end)
 			if found := s.at(n.param, end, accept); found != nil {
 				return found
 			}
-			s.spans = s.spans[:len(s.spans)-1]
+			s.pop()
 		}
 	}
 	if n.catchAll != nil && start < len(s.path) {
-		s.spans = append(s.spans, Span{int32(start), int32(len(s.path))})
+		s.push(start, len(s.path))
 		if found := take(n.catchAll, accept); found != nil {
 			return found
 		}
-		s.spans = s.spans[:len(s.spans)-1]
+		s.pop()
 	}
 	return nil
 }
