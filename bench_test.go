@@ -43,6 +43,13 @@ var work = []struct {
 		s.use("/", func(ctx context.Context) context.Context { return context.WithValue(ctx, ctxKey{}, s) })
 		s.get("/users/:id", echoNothing)
 	}, 3},
+	{"Derive", "/users/7", func(s *stack) { // contexts, and one request for all of them
+		derive := func(ctx context.Context) context.Context { return context.WithValue(ctx, ctxKey{}, s) }
+		s.use("/", derive)
+		s.use("/users/", derive)
+		s.use("/users/7", derive)
+		s.get("/users/:id", echoNothing)
+	}, 5},
 	{"Standard", "/users/7", func(s *stack) { // a branch
 		s.use("/", func(next http.Handler) http.Handler { return next })
 		s.get("/users/:id", echoNothing)

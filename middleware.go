@@ -67,11 +67,12 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	m.mustChange(func(p *plan) { p.middleware = p.middleware.with(pattern, added) })
 }
 
-// middleware is registered middleware, in one of its two forms.
+// middleware is registered middleware, in one of its forms.
 type middleware struct {
 	entry
 	run      Middleware
-	standard ContextHandler // what wraps the rest of the chain
+	derive   func(context.Context) context.Context // what run does, if that sees nothing else
+	standard ContextHandler                        // what wraps the rest of the chain
 }
 
 // String says what it is and where it was registered.
@@ -91,6 +92,7 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		}
 		return m, nil
 	}
+	m.derive, _ = as[func(context.Context) context.Context](mw)
 	if m.run = asMiddleware(mw); m.run == nil {
 		return nil, fmt.Errorf("%T is no type of middleware; accepted are those of kami.MiddlewareType: "+
 			"func(context.Context, http.ResponseWriter, *http.Request) context.Context, "+
