@@ -50,6 +50,9 @@ var work = []struct {
 		s.use("/users/7", derive)
 		s.get("/users/:id", echoNothing)
 	}, 5},
+	{"Error", "/users/7", func(s *stack) { // the proxy of a handler that may fail
+		s.get("/users/:id", func(context.Context, http.ResponseWriter, *http.Request) error { return nil })
+	}, 2},
 	{"Standard", "/users/7", func(s *stack) { // a branch
 		s.use("/", func(next http.Handler) http.Handler { return next })
 		s.get("/users/:id", echoNothing)

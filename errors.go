@@ -21,7 +21,10 @@ type failing struct {
 }
 
 func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	own := mutil.WrapWriter(w)
+	own, ok := w.(tellingProxy) // as where no middleware has put another writer before it
+	if !ok {
+		own = mutil.WrapWriter(w).(tellingProxy)
+	}
 	err := h.handle(ctx, own, r)
 	if err == nil {
 		return
@@ -34,6 +37,12 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 	if begun(own) == "" {
 		own.WriteHeader(http.StatusInternalServerError) // and not an empty 200
 	}
+}
+
+// tellingProxy is a proxy that also tells of a hijack, as those of mutil do and those of others do not.
+type tellingProxy interface {
+	mutil.WriterProxy
+	Hijacked() bool
 }
 
 // mayFail reports whether a handler is one that may return an error, for which the writer needs a proxy around all that

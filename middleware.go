@@ -71,7 +71,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 type middleware struct {
 	entry
 	run      Middleware
-	derive   func(context.Context) context.Context // what run does, if that sees nothing else
+	derive   func(context.Context) context.Context // in the place of run, for what sees nothing else
 	standard ContextHandler                        // what wraps the rest of the chain
 }
 
@@ -92,7 +92,10 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		}
 		return m, nil
 	}
-	m.derive, _ = as[func(context.Context) context.Context](mw)
+	var ok bool
+	if m.derive, ok = as[func(context.Context) context.Context](mw); ok {
+		return m, nil
+	}
 	if m.run = asMiddleware(mw); m.run == nil {
 		return nil, fmt.Errorf("%T is no type of middleware; accepted are those of kami.MiddlewareType: "+
 			"func(context.Context, http.ResponseWriter, *http.Request) context.Context, "+
