@@ -16,6 +16,7 @@ type Finding struct {
 	Text    string `json:"text"`    // what, why, and what to do
 }
 
+// String prints the finding for people, as the go command prints its own: the place, then what is there.
 func (f Finding) String() string { return f.Place + ": " + f.Text }
 
 // Check returns what is probably a mistake, of these kinds:

@@ -33,14 +33,13 @@ type way struct {
 // receive makes the exchange's own request of the incoming one, and tells both which route it is.
 func (x *exchange) receive(r *http.Request) {
 	x.request = *r.WithContext(x)
+	if x.route != nil {
+		if x.route.vanilla {
+			x.setPathValues(r)
+		}
+		r.Pattern = x.route.path
+	}
 	x.request.Pattern = x.pattern()
-	if x.route == nil {
-		return
-	}
-	if x.route.vanilla {
-		x.setPathValues(r)
-	}
-	x.request.Pattern, r.Pattern = x.route.path, x.route.path
 }
 
 // pattern is what r.Pattern is for the handlers: that of the route, or none.

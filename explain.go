@@ -25,6 +25,7 @@ type Route struct {
 	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
 }
 
+// String prints the route for people, on one line.
 func (r Route) String() string {
 	return fmt.Sprintf("%s %s  %s (%s)", r.Method, r.Pattern, r.Handler, r.Place)
 }
@@ -37,6 +38,7 @@ type Scope struct {
 	Place string `json:"place"` // where it was registered, as app/routes.go:31
 }
 
+// String prints the scope and what is registered for it for people, on one line.
 func (s Scope) String() string { return fmt.Sprintf("%s  %s (%s)", s.Path, s.Name, s.Place) }
 
 // PathParam is a param of a path and its value, decoded.
@@ -45,6 +47,7 @@ type PathParam struct {
 	Value string `json:"value"`
 }
 
+// String prints the param for people, its value quoted.
 func (p PathParam) String() string { return fmt.Sprintf("%s = %q", p.Name, p.Value) }
 
 // Step is a piece of middleware or afterware that runs for a request, and why.
@@ -56,6 +59,8 @@ type Step struct {
 	Params []PathParam `json:"params,omitempty"` // of the scope
 }
 
+// String prints the step for people, on one line: its scope, the params, and the reading of the path if that is not the
+// routed one.
 func (s Step) String() string {
 	text := s.Scope.String()
 	for _, p := range s.Params {
