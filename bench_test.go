@@ -40,31 +40,38 @@ var work = []struct {
 		s.get("/users/:id", echoNothing)
 	}, 1},
 	{"Value", "/users/7", func(s *stack) { // a new context, and the request that has it
-		s.use("/", func(ctx context.Context) context.Context { return context.WithValue(ctx, ctxKey{}, s) })
+		s.use("/", func(ctx context.Context, _ *http.Request) context.Context {
+			return context.WithValue(ctx, ctxKey{}, s)
+		})
 		s.get("/users/:id", echoNothing)
 	}, 3},
-	{"Derive", "/users/7", func(s *stack) { // contexts, and one request for all of them
+	{"Derive", "/users/7", func(s *stack) { // contexts; the request is copied once, after them
 		derive := func(ctx context.Context) context.Context { return context.WithValue(ctx, ctxKey{}, s) }
 		s.use("/", derive)
 		s.use("/users/", derive)
 		s.use("/users/7", derive)
 		s.get("/users/:id", echoNothing)
-	}, 5},
+	}, 4},
 	{"Error", "/users/7", func(s *stack) { // the proxy of a handler that may fail
 		s.get("/users/:id", func(context.Context, http.ResponseWriter, *http.Request) error { return nil })
 	}, 2},
-	{"Standard", "/users/7", func(s *stack) { // a branch
-		s.use("/", func(next http.Handler) http.Handler { return next })
+	{"Standard", "/users/7", func(s *stack) { // the way, by which they find what is next
+		pass := func(next http.Handler) http.Handler { return next }
+		s.use("/", pass)
+		s.use("/users/", pass)
+		s.use("/users/7", pass)
 		s.get("/users/:id", echoNothing)
 	}, 2},
 	{"WildScope", "/users/7/edit", func(s *stack) {
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id/edit", echoNothing)
 	}, 8},
-	{"LogHandler", "/users/7", func(s *stack) { // the outcome and its writer
+	{"Observed", "/users/7", func(s *stack) { // the proxy of the writer
 		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
+		*s.panicHandler = echoNothing
+		s.after("/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id", echoNothing)
-	}, 3},
+	}, 2},
 }
 
 func echoNothing(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { kami.Param(ctx, "id") }

@@ -6,40 +6,98 @@ import (
 	"mime/multipart"
 	"net/http"
 	"reflect"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/guregu/kami/internal/incoming"
 )
 
-// exchange is one request on its way through a Mux, and the context that it begins with. Once it is on its way nothing
-// in it changes, so whoever holds the context or the request may keep them.
+// exchange is one request on its way through a Mux, and the context that it begins with. From when a handler sees them
+// nothing in it changes but what that does to its request, so whoever holds the context or the request may keep them.
 //
 // optimization: context, params and request are one allocation, which has but what a kept context may be asked for; all
-// else of a request is in its decision and its way (BenchmarkServe/Param). The request's context is the exchange.
+// else of a request is on its way (BenchmarkServe/Param).
 type exchange struct {
 	in, base context.Context // the incoming request's, and Mux.Context
+	route    *route          // nil for any other answer
+	rare     *rare           // nil unless the context may be asked for it
+	request  http.Request
+}
+
+// withParams is an exchange with a route that has params.
+//
+// optimization: those without are smaller (BenchmarkServe/Static).
+type withParams struct {
+	exchange
 	params
-	outcome *outcome // nil if nothing but the chain is to run
-	request http.Request
+}
+
+// newExchange returns an exchange, the context that it is, and its params, nil if it has none.
+func newExchange(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
+	if d.route == nil || len(d.route.names) == 0 {
+		x := &exchange{in: in, base: base, route: d.route}
+		return x, x, nil
+	}
+	x := &withParams{exchange{in: in, base: base, route: d.route}, d.params}
+	return &x.exchange, x, &x.params
 }
 
 // way is what a request passes on its way.
 type way struct {
-	steps []step[*middleware]
-	end   ContextHandler
-	from  *http.Request // the incoming one
+	x      *exchange
+	params *params // nil if the route has none
+	steps  []step[*middleware]
+	end    ContextHandler
+	from   *http.Request // the incoming one
+	deep   bool          // whether its copy must be deep, for the sake of path values
 }
 
-// receive makes the exchange's own request of the incoming one, and tells both which route it is.
-func (x *exchange) receive(r *http.Request) {
-	x.request = *r.WithContext(x)
-	if x.route != nil {
-		if x.route.vanilla {
-			x.setPathValues(r)
-		}
-		r.Pattern = x.route.path
+// rare is what is kept of the ways of some requests: with standard middleware, in which they go on, perhaps in another
+// goroutine, for which nobody waits; or with a logger that asks for the time.
+type rare struct {
+	way
+	started time.Time       // zero if nobody asks
+	form    *multipart.Form // what was parsed before the first standard middleware
+
+	observed bool                            // whether something runs after the chain
+	branched atomic.Pointer[context.Context] // then what the context has become within standard middleware
+}
+
+// reached is how far a request has come.
+type reached struct {
+	ctx    context.Context // what its context has become
+	r      *http.Request   // what was last seen of it, perhaps with an earlier context; nil if nobody has seen it
+	within *rare           // nil outside of standard middleware
+}
+
+// begin tells the incoming request which route it is on.
+func (a *way) begin() {
+	if route := a.x.route; route != nil {
+		a.deep = isVanilla(a.end) && sharesPathValues(a.from, route.names)
+		a.from.Pattern = route.path
+	}
+}
+
+// sharesPathValues reports whether the request is seen to have path values, which it shares with its plain copies.
+// (Values of other names alone, without a Pattern, cannot be seen.)
+func sharesPathValues(r *http.Request, names []string) bool {
+	return r.Pattern != "" || slices.ContainsFunc(names, func(name string) bool { return r.PathValue(name) != "" })
+}
+
+// receive makes the exchange's own request of the incoming one.
+func (a *way) receive(ctx context.Context) *http.Request {
+	x := a.x
+	if a.deep {
+		x.request = *a.from.Clone(ctx)
+	} else {
+		x.request = *a.from.WithContext(ctx)
 	}
 	x.request.Pattern = x.pattern()
+	if a.params != nil && isVanilla(a.end) {
+		a.setPathValues()
+	}
+	return &x.request
 }
 
 // pattern is what r.Pattern is for the handlers: that of the route, or none.
@@ -50,92 +108,90 @@ func (x *exchange) pattern() string {
 	return x.route.path
 }
 
-// setPathValues sets the params for handlers without context. The incoming request shares its path values with a plain
-// copy, so where it is seen to have some the copy is deep. (Values of other names alone, without a Pattern, cannot be
-// seen.)
-func (x *exchange) setPathValues(r *http.Request) {
-	shared := r.Pattern != ""
-	for _, name := range x.route.names {
-		shared = shared || r.PathValue(name) != ""
-	}
-	if shared {
-		x.request = *r.Clone(x)
-	}
-	for i, name := range x.route.names {
+// setPathValues sets the params for handlers without context.
+func (a *way) setPathValues() {
+	for i, name := range a.x.route.names {
 		if name != "" {
-			x.request.SetPathValue(name, x.value(i))
+			a.x.request.SetPathValue(name, a.params.value(a.x.route, i))
 		}
 	}
 }
 
-// run runs the chain from step i on. In is the branch that it runs in: within standard middleware, and so perhaps in
-// another goroutine, for which nobody waits. It is nil outside.
-func (x *exchange) run(along way, i int, w http.ResponseWriter, r *http.Request, in *branch) {
-	defer func() { along.release(r, in) }()
-	for ; i < len(along.steps); i++ {
-		mw, view := along.steps[i].ware, along.steps[i].view
-		if i == 0 || view != along.steps[i-1].view {
-			r = view.onto(r)
+// run runs the chain from step i on.
+func (a *way) run(i int, w http.ResponseWriter, at *reached) {
+	for ; i < len(a.steps); i++ {
+		mw, view := a.steps[i].ware, a.steps[i].view
+		if view != a.viewBefore(i) {
+			at.look(a, view, i)
 		}
 		var ctx context.Context
 		switch {
+		case mw.derive != nil: // the request is copied later, once for all such middleware (BenchmarkServe/Derive)
+			ctx = mw.derive(at.ctx)
 		case mw.standard != nil:
-			x.branch(along, i, w, r)
+			a.branch(i, w, at)
 			return
-		case mw.derive != nil:
-			ctx, i = x.derive(along, i, r.Context())
 		default:
-			ctx = mw.run(r.Context(), w, r)
+			ctx = mw.run(at.ctx, w, at.see(a))
 		}
 		if ctx == nil {
 			return
 		}
-		r = adopt(r, ctx)
-		x.reached(r, in)
+		at.adopt(ctx)
 	}
-	if i > 0 && along.steps[i-1].view != nil {
-		r = routeView.onto(r)
+	if a.viewBefore(i) != nil {
+		at.look(a, routeView, i)
 	}
-	along.end.ServeHTTPContext(r.Context(), w, r)
+	r := at.see(a)
+	a.end.ServeHTTPContext(at.ctx, w, r)
 }
 
-// derive runs middleware that sees nothing but the context: the step i, and those that follow it with the same view, as far
-// as nothing that runs after the chain is to know the contexts between them. It returns the last step that it has run.
-//
-// optimization: the request is copied but once, for whoever sees it next (BenchmarkServe/Derive).
-func (x *exchange) derive(along way, i int, ctx context.Context) (context.Context, int) {
-	for {
-		ctx = along.steps[i].ware.derive(ctx)
-		next := i + 1
-		if ctx == nil || x.outcome != nil || next == len(along.steps) ||
-			along.steps[next].ware.derive == nil || along.steps[next].view != along.steps[i].view {
-			return ctx, i
-		}
-		i = next
+// viewBefore returns the view of the step before i.
+func (a *way) viewBefore(i int) *view {
+	if i == 0 {
+		return nil
+	}
+	return a.steps[i-1].view
+}
+
+// adopt takes over a context that other code has made.
+func (at *reached) adopt(ctx context.Context) {
+	at.ctx = ctx
+	if at.within != nil && at.within.observed {
+		branched := ctx // which is allocated only here
+		at.within.branched.Store(&branched)
 	}
 }
 
-// branch runs standard middleware, the step i, in which the chain may go on with the next step.
-func (x *exchange) branch(along way, i int, w http.ResponseWriter, r *http.Request) {
-	mw := along.steps[i].ware
-	b := &branch{Context: r.Context(), x: x, way: along, of: mw, next: i + 1, form: r.MultipartForm}
-	b.request = *r.WithContext(b)
-	mw.standard.ServeHTTPContext(b, w, &b.request)
-	if !b.entered.Load() { // else the request may be in use still
-		along.release(&b.request, b)
+// see returns the request with the context that it has come to.
+func (at *reached) see(a *way) *http.Request {
+	switch {
+	case at.r == nil:
+		at.r = a.receive(at.ctx)
+	case !same(at.ctx, at.r.Context()):
+		at.r = at.r.WithContext(at.ctx)
 	}
+	return at.r
+}
+
+// look has the request seen with the view, from step first on.
+func (at *reached) look(a *way, v *view, first int) {
+	r := at.see(a)
+	seen := &viewed{Context: at.ctx, view: v, x: a.x, first: first}
+	seen.request = *r.WithContext(seen)
+	at.ctx, at.r = seen, &seen.request
 }
 
 // release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
-// that has ended; what a branch leaves goes at once, for it may be that nobody waits for it.
-func (along *way) release(r *http.Request, in *branch) {
-	if in == nil {
-		if r.MultipartForm != nil {
-			along.from.MultipartForm = r.MultipartForm
-		}
-		return
+// that has ended; what is left within standard middleware goes at once, for it may be that nobody waits for it.
+func (a *way) release(at *reached) {
+	switch {
+	case at.r == nil || at.r.MultipartForm == nil:
+	case at.within == nil:
+		a.from.MultipartForm = at.r.MultipartForm
+	default:
+		removeForm(at.r, at.within.form)
 	}
-	removeForm(r, in.form)
 }
 
 // removeForm removes the files of the request's form, as net/http does, unless it was parsed before.
@@ -143,27 +199,6 @@ func removeForm(r *http.Request, before *multipart.Form) {
 	if r.MultipartForm != nil && r.MultipartForm != before {
 		_ = r.MultipartForm.RemoveAll()
 	}
-}
-
-// reached tells the outcome what the request has become. In a branch that is its context: handlers that nobody waits for
-// may still change the request.
-func (x *exchange) reached(r *http.Request, in *branch) {
-	switch {
-	case x.outcome == nil:
-	case in == nil:
-		x.outcome.r = r
-	default:
-		ctx := r.Context()
-		x.outcome.branched.Store(&ctx)
-	}
-}
-
-// adopt returns the request with ctx, which other code has made, as its context. Nowhere else does a request get such.
-func adopt(r *http.Request, ctx context.Context) *http.Request {
-	if same(ctx, r.Context()) {
-		return r
-	}
-	return r.WithContext(ctx)
 }
 
 // same reports whether a and b are one context, for any types that they may have.
@@ -175,16 +210,6 @@ func same(a, b context.Context) bool {
 	}
 	pointers := reflect.TypeOf(a).Kind() == reflect.Pointer
 	return (pointers || reflect.ValueOf(a).Comparable()) && a == b
-}
-
-// onto returns the request as what the view is for sees it. A nil view changes nothing.
-func (v *view) onto(r *http.Request) *http.Request {
-	if v == nil {
-		return r
-	}
-	seen := &viewed{Context: r.Context(), view: v}
-	seen.request = *r.WithContext(seen)
-	return &seen.request
 }
 
 // Deadline is that of what governs the request.
@@ -199,13 +224,18 @@ func (x *exchange) Err() error { return x.ends().Err() }
 // Value looks among the incoming request's values first, then among those of the Mux's Context. What the context
 // package asks to find out who cancels is for whoever does.
 func (x *exchange) Value(key any) any {
-	switch key {
-	case paramsKey{}:
-		return x
-	case cancelKey:
+	if key == cancelKey {
 		return x.ends().Value(key)
-	case incoming.Key{}:
+	}
+	switch key := key.(type) {
+	case paramsKey:
+		return x
+	case incoming.Key:
 		return incoming.Exchange(x)
+	case *middleware:
+		if x.rare.find(key, nil, 0) >= 0 {
+			return x
+		}
 	}
 	if value := x.in.Value(key); value != nil {
 		return value
@@ -216,15 +246,29 @@ func (x *exchange) Value(key any) any {
 // Incoming returns the context that the request came with, through all Muxes that it came through.
 func (x *exchange) Incoming() context.Context { return incoming.Context(x.in) }
 
-// Started returns when the request came, if there is a LogHandler, for which that is.
+// Started returns when the request came, if a logger asks for that.
 func (x *exchange) Started() time.Time {
-	if x.outcome == nil {
+	if x.rare == nil {
 		return time.Time{}
 	}
-	return x.outcome.started
+	return x.rare.started
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
 func (x *exchange) String() string {
-	return fmt.Sprintf("kami.Context(%s %s)", x.request.Method, x.path)
+	if x.route == nil {
+		return "kami.Context"
+	}
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.route.path)
 }
+
+// Value is that of the exchange, which has no params.
+func (x *withParams) Value(key any) any {
+	if _, ok := key.(paramsKey); ok {
+		return x
+	}
+	return x.exchange.Value(key)
+}
+
+// String names the context, as an exchange's does.
+func (x *withParams) String() string { return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.path) }

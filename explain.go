@@ -106,8 +106,8 @@ func (m *Mux) Routes() iter.Seq[Route] {
 // allRoutes returns all routes in the order of Routes.
 func (p *plan) allRoutes() []*route {
 	var all []*route
-	for l := range p.routes.All {
-		all = append(all, l.routes...)
+	for list := range p.routes.All {
+		all = append(all, list.all()...)
 	}
 	slices.SortFunc(all, func(a, b *route) int {
 		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.method, b.method))
@@ -236,7 +236,7 @@ func (d *decision) explain(method, path string) Explanation {
 		r := d.route.describe()
 		e.Route = &r
 		for i, name := range d.route.names {
-			e.Params = append(e.Params, PathParam{name, d.value(i)})
+			e.Params = append(e.Params, PathParam{name, d.value(d.route, i)})
 		}
 		return e
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
@@ -46,7 +47,7 @@ type Mux struct {
 // plan is all that is registered on a Mux at one time. It is immutable: a registration makes a new one, which shares
 // with the old what they have in common.
 type plan struct {
-	routes     treemux.Tree[*leaf]
+	routes     treemux.Tree[*route]
 	middleware scopes[*middleware]
 	afterware  scopes[*afterware]
 
@@ -75,22 +76,39 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *http.Request) {
 	now, registered := m.settings(), m.plan()
 	decided := registered.decide(r.Method, r.URL)
-	x := &exchange{in: in, base: now.base, params: decided.params}
+	x, ctx, params := newExchange(in, now.base, &decided)
 	if now.cancel || bound {
 		defer m.govern(x, now.cancel)()
 	}
-	x.receive(r)
 	before, after := registered.scopesOf(&decided, r.URL)
-	along := way{before, decided.end, r}
-	if now.logHandler == nil && now.panicHandler == nil && len(after) == 0 {
-		if mayFail(decided.end) {
-			w = mutil.WrapWriter(w)
-		}
-		x.run(along, 0, w, &x.request, nil)
+	along := way{x: x, params: params, steps: before, end: decided.end, from: r}
+	along.begin()
+	if now.logHandler != nil || now.panicHandler != nil || len(after) > 0 {
+		observe(&now, along, ctx, w, after)
 		return
 	}
-	x.outcome = &outcome{settings: now, x: x, way: along, w: mutil.WrapWriter(w), after: after, r: &x.request}
-	x.outcome.run()
+	if wraps(before) {
+		x.rare = &rare{way: along}
+	}
+	if mayFail(decided.end) {
+		w = mutil.WrapWriter(w)
+	}
+	at := reached{ctx: ctx}
+	defer along.release(&at)
+	along.run(0, w, &at)
+}
+
+// observe runs the chain of a request, and what is to run after it.
+func observe(now *settings, along way, ctx context.Context, w http.ResponseWriter, after []step[*afterware]) {
+	timed := now.logHandler != nil && incoming.Timed()
+	if timed || wraps(along.steps) {
+		along.x.rare = &rare{way: along, observed: true}
+		if timed {
+			along.x.rare.started = time.Now()
+		}
+	}
+	o := outcome{settings: *now, reached: reached{ctx: ctx}, along: along, w: mutil.WrapWriter(w), after: after}
+	o.run()
 }
 
 // settings are what a Mux is set to when a request arrives.
@@ -175,9 +193,9 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added.names, added.vanilla = pattern.Names(), isVanilla(added.handler)
+	added.names, added.rest = pattern.Names(), pattern.CatchAll()
 	err = m.change(func(p *plan) (err error) {
-		p.routes, err = p.routes.With(pattern, func(l *leaf) (*leaf, error) { return l.with(added, pattern) })
+		p.routes, err = p.routes.With(pattern, func(r *route) (*route, error) { return r.with(added) })
 		return err
 	})
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log"
 	"net/http"
-	"sync/atomic"
-	"time"
 
 	"github.com/guregu/kami/mutil"
 )
@@ -13,17 +11,12 @@ import (
 // outcome sees to what runs after a request's chain, however that ends: PanicHandler, afterware and LogHandler.
 type outcome struct {
 	settings
-	x     *exchange
-	way   way
+	reached
+	along way
 	w     mutil.WriterProxy
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
-
-	started time.Time // zero without a LogHandler
-
-	r        *http.Request                   // what the request has become
-	view     *view                           // that r is seen with
-	branched atomic.Pointer[context.Context] // r's context within standard middleware, perhaps in another goroutine
+	view  *view // that the request is seen with
 
 	handling bool // whether PanicHandler is running
 	handled  bool // whether PanicHandler has run
@@ -41,13 +34,13 @@ const (
 	logged
 )
 
-// run runs the exchange's chain, then what comes after it.
+// run runs the chain, then what comes after it.
 func (o *outcome) run() {
-	if o.logHandler != nil {
-		o.started = time.Now()
-	}
 	defer o.finish()
-	o.x.run(o.way, 0, o.w, o.r, nil)
+	o.along.run(0, o.w, &o.reached)
+	o.stage = settled
+	o.settle()
+	o.rest()
 }
 
 // finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
@@ -55,7 +48,7 @@ func (o *outcome) run() {
 func (o *outcome) finish() {
 	v := recover()
 	if v == nil && o.stage == logged {
-		o.way.release(o.r, nil)
+		o.along.release(&o.reached)
 		if o.passing {
 			panic(o.passed)
 		}
@@ -75,28 +68,29 @@ func (o *outcome) finish() {
 // settle takes over what the request has become within standard middleware, whose writer, and whose limits to the life
 // of the context, end here.
 func (o *outcome) settle() {
-	if inner := o.branched.Load(); inner != nil {
-		o.r = adopt(o.r, &carried{Context: o.r.Context(), values: *inner})
+	x := o.along.x
+	if x.rare != nil {
+		if inner := x.rare.branched.Load(); inner != nil {
+			o.ctx = &carried{Context: o.ctx, values: *inner}
+		}
 	}
-	if n := len(o.way.steps); n > 0 {
-		o.view = o.way.steps[n-1].view
-	}
-	if pattern := o.x.pattern(); o.r.Pattern != pattern { // a router within has set its own
-		o.r = o.r.WithContext(o.r.Context())
+	o.view = o.along.viewBefore(len(o.along.steps))
+	if pattern := x.pattern(); o.r != nil && o.r.Pattern != pattern { // a router within has set its own
+		o.r = o.r.WithContext(o.ctx)
 		o.r.Pattern = pattern
 	}
 }
 
-// see has the request seen with the view, which may be nil.
-func (o *outcome) see(v *view) {
-	if v == o.view {
-		return
+// see returns the request, seen with the view, which may be nil.
+func (o *outcome) see(v *view) *http.Request {
+	if v != o.view {
+		o.view = v
+		if v == nil {
+			v = routeView
+		}
+		o.look(&o.along, v, 0)
 	}
-	o.view = v
-	if v == nil {
-		v = routeView
-	}
-	o.r = v.onto(o.r)
+	return o.reached.see(&o.along)
 }
 
 // catch handles a panic.
@@ -104,7 +98,7 @@ func (o *outcome) catch(v any) {
 	again := o.handling
 	o.handling = false
 	o.see(nil)
-	o.r = adopt(o.r, context.WithValue(o.r.Context(), exceptionKey{}, v))
+	o.ctx = context.WithValue(o.ctx, exceptionKey{}, v)
 	if v == http.ErrAbortHandler || again || o.panicHandler == nil {
 		o.pass(v)
 		return
@@ -116,7 +110,8 @@ func (o *outcome) catch(v any) {
 		return
 	}
 	o.handling = true
-	handler.ServeHTTPContext(o.r.Context(), o.w, o.r)
+	r := o.see(nil)
+	handler.ServeHTTPContext(o.ctx, o.w, r)
 	o.handling, o.handled = false, true
 }
 
@@ -132,12 +127,11 @@ func (o *outcome) rest() {
 	for len(o.after) > 0 {
 		next := o.after[len(o.after)-1]
 		o.after = o.after[:len(o.after)-1]
-		o.see(next.view)
-		if ctx := next.ware.run(o.r.Context(), o.w, o.r); ctx != nil {
-			o.r = adopt(o.r, ctx)
+		r := o.see(next.view)
+		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil {
+			o.ctx = ctx
 		}
 	}
-	o.see(nil)
 	if o.stage < answered {
 		o.stage = answered
 		if o.handled && !o.passing && o.w.Status() == 0 {
@@ -147,7 +141,8 @@ func (o *outcome) rest() {
 	if o.stage < logged {
 		o.stage = logged
 		if o.logHandler != nil {
-			o.logHandler(o.r.Context(), o.w, o.r)
+			r := o.see(nil)
+			o.logHandler(o.ctx, o.w, r)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/guregu/kami/treemux"
 )
@@ -55,12 +56,19 @@ var routeView = new(view)
 type viewed struct {
 	context.Context
 	*view
+	x       *exchange
+	first   int // the first step with the view
 	request http.Request
 }
 
 func (v *viewed) Value(key any) any {
-	if key == (paramsKey{}) {
+	switch key := key.(type) {
+	case paramsKey:
 		return v
+	case *middleware:
+		if v.x.rare.find(key, v.view, v.first) >= 0 {
+			return v
+		}
 	}
 	return v.Context.Value(key)
 }
@@ -83,12 +91,14 @@ func param(ctx context.Context, name string) (string, bool) {
 	var earlier string
 	var nearest, found = true, false
 	for {
+		var x *exchange
 		switch layer := ctx.Value(paramsKey{}).(type) {
 		case *setParam:
 			if layer.name == name {
 				return layer.value, true
 			}
 			ctx = layer.Context
+			continue
 		case *viewed:
 			value, ok := layer.param(name)
 			if ok && nearest {
@@ -97,82 +107,74 @@ func param(ctx context.Context, name string) (string, bool) {
 			if ok && !found && !layer.again {
 				earlier, found = value, true
 			}
-			nearest = false
-			ctx = layer.Context
+			ctx, nearest = layer.Context, false
+			continue
+		case *withParams:
+			if i := slices.Index(layer.route.names, name); i >= 0 {
+				return layer.value(layer.route, i), true
+			}
+			x = &layer.exchange
 		case *exchange:
-			if value, ok := layer.param(name); ok {
-				return value, true
-			}
-			if found {
-				return earlier, true
-			}
-			if value, ok := param(layer.in, name); ok {
-				return value, true
-			}
-			ctx, nearest = layer.base, true
-		default:
+			x = layer
+		}
+		if x == nil || found {
 			return earlier, found
 		}
+		if value, ok := param(x.in, name); ok {
+			return value, true
+		}
+		ctx, nearest = x.base, true
 	}
 }
 
-// params are those of a route, in a path.
-type params struct {
-	route  *route              // nil for any other answer
-	path   string              // as it is routed
-	decode func(string) string // makes the text of a segment of it, nil if it is that
-	spans  spans
-}
-
-// spans are where params are in a path.
+// params are where those of a route are in a path.
 //
-// optimization: offsets of two bytes keep what is allocated for each request in a smaller size class
-// (BenchmarkServe/Params4).
-type spans struct {
-	few  [manyParams]struct{ start, end uint16 }
-	many *[]treemux.Span // all of them, if few has no room for one: for a seventh, or for offsets of a long path
+// optimization: two bytes for each of them, and none for where it ends, keep what is allocated for each request in a
+// smaller size class (BenchmarkServe/Params4).
+type params struct {
+	path    string    // as it is routed, without a slash at its end
+	starts  [7]uint16 // where the first ones begin, or 0 if that is too far in the path
+	encoded bool      // whether it has escapes
 }
 
-const manyParams = 6
-
-func compact(all []treemux.Span) (compacted spans) {
-	for i, s := range all {
-		if i == manyParams || s.End > math.MaxUint16 {
-			many := slices.Clone(all)
-			return spans{many: &many}
-		}
-		compacted.few[i].start, compacted.few[i].end = uint16(s.Start), uint16(s.End)
-	}
-	return compacted
-}
-
-// at returns where the param with that index begins and ends.
-func (s *spans) at(i int) (start, end int) {
-	if s.many != nil {
-		return int((*s.many)[i].Start), int((*s.many)[i].End)
-	}
-	return int(s.few[i].start), int(s.few[i].end)
-}
-
-// param returns the route's param of that name.
-func (p *params) param(name string) (string, bool) {
-	if p.route == nil {
-		return "", false
-	}
-	for i, own := range p.route.names {
-		if own == name {
-			return p.value(i), true
+func newParams(path string, encoded bool, spans *treemux.Spans) params {
+	p := params{path: path, encoded: encoded}
+	for i := range min(spans.Len(), len(p.starts)) {
+		if start := spans.At(i).Start; start <= math.MaxUint16 {
+			p.starts[i] = uint16(start)
 		}
 	}
-	return "", false
+	return p
 }
 
-// value returns the route's param with that index, decoded.
-func (p *params) value(i int) string {
-	start, end := p.spans.at(i)
-	text := p.path[start:end]
-	if p.decode != nil {
-		return p.decode(text)
+// value returns the value of the route's param with that index, decoded.
+func (p *params) value(of *route, i int) string {
+	var text string
+	if i < len(p.starts) && p.starts[i] > 0 {
+		text = p.path[p.starts[i]:]
+	} else {
+		text = skipped(p.path, of.path, i)
+	}
+	if !of.rest || i < len(of.names)-1 {
+		text, _, _ = strings.Cut(text, "/")
+	}
+	if p.encoded {
+		return unescape(text)
 	}
 	return text
+}
+
+// skipped returns the rest of the path from that on which the param with the index stands for in the pattern.
+func skipped(path, pattern string, i int) string {
+	for {
+		path, pattern = path[1:], pattern[1:]
+		if pattern[0] == ':' || pattern[0] == '*' {
+			if i == 0 {
+				return path
+			}
+			i--
+		}
+		path = path[strings.IndexByte(path, '/'):]
+		pattern = pattern[strings.IndexByte(pattern, '/'):]
+	}
 }

@@ -7,54 +7,71 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unique"
 
 	"github.com/guregu/kami/treemux"
 )
 
-// route is one registered handler.
+// route is one registered handler. Those whose paths differ in nothing but names and a trailing slash are a list, by
+// method: a leaf of the tree. It is immutable.
 type route struct {
 	method  string
 	path    string   // as registered
 	names   []string // of its params
 	handler ContextHandler
-	vanilla bool // whether the handler is without context, and so looks for r.PathValue
 	place   place
+	rest    bool // whether the last param is a catch-all
+
+	next *route
+	leaf unique.Handle[leaf] // the same for all of the list
 }
 
-// leaf holds the routes whose paths differ in nothing but names and a trailing slash. It is immutable.
+// leaf is what the routes of a list have in common. Most leaves are the same one.
 type leaf struct {
-	pattern treemux.Pattern
-	routes  []*route // one for each method, by method
-	allow   string   // the Allow header: their methods, and those that come with them
-	slash   bool     // whether one of the paths ends with a slash, which then counts for all
-	bare    bool     // whether one of the paths does not
+	allow string // the Allow header: their methods, and those that come with them
+	slash bool   // whether one of the paths ends with a slash, which then counts for all
+	bare  bool   // whether one of the paths does not
 }
 
-// with returns the leaf with one more route. The leaf may be nil, for none so far.
-func (l *leaf) with(added *route, pattern treemux.Pattern) (*leaf, error) {
-	next := &leaf{pattern: pattern}
-	if l != nil {
-		*next = *l
+// with returns the list with one more route. It may be nil, for none so far.
+func (r *route) with(added *route) (*route, error) {
+	all := append(make([]*route, 0, 1), added)
+	for old := r; old != nil; old = old.next {
+		if old.method == added.method {
+			return nil, fmt.Errorf("kami: %s %q (%s) conflicts with %q (%s): both match the same paths",
+				added.method, added.path, added.place, old.path, old.place)
+		}
+		copied := *old
+		all = append(all, &copied)
 	}
-	i, taken := slices.BinarySearchFunc(next.routes, added.method, func(r *route, method string) int {
-		return strings.Compare(r.method, method)
-	})
-	if taken {
-		old := next.routes[i]
-		return nil, fmt.Errorf("kami: %s %q (%s) conflicts with %q (%s): both match the same paths",
-			added.method, added.path, added.place, old.path, old.place)
+	slices.SortFunc(all, func(a, b *route) int { return strings.Compare(a.method, b.method) })
+	common := leaf{allow: allowed(all)}
+	for _, own := range all {
+		common.slash = common.slash || own.path != "/" && strings.HasSuffix(own.path, "/")
+		common.bare = common.bare || !strings.HasSuffix(own.path, "/")
 	}
-	next.routes = slices.Insert(slices.Clone(next.routes), i, added)
-	next.allow = allowed([]*leaf{next})
-	next.slash = next.slash || pattern.Slash && len(pattern.Segments) > 0
-	next.bare = next.bare || !pattern.Slash
-	return next, nil
+	shared := unique.Make(common)
+	for i, own := range all {
+		own.leaf, own.next = shared, nil
+		if i+1 < len(all) {
+			own.next = all[i+1]
+		}
+	}
+	return all[0], nil
 }
 
-// find returns the route for the method, or nil. HEAD is served by GET's.
-func (l *leaf) find(method string) *route {
+// all returns the list's routes.
+func (r *route) all() (all []*route) {
+	for ; r != nil; r = r.next {
+		all = append(all, r)
+	}
+	return all
+}
+
+// find returns the list's route for the method, or nil. HEAD is served by GET's.
+func (r *route) find(method string) *route {
 	var get *route
-	for _, r := range l.routes {
+	for ; r != nil; r = r.next {
 		if r.method == method {
 			return r
 		}
@@ -68,15 +85,13 @@ func (l *leaf) find(method string) *route {
 	return nil
 }
 
-// allowed returns the Allow header for paths that the leaves match (RFC 9110, section 10.2.1).
-func allowed(leaves []*leaf) string {
+// allowed returns the Allow header for paths of the routes (RFC 9110, section 10.2.1).
+func allowed(routes []*route) string {
 	methods := []string{http.MethodOptions}
-	for _, l := range leaves {
-		for _, r := range l.routes {
-			methods = append(methods, r.method)
-			if r.method == http.MethodGet {
-				methods = append(methods, http.MethodHead)
-			}
+	for _, r := range routes {
+		methods = append(methods, r.method)
+		if r.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
 		}
 	}
 	slices.Sort(methods)
@@ -85,14 +100,16 @@ func allowed(leaves []*leaf) string {
 
 // decision is what a request's method and path alone decide: who answers it, with which params.
 type decision struct {
-	end    ContextHandler // what the chain of middleware leads to
-	leaf   *leaf          // the best that matches the path, or its clean spelling, for the method if it can be
-	params                // of the route that end belongs to, if it does
+	end    ContextHandler      // what the chain of middleware leads to
+	route  *route              // whose handler end is, nil for any other answer
+	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be
+	path   string              // as it is routed
+	decode func(string) string // makes the text of a segment of it, nil if it is that
+	params                     // of the route
 }
 
 // decide decides.
-func (p *plan) decide(method string, u *url.URL) decision {
-	d := decision{}
+func (p *plan) decide(method string, u *url.URL) (d decision) {
 	d.path, d.decode = routedPath(u)
 	if d.path[0] != '/' { // such as OPTIONS *
 		d.path = "/" + d.path
@@ -100,21 +117,23 @@ func (p *plan) decide(method string, u *url.URL) decision {
 		return d
 	}
 	path, slash := cutSlash(d.path)
-	found := p.match(method, path, d.decode)
-	d.leaf = found.leaf
-	switch {
-	case found.leaf == nil:
+	var spans treemux.Spans
+	found := p.match(method, path, d.decode, &spans)
+	d.own = found.best
+	switch r := found.route; {
+	case found.best == nil:
 		d.end = p.decideClean(method, path, &d, u.RawQuery)
-	case found.route == nil && p.noMethodNotAllowed:
-		d.end, d.leaf = p.notFoundEnd(), nil
-	case found.route == nil:
-		d.end = p.notAllowedEnd(method, path, d.decode, found)
-	case found.leaf.pattern.CatchAll() || found.leaf.slash == slash || path == "/":
-		d.route, d.spans, d.end = found.route, found.spans, found.route.handler
-	case found.leaf.slash:
-		d.end = redirectEnd(method, path+"/", &d, u.RawQuery)
-	default:
+	case r == nil && p.noMethodNotAllowed:
+		d.end, d.own = p.notFoundEnd(), nil
+	case r == nil:
+		d.end = p.notAllowedEnd(method, found)
+	case r.rest || r.leaf.Value().slash == slash || path == "/":
+		d.end, d.route = r.handler, r
+		d.params = newParams(path, d.decode != nil, &spans)
+	case slash:
 		d.end = redirectEnd(method, path, &d, u.RawQuery)
+	default:
+		d.end = redirectEnd(method, path+"/", &d, u.RawQuery)
 	}
 	return d
 }
@@ -122,13 +141,16 @@ func (p *plan) decide(method string, u *url.URL) decision {
 // decideClean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
 func (p *plan) decideClean(method, path string, d *decision, query string) ContextHandler {
 	clean := cleanPath(literalDots(path, d.decode))
-	found := p.match(method, clean, d.decode)
-	d.leaf = found.leaf
+	if clean == path {
+		return p.notFoundEnd()
+	}
+	found := p.match(method, clean, d.decode, new(treemux.Spans))
+	d.own = found.best
 	switch {
-	case found.leaf == nil:
+	case found.best == nil:
 		return p.notFoundEnd()
 	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
-		return p.notAllowedEnd(method, clean, d.decode, found)
+		return p.notAllowedEnd(method, found)
 	default:
 		return redirectEnd(method, clean, d, query)
 	}
@@ -136,25 +158,36 @@ func (p *plan) decideClean(method, path string, d *decision, query string) Conte
 
 // match is what the routes have for a path.
 type match struct {
-	route *route // the best that has the method, nil if none has
-	leaf  *leaf  // the route's or, without one, the best
-	count int    // how many leaves were tried
-	spans spans
+	route  *route   // the best that has the method, nil if none has
+	best   *route   // the first of its list or, without one, of the best list
+	others []*route // without one, the first of all other lists that match
 }
 
-func (p *plan) match(method, path string, decode func(string) string) match {
-	var m match
-	var room [manyParams]treemux.Span
-	_, found, _ := p.routes.Lookup(path, decode, func(l *leaf) bool {
-		m.count++
-		m.route = l.find(method)
-		if m.route != nil || m.leaf == nil {
-			m.leaf = l
+func (p *plan) match(method, path string, decode func(string) string, spans *treemux.Spans) (m match) {
+	best, ok := p.routes.Lookup(path, decode, nil, spans)
+	if !ok {
+		return m
+	}
+	if m.best, m.route = best, best.find(method); m.route == nil {
+		p.matchOthers(&m, method, path, decode, spans)
+	}
+	return m
+}
+
+// matchOthers looks for the method in the lists that are not as good as the best.
+func (p *plan) matchOthers(m *match, method, path string, decode func(string) string, spans *treemux.Spans) {
+	better, ok := p.routes.Lookup(path, decode, func(r *route) bool {
+		if r == m.best {
+			return false
+		}
+		if m.route = r.find(method); m.route == nil {
+			m.others = append(m.others, r)
 		}
 		return m.route != nil
-	}, room[:0])
-	m.spans = compact(found)
-	return m
+	}, spans)
+	if ok {
+		m.best = better
+	}
 }
 
 func (p *plan) notFoundEnd() ContextHandler {
@@ -164,13 +197,15 @@ func (p *plan) notFoundEnd() ContextHandler {
 	return defaultNotFound
 }
 
-// notAllowedEnd answers a method that none of the leaves has which match the path.
-func (p *plan) notAllowedEnd(method, path string, decode func(string) string, found match) ContextHandler {
-	allow := found.leaf.allow
-	if found.count > 1 {
-		var leaves []*leaf
-		p.routes.Lookup(path, decode, func(l *leaf) bool { leaves = append(leaves, l); return false }, nil)
-		allow = allowed(leaves)
+// notAllowedEnd answers a method that none of the routes has which match the path.
+func (p *plan) notAllowedEnd(method string, found match) ContextHandler {
+	allow := found.best.leaf.Value().allow
+	if len(found.others) > 0 {
+		all := found.best.all()
+		for _, other := range found.others {
+			all = append(all, other.all()...)
+		}
+		allow = allowed(all)
 	}
 	answer := p.methodNotAllowed
 	if method == http.MethodOptions {

@@ -98,7 +98,7 @@ type reading struct {
 	path   string
 	how    string // "" for as it is routed
 	decode func(string) string
-	own    *leaf // what answers, if that is a route's path without a slash: it keeps out of the scope with one
+	own    *route // whose list answers, if it has a path without a slash: that keeps out of the scope with one
 }
 
 // readings returns all readings of a request's path, the routed one first: as routed, decoded, and each of them
@@ -122,8 +122,8 @@ func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
 // reading returns the path as it is routed.
 func (d *decision) reading() reading {
 	routed := reading{path: d.path, decode: d.decode}
-	if d.leaf != nil && d.leaf.bare {
-		routed.own = d.leaf
+	if d.own != nil && d.own.leaf.Value().bare {
+		routed.own = d.own
 	}
 	return routed
 }
@@ -152,7 +152,7 @@ func (r *reading) keepsOut(scope treemux.Pattern) bool {
 	if scope.CatchAll() {
 		scope.Segments = scope.Segments[:len(scope.Segments)-1]
 	}
-	return scope.Alike(r.own.pattern)
+	return scope.Is(r.own.path)
 }
 
 // values returns the texts at the spans, decoded.
@@ -183,13 +183,9 @@ func (s *scopes[T]) chain(readings []reading, once bool) []step[T] {
 // optimization: the deepest scope has it ready, so a request whose path has one reading builds nothing
 // (BenchmarkServe/Scopes).
 func (s *scopes[T]) composed(r *reading) []step[T] {
-	var deepest *scope[T]
-	var left string
-	s.static.Visit(r.path, r.decode, nil, func(found *scope[T], rest string, _ []treemux.Span) {
-		deepest, left = found, rest
-	})
+	deepest, left, ok := s.static.Deepest(r.path, r.decode)
 	switch {
-	case deepest == nil:
+	case !ok:
 		return nil
 	case left != "" && left != "/":
 		return deepest.below
@@ -224,7 +220,7 @@ func hits[T any](tree treemux.Tree[*scope[T]], readings []reading, once bool) []
 	}
 	for i := range readings {
 		r := &readings[i]
-		tree.Visit(r.path, r.decode, nil, func(s *scope[T], rest string, spans []treemux.Span) {
+		tree.Visit(r.path, r.decode, func(s *scope[T], rest string, spans []treemux.Span) {
 			if len(s.prefix) > 0 && (rest != "" || !r.keepsOut(s.pattern)) {
 				add(hit[T]{scope: s, values: r.values(spans)})
 			}

@@ -50,7 +50,9 @@ type options struct {
 	proxies   proxies
 }
 
+// newOptions returns what the Options set, for a logger to be. It is the one who asks for the time of each request.
 func newOptions(opts []Option) options {
+	incoming.Time()
 	o := options{requestID: responseID}
 	for _, opt := range opts {
 		opt(&o)

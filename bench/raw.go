@@ -74,34 +74,36 @@ func rawContestant(name string, k kind, asked []request, find lookup) *contestan
 	}
 }
 
-// rawKami looks up in a tree of the paths, whose values say which methods they have.
+// rawKami looks up in a tree of the paths, whose values are the routes of each. The method is looked for among them as kami
+// does it: the tree is asked again, for the next best, where the best has none.
 func rawKami(routes []*route) lookup {
-	var tree treemux.Tree[map[string]int]
+	var tree treemux.Draft[[]*route]
 	for _, rt := range routes {
 		pattern, err := treemux.Parse(rt.path)
 		if err != nil {
 			panic(err)
 		}
-		tree, err = tree.With(pattern, func(methods map[string]int) (map[string]int, error) {
-			if methods == nil {
-				methods = map[string]int{}
-			}
-			methods[rt.method] = len(rt.names)
-			return methods, nil
-		})
+		err = tree.Edit(pattern, func(all []*route) ([]*route, error) { return append(all, rt), nil })
 		if err != nil {
 			panic(err)
 		}
 	}
-	room, method := make([]treemux.Span, 0, 8), ""
-	accept := func(methods map[string]int) bool {
-		_, ok := methods[method]
-		return ok
-	}
+	built := tree.Tree()
+	var spans treemux.Spans
 	return func(q *request) (int, bool) {
-		method = q.method
-		_, spans, ok := tree.Lookup(q.path, nil, accept, room)
-		return len(spans), ok
+		has := func(all []*route) bool {
+			for _, rt := range all {
+				if rt.method == q.method {
+					return true
+				}
+			}
+			return false
+		}
+		best, ok := built.Lookup(q.path, nil, nil, &spans)
+		if ok && !has(best) {
+			_, ok = built.Lookup(q.path, nil, has, &spans)
+		}
+		return spans.Len(), ok
 	}
 }
 

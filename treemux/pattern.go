@@ -108,6 +108,22 @@ func (p Pattern) Alike(other Pattern) bool {
 	})
 }
 
+// Is reports whether path, which [Parse] would take, is a pattern alike. It does not allocate.
+func (p Pattern) Is(path string) bool {
+	rest := strings.TrimSuffix(path[1:], "/")
+	for _, own := range p.Segments {
+		if rest == "" {
+			return false
+		}
+		var text string
+		text, rest, _ = strings.Cut(rest, "/")
+		if other := parseSegment(text); other.Kind != own.Kind || own.Kind == Static && other.Text != own.Text {
+			return false
+		}
+	}
+	return rest == ""
+}
+
 // Compare orders patterns from the least specific to the most specific one, the order in which [Tree.Visit] meets them:
 // segment by segment from the left a pattern that has ended comes before a catch-all, that before a param,
 // and that before a static segment. It returns 0 for patterns that are equally specific, whatever their texts.

@@ -2,94 +2,116 @@ package treemux
 
 import "strings"
 
-// Lookup finds the best pattern that matches the path and whose value accept takes (nil takes any), and returns its
-// value and the spans of its params.
+// Span is the place of a param's text in a path: path[Start:End].
+type Span struct{ Start, End int32 }
+
+// Spans are those of a match's params, in the order of [Pattern.Names]. Any number of lookups may use the same ones, one
+// after the other.
+type Spans struct {
+	n    int
+	few  [8]Span
+	more []Span // what few has no room for
+}
+
+// Len returns how many there are.
+func (s *Spans) Len() int { return s.n }
+
+// At returns the span of the param with that index.
+func (s *Spans) At(i int) Span {
+	if i < len(s.few) {
+		return s.few[i]
+	}
+	return s.more[i-len(s.few)]
+}
+
+// push adds a span after the first n.
+func (s *Spans) push(n, start, end int) {
+	span := Span{int32(start), int32(end)}
+	if n < len(s.few) {
+		s.few[n] = span
+	} else {
+		s.more = append(s.more[:n-len(s.few)], span)
+	}
+	s.n = n + 1
+}
+
+// Lookup finds the best pattern that matches the path and whose value accept takes (nil takes any). It returns the value,
+// and whether there is one; spans then tell where its params are.
 //
 // It offers accept the values of all matching patterns, the best first, until one is taken. A param does not match an
 // empty segment, a catch-all not an empty rest, and nothing but "/" a path that ends with a slash, a catch-all apart.
 // Path must begin with "/".
 //
 // With decode the path is an encoded one: it is split as it stands, then each segment is decoded before it is compared.
-// Spans are appended to spans[:0]: given room for them Lookup does not allocate, for patterns of up to six params.
-// Each node is visited once at most, at a cost linear in its segment.
-func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) bool, spans []Span) (V, []Span, bool) {
-	s := search[V]{path: path, decode: decode}
+// Lookup does not allocate, for patterns of up to eight params. Each node is visited once at most, at a cost linear in its
+// segment.
+func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) bool, spans *Spans) (value V, ok bool) {
 	var found *node[V]
+	spans.n = 0
 	switch {
 	case t.root == nil:
 	case path == "/":
 		found = take(t.root, accept)
 	default:
-		found = s.below(t.root, len("/"), accept)
+		found = below(t.root, path, len("/"), decode, accept, spans)
 	}
 	if found == nil {
-		var none V
-		return none, spans[:0], false
+		spans.n = 0
+		return value, false
 	}
-	spans = append(spans[:0], s.few[:min(s.count, len(s.few))]...)
-	return found.value, append(spans, s.more[:max(s.count-len(s.few), 0)]...), true
+	return found.value, true
 }
-
-// search is one lookup under way.
-//
-// optimization: accept is passed along beside it, for in a struct with what decode is called on it would escape
-// (BenchmarkLookup). The spans are its own until it ends, for the caller's, too, would escape (BenchmarkServe/Param in
-// package kami).
-type search[V any] struct {
-	path   string
-	decode func(string) string
-
-	// The spans of the params on the way to the node at hand: few of them, and those that few has no room for.
-	count int
-	few   [6]Span
-	more  []Span
-}
-
-// push adds the span of a param on the way, and pop takes it away again.
-func (s *search[V]) push(start, end int) {
-	if s.count < len(s.few) {
-		s.few[s.count] = Span{int32(start), int32(end)}
-	} else {
-		s.more = append(s.more[:s.count-len(s.few)], Span{int32(start), int32(end)})
-	}
-	s.count++
-}
-
-func (s *search[V]) pop() { s.count-- }
 
 // below looks for the match among what is below n, with the segment that begins at start.
-func (s *search[V]) below(n *node[V], start int, accept func(V) bool) *node[V] {
-	end := segmentEnd(s.path, start)
-	if start < end {
-		if child := n.static.find(segmentText(s.path[start:end], s.decode)); child != nil {
-			if found := s.at(child, end, accept); found != nil {
+//
+// optimization: it goes on in the same loop where there is nothing else to try, and calls itself where there is
+// (BenchmarkLookup).
+func below[V any](n *node[V], path string, start int, decode func(string) string, accept func(V) bool, spans *Spans) *node[V] {
+	params := spans.n
+	for {
+		if start == len(path) {
+			return nil
+		}
+		end, child := n.next(path, start, decode)
+		if child != nil {
+			if n.param == nil && n.catchAll == nil {
+				if end == len(path) {
+					return take(child, accept)
+				}
+				n, start = child, end+len("/")
+				continue
+			}
+			if found := at(child, path, end, decode, accept, spans); found != nil {
 				return found
 			}
 		}
-		if n.param != nil {
-			s.push(start, end)
-			if found := s.at(n.param, end, accept); found != nil {
+		if n.param != nil && start < end {
+			spans.push(params, start, end)
+			if n.catchAll == nil {
+				if end == len(path) {
+					return take(n.param, accept)
+				}
+				n, start, params = n.param, end+len("/"), params+1
+				continue
+			}
+			if found := at(n.param, path, end, decode, accept, spans); found != nil {
 				return found
 			}
-			s.pop()
 		}
-	}
-	if n.catchAll != nil && start < len(s.path) {
-		s.push(start, len(s.path))
-		if found := take(n.catchAll, accept); found != nil {
-			return found
+		if n.catchAll == nil {
+			return nil
 		}
-		s.pop()
+		spans.push(params, start, len(path))
+		return take(n.catchAll, accept)
 	}
-	return nil
 }
 
 // at goes on at n, whose segment ends at end.
-func (s *search[V]) at(n *node[V], end int, accept func(V) bool) *node[V] {
-	if end == len(s.path) {
+func at[V any](n *node[V], path string, end int, decode func(string) string, accept func(V) bool, spans *Spans) *node[V] {
+	if end == len(path) {
 		return take(n, accept)
 	}
-	return s.below(n, end+len("/"), accept)
+	return below(n, path, end+len("/"), decode, accept, spans)
 }
 
 // take returns n if its value is the one looked for, else nil.
@@ -100,15 +122,51 @@ func take[V any](n *node[V], accept func(V) bool) *node[V] {
 	return nil
 }
 
+// next returns where the segment that begins at start ends, and n's static child that it names, or nil.
+//
+// optimization: one loop over the bytes finds the end and the hash (BenchmarkLookup).
+func (n *node[V]) next(path string, start int, decode func(string) string) (end int, child *node[V]) {
+	if n.many == nil || decode != nil {
+		end = segmentEnd(path, start)
+		if n.many == nil && n.only == nil {
+			return end, nil
+		}
+		return end, n.static(segmentText(path[start:end], decode))
+	}
+	hash := uint32(hashBegin)
+	for end = start; end < len(path) && path[end] != '/'; end++ {
+		hash = (hash ^ uint32(path[end])) * hashPrime
+	}
+	return end, n.many.find(hash, path[start:end])
+}
+
+// Deepest returns the value of the longest pattern that matches the path or the path up to one of its slashes, and what it
+// leaves of the path: "" if it ends there, else the rest begins with a slash. Only static segments are looked at. Decode is
+// as for [Tree.Lookup].
+func (t Tree[V]) Deepest(path string, decode func(string) string) (value V, rest string, ok bool) {
+	var deepest *node[V]
+	end := 0
+	for n, to := t.root, 0; n != nil; {
+		if n.set {
+			deepest, end = n, to
+		}
+		start := min(to+len("/"), len(path))
+		to, n = n.next(path, start, decode)
+	}
+	if deepest == nil {
+		return value, "", false
+	}
+	return deepest.value, path[end:], true
+}
+
 // Visit calls visit for each pattern that matches the path or the path up to one of its slashes, from the least
 // specific to the most specific (see [Compare]): the patterns of the scopes that the path lies in.
 //
-// Rest is what the pattern leaves of the path: "" if it ends there, else it begins with a slash. A catch-all is visited
-// with any rest, even none, and leaves what the pattern would without it. Decode and spans are as for [Tree.Lookup];
-// the spans are valid during the call.
-func (t Tree[V]) Visit(path string, decode func(string) string, spans []Span, visit func(value V, rest string, spans []Span)) {
+// Rest is what the pattern leaves of the path, as for [Tree.Deepest]. A catch-all is visited with any rest, even none, and
+// leaves what the pattern would without it. Decode is as for [Tree.Lookup]; the spans are valid during the call.
+func (t Tree[V]) Visit(path string, decode func(string) string, visit func(value V, rest string, spans []Span)) {
 	if t.root != nil {
-		w := walk[V]{path: path, decode: decode, spans: spans[:0]}
+		w := walk[V]{path: path, decode: decode}
 		w.at(t.root, 0, visit)
 	}
 }
@@ -129,7 +187,7 @@ func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans
 	if c := n.catchAll; c != nil {
 		visit(c.value, w.path[end:], append(w.spans, Span{int32(start), int32(len(w.path))}))
 	}
-	end = segmentEnd(w.path, start)
+	end, child := n.next(w.path, start, w.decode)
 	if start == end {
 		return
 	}
@@ -138,7 +196,7 @@ func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans
 		w.at(n.param, end, visit)
 		w.spans = w.spans[:len(w.spans)-1]
 	}
-	if child := n.static.find(segmentText(w.path[start:end], w.decode)); child != nil {
+	if child != nil {
 		w.at(child, end, visit)
 	}
 }

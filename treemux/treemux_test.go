@@ -35,13 +35,21 @@ func add(t testing.TB, to tree, paths ...string) tree {
 
 // look returns what Lookup finds: "/a/:x x=1", or "" for nothing.
 func look(t testing.TB, in tree, path string, decode func(string) string) string {
-	found, spans, ok := in.Lookup(path, decode, nil, nil)
+	var spans treemux.Spans
+	found, ok := in.Lookup(path, decode, nil, &spans)
 	if !ok {
 		assert.Empty(t, found)
-		assert.Empty(t, spans)
+		assert.Zero(t, spans.Len())
 		return ""
 	}
-	return bound(t, found, path, spans)
+	return bound(t, found, path, all(spans))
+}
+
+func all(spans treemux.Spans) (list []treemux.Span) {
+	for i := range spans.Len() {
+		list = append(list, spans.At(i))
+	}
+	return list
 }
 
 func bound(t testing.TB, pattern, path string, spans []treemux.Span) string {
@@ -140,18 +148,19 @@ func TestC20Lookup(t *testing.T) {
 }
 
 func TestC20LookupTriesTheNextBest(t *testing.T) {
-	all := add(t, tree{}, "/a/b", "/a/:x", "/:y/b", "/:y/:x", "/a/*c", "/*c")
+	six := add(t, tree{}, "/a/b", "/a/:x", "/:y/b", "/:y/:x", "/a/*c", "/*c")
 	var tried []string
-	_, _, ok := all.Lookup("/a/b", nil, func(pattern string) bool {
+	var spans treemux.Spans
+	_, ok := six.Lookup("/a/b", nil, func(pattern string) bool {
 		tried = append(tried, pattern)
 		return false
-	}, nil)
+	}, &spans)
 	assert.False(t, ok)
 	assert.Equal(t, []string{"/a/b", "/a/:x", "/a/*c", "/:y/b", "/:y/:x", "/*c"}, tried)
 
-	found, spans, ok := all.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, nil)
+	found, ok := six.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, &spans)
 	assert.True(t, ok)
-	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", spans))
+	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", all(spans)))
 }
 
 func TestC23LookupDecodesSegments(t *testing.T) {
@@ -171,7 +180,7 @@ func TestC23LookupDecodesSegments(t *testing.T) {
 func TestC30VisitGoesFromTheLeastSpecific(t *testing.T) {
 	all := add(t, tree{}, "/", "/a", "/a/b", "/a/b/c", "/:x", "/:x/b", "/a/:y", "/*r", "/a/*s", "/:x/*t", "/:x/:y/:z")
 	visited := func(path string) (names []string) {
-		all.Visit(path, nil, nil, func(pattern, rest string, spans []treemux.Span) {
+		all.Visit(path, nil, func(pattern, rest string, spans []treemux.Span) {
 			names = append(names, fmt.Sprintf("%s rest=%s", bound(t, pattern, path, spans), rest))
 		})
 		return names
@@ -191,10 +200,10 @@ func TestC30VisitGoesFromTheLeastSpecific(t *testing.T) {
 	assert.Equal(t, []string{"/ rest=/a", "/*r r=a rest=/a", "/:x x=a rest=", "/:x/*t x=a t= rest=", "/a rest=", "/a/*s s= rest="},
 		visited("/a"))
 	assert.Equal(t, []string{"/ rest=//a", "/*r r=/a rest=//a"}, visited("//a"))
-	tree{}.Visit("/a", nil, nil, func(string, string, []treemux.Span) { t.Error("the empty tree has something to visit") })
+	tree{}.Visit("/a", nil, func(string, string, []treemux.Span) { t.Error("the empty tree has something to visit") })
 
 	var patterns []treemux.Pattern
-	all.Visit("/a/b/c", nil, nil, func(pattern, _ string, _ []treemux.Span) {
+	all.Visit("/a/b/c", nil, func(pattern, _ string, _ []treemux.Span) {
 		patterns = append(patterns, parse(t, pattern))
 	})
 	assert.True(t, slices.IsSortedFunc(patterns, treemux.Compare))
@@ -281,7 +290,7 @@ func TestWideNodes(t *testing.T) {
 	}
 	assert.Equal(t, "", look(t, all, "/items/x", nil))
 	again := all.Rewritten(parse(t, "/items"), func(_, value string) string { return value + "!" })
-	found, _, _ := again.Lookup("/items/777", nil, nil, nil)
+	found, _ := again.Lookup("/items/777", nil, nil, new(treemux.Spans))
 	assert.Equal(t, "/items/777!", found)
 	same := add(t, all, "/items/777")
 	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
@@ -299,27 +308,27 @@ func TestC24VisitsAreBounded(t *testing.T) {
 		all = add(t, all, b.String()+"/end")
 	}
 	visits := 0
-	_, _, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", func(segment string) string {
+	_, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", func(segment string) string {
 		visits++
 		return segment
-	}, nil, nil)
+	}, nil, new(treemux.Spans))
 	assert.False(t, ok)
 	assert.Equal(t, 1<<(depth+1)-1, visits, "one visit for each node but the leaves")
 
 	visits = 0
 	long := strings.Repeat("/a", 5000)
-	all.Visit(long, func(segment string) string { visits++; return segment }, nil, func(string, string, []treemux.Span) {})
+	all.Visit(long, func(segment string) string { visits++; return segment }, func(string, string, []treemux.Span) {})
 	assert.Equal(t, 1<<(depth+1)-1, visits)
 }
 
 func TestLookupDoesNotAllocate(t *testing.T) {
 	all := add(t, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
-	room := make([]treemux.Span, 0, 4)
+	var spans treemux.Spans
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c", "/none/at/all"} {
 		count := 0
 		allocs := testing.AllocsPerRun(100, func() {
-			all.Lookup(path, nil, func(string) bool { count++; return true }, room)
-			all.Visit(path, nil, room, func(string, string, []treemux.Span) { count++ })
+			all.Lookup(path, nil, func(string) bool { count++; return true }, &spans)
+			all.Deepest(path, nil)
 		})
 		assert.Zero(t, allocs, path)
 	}
@@ -375,7 +384,7 @@ func FuzzLookup(f *testing.F) {
 		all.Lookup(path, nil, func(pattern string) bool {
 			got = append(got, parse(t, pattern))
 			return false
-		}, nil)
+		}, new(treemux.Spans))
 		assert.Equal(t, want, got, "all that match, the most specific first")
 	})
 }
@@ -396,21 +405,22 @@ func FuzzParse(f *testing.F) {
 		for _, segment := range pattern.Segments {
 			concrete += "/" + map[bool]string{true: segment.Text, false: "x"}[segment.Kind == treemux.Static]
 		}
-		found, spans, ok := with.Lookup(max(concrete, "/"), nil, nil, nil)
+		var spans treemux.Spans
+		found, ok := with.Lookup(max(concrete, "/"), nil, nil, &spans)
 		assert.True(t, ok, "what a pattern stands for is found by it")
 		assert.Equal(t, "found", found)
-		assert.Len(t, spans, len(pattern.Names()))
+		assert.Equal(t, len(pattern.Names()), spans.Len())
 	})
 }
 
 func BenchmarkLookup(b *testing.B) {
 	all := add(b, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
-	room := make([]treemux.Span, 0, 4)
+	var spans treemux.Spans
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c"} {
 		b.Run(path[1:], func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				all.Lookup(path, nil, func(string) bool { return true }, room)
+				all.Lookup(path, nil, nil, &spans)
 			}
 		})
 	}

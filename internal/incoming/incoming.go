@@ -3,6 +3,7 @@ package incoming
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,9 +15,18 @@ type Exchange interface {
 	// Incoming returns the context that the request came with, which ends when its client goes away, while that which kami
 	// makes of it by default does not.
 	Incoming() context.Context
-	// Started returns when the request came. It is zero unless the Mux has a LogHandler.
+	// Started returns when the request came. It is zero unless the Mux has a LogHandler, and [Time] had been called.
 	Started() time.Time
 }
+
+var timed atomic.Bool
+
+// Time has all Muxes with a LogHandler take the time of each request from now on. To look at a clock costs as much as
+// to look for a route, and so it is for those who need it.
+func Time() { timed.Store(true) }
+
+// Timed reports whether Time has been called.
+func Timed() bool { return timed.Load() }
 
 // Context returns the context that the request came with whose context ctx is or derives from: ctx itself if that is none
 // of kami's.

@@ -1,0 +1,141 @@
+package treemux
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// Draft is a tree in the making, for one goroutine at a time. The zero Draft is empty and ready to use.
+//
+// optimization: it changes in place what it has made itself since it last gave away a tree, and copies the rest as a Tree
+// does, so that many additions in a row cost what is added (BenchmarkDraft).
+type Draft[V any] struct {
+	root *node[V]
+	id   uint32 // what it marks its nodes with; 0 if it has none yet
+}
+
+// drafts counts them, so that each has another id.
+var drafts atomic.Uint64
+
+// Draft returns a draft that begins as the tree. What is done to it leaves the tree alone.
+func (t Tree[V]) Draft() Draft[V] { return Draft[V]{root: t.root} }
+
+// Tree returns the tree as it is now. What is done to the draft from now on leaves it alone.
+func (d *Draft[V]) Tree() Tree[V] {
+	d.id = 0
+	return Tree[V]{d.root}
+}
+
+// Edit gives the pattern the value that edit makes of its present one (the zero V if it has none). The error is edit's;
+// then nothing has changed.
+func (d *Draft[V]) Edit(pattern Pattern, edit func(V) (V, error)) error {
+	present, _ := Tree[V]{d.root}.Get(pattern)
+	value, err := edit(present)
+	if err != nil {
+		return err
+	}
+	d.begin()
+	n := d.to(pattern)
+	n.value, n.set = value, true
+	return nil
+}
+
+// rewrite is [Tree.Rewritten].
+func (d *Draft[V]) rewrite(pattern Pattern, rewrite func(above, value V) V) {
+	d.begin()
+	var above V
+	n := d.to(Pattern{})
+	for i := range pattern.Segments {
+		if n.set {
+			above = n.value
+		}
+		n = d.below(n, pattern.Segments[i])
+	}
+	d.rewritten(n, above, rewrite)
+}
+
+// begin gives the draft an id if it has none. Once there are no more it gets one that no node keeps, and copies them all.
+func (d *Draft[V]) begin() {
+	if d.id == 0 {
+		d.id = uint32(min(drafts.Add(1), math.MaxUint32))
+	}
+}
+
+// own returns the node if the draft has made it, else a copy to be changed. Of nil it makes a new one.
+func (d *Draft[V]) own(n *node[V]) *node[V] {
+	if n != nil && n.by == d.id && d.id < math.MaxUint32 {
+		return n
+	}
+	copied := new(node[V])
+	if n != nil {
+		*copied = *n
+		copied.many = n.many.clone()
+	}
+	copied.by = d.id
+	return copied
+}
+
+// to returns the draft's own node of the pattern, and makes what is missing on the way.
+func (d *Draft[V]) to(pattern Pattern) *node[V] {
+	d.root = d.own(d.root)
+	n := d.root
+	for _, segment := range pattern.Segments {
+		n = d.below(n, segment)
+	}
+	return n
+}
+
+// below returns the draft's own node of the segment below its own n.
+func (d *Draft[V]) below(n *node[V], segment Segment) *node[V] {
+	known := n.child(segment)
+	child := d.own(known)
+	if child == known {
+		return child
+	}
+	switch segment.Kind {
+	case Static:
+		child.name = segment.Text
+		d.putStatic(n, child)
+	case Param:
+		n.param = child
+	default:
+		n.catchAll = child
+	}
+	return child
+}
+
+// putStatic makes child the static one of its name.
+func (d *Draft[V]) putStatic(n, child *node[V]) {
+	switch {
+	case n.many != nil:
+		d.put(n.many, child)
+	case n.only == nil || n.only.name == child.name:
+		n.only = child
+	default:
+		n.many = new(table[V])
+		d.put(n.many, n.only)
+		d.put(n.many, child)
+		n.only = nil
+	}
+}
+
+// rewritten rewrites the values of n and of all below it, and returns the draft's own n. Nil stays nil.
+func (d *Draft[V]) rewritten(n *node[V], above V, rewrite func(above, value V) V) *node[V] {
+	if n == nil {
+		return nil
+	}
+	n = d.own(n)
+	if n.set {
+		n.value = rewrite(above, n.value)
+		above = n.value
+	}
+	n.only = d.rewritten(n.only, above, rewrite)
+	if n.many != nil {
+		for i := range n.many.slots {
+			n.many.slots[i].node = d.rewritten(n.many.slots[i].node, above, rewrite)
+		}
+	}
+	n.param = d.rewritten(n.param, above, rewrite)
+	n.catchAll = d.rewritten(n.catchAll, above, rewrite)
+	return n
+}
