@@ -404,12 +404,16 @@ func TestC11DerivingCostsNoGoroutine(t *testing.T) {
 		var ran trail
 		sight(func(place string, ctx context.Context, r *http.Request) {
 			ran.add("%s", place)
-			before := runtime.NumGoroutine()
-			for range 50 {
-				_, stop := context.WithCancel(kami.SetParam(ctx, "a", "b"))
-				defer stop()
+			least := 50 // others come and go meanwhile
+			for range 5 {
+				before := runtime.NumGoroutine()
+				for range 50 {
+					_, stop := context.WithCancel(kami.SetParam(ctx, "a", "b"))
+					defer stop()
+				}
+				least = min(least, runtime.NumGoroutine()-before)
 			}
-			assert.Less(t, runtime.NumGoroutine()-before, 25, place)
+			assert.Less(t, least, 25, place)
 		}).register(s, prior)
 		for _, l := range lives {
 			base, endBase := context.WithCancel(t.Context())

@@ -16,8 +16,8 @@ import (
 
 // failing makes a ContextHandler of a function that may return an error.
 type failing struct {
-	handle func(context.Context, http.ResponseWriter, *http.Request) error
-	now    func() settings
+	handle  func(context.Context, http.ResponseWriter, *http.Request) error
+	onError func() func(context.Context, http.ResponseWriter, *http.Request, error)
 }
 
 func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -33,7 +33,7 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 		logError(ctx, r, err, why)
 		return
 	}
-	h.now().errorHandler(ctx, own, r, err)
+	h.onError()(ctx, own, r, err)
 	if begun(own) == "" {
 		own.WriteHeader(http.StatusInternalServerError) // and not an empty 200
 	}

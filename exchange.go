@@ -36,10 +36,12 @@ type withParams struct {
 // newExchange returns an exchange, the context that it is, and its params, nil if it has none.
 func newExchange(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
 	if d.route == nil || len(d.route.names) == 0 {
-		x := &exchange{in: in, base: base, route: d.route}
+		x := new(exchange)
+		x.in, x.base, x.route = in, base, d.route
 		return x, x, nil
 	}
-	x := &withParams{exchange{in: in, base: base, route: d.route}, d.params}
+	x := new(withParams)
+	x.in, x.base, x.route, x.params = in, base, d.route, d.params
 	return &x.exchange, x, &x.params
 }
 
@@ -271,4 +273,6 @@ func (x *withParams) Value(key any) any {
 }
 
 // String names the context, as an exchange's does.
-func (x *withParams) String() string { return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.path) }
+func (x *withParams) String() string {
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.path)
+}

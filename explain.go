@@ -204,7 +204,7 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	before, after := p.scopesOf(&decided, u)
 	after = slices.Clone(after) // the plan's own stays as it is
 	slices.Reverse(after)
-	all := readings(&decided, u, max(p.middleware.depth, p.afterware.depth), nil)
+	all := readings(&decided, u, p.depth, nil)
 	e := decided.explain(method, path)
 	e.Middleware = explainSteps(&p.middleware, before, all)
 	e.Afterware = explainSteps(&p.afterware, after, all)

@@ -62,7 +62,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	m.mustChange(func(p *plan) { p.middleware = p.middleware.with(pattern, added) })
+	m.mustChange(func() { m.draft.middleware = m.draft.middleware.with(pattern, added) })
 }
 
 // middleware is registered middleware, in one of its forms.
@@ -185,7 +185,9 @@ func (l *led) Value(key any) any {
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
-func (l *led) String() string { return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.along.steps[l.step].ware) }
+func (l *led) String() string {
+	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.along.steps[l.step].ware)
+}
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
@@ -39,17 +38,22 @@ type Mux struct {
 	// Zero means no limit. It is read when serving begins.
 	DrainTimeout time.Duration
 
+	// optimization: what is registered changes a draft, which becomes a plan when the next request comes
+	// (BenchmarkC27Register100000).
 	changing sync.Mutex // held while something is registered
-	live     atomic.Pointer[plan]
+	draft    plan       // but for the routes
+	routes   treemux.Draft[*route]
+	live     atomic.Pointer[plan] // nil if there is something new in the draft
 	joins    joins
 }
 
-// plan is all that is registered on a Mux at one time. It is immutable: a registration makes a new one, which shares
-// with the old what they have in common.
+// plan is all that is registered on a Mux at one time. It is immutable once it is live: the next one shares with it what
+// they have in common.
 type plan struct {
 	routes     treemux.Tree[*route]
 	middleware scopes[*middleware]
 	afterware  scopes[*afterware]
+	depth      int // segments of the longest scope
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
@@ -74,17 +78,18 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
 func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *http.Request) {
-	now, registered := m.settings(), m.plan()
+	registered, base, cancel, hooks := m.plan(), m.base(), m.cancels(), m.hooks()
 	decided := registered.decide(r.Method, r.URL)
-	x, ctx, params := newExchange(in, now.base, &decided)
-	if now.cancel || bound {
-		defer m.govern(x, now.cancel)()
+	x, ctx, params := newExchange(in, base, &decided)
+	if cancel || bound {
+		defer m.govern(x, cancel)()
 	}
 	before, after := registered.scopesOf(&decided, r.URL)
 	along := way{x: x, params: params, steps: before, end: decided.end, from: r}
 	along.begin()
-	if now.logHandler != nil || now.panicHandler != nil || len(after) > 0 {
-		observe(&now, along, ctx, w, after)
+	if hooks.set() || len(after) > 0 {
+		o := outcome{mux: m, hooks: hooks, reached: reached{ctx: ctx}, along: along, after: after}
+		o.run(w)
 		return
 	}
 	if wraps(before) {
@@ -98,75 +103,95 @@ func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *ht
 	along.run(0, w, &at)
 }
 
-// observe runs the chain of a request, and what is to run after it.
-func observe(now *settings, along way, ctx context.Context, w http.ResponseWriter, after []step[*afterware]) {
-	timed := now.logHandler != nil && incoming.Timed()
-	if timed || wraps(along.steps) {
-		along.x.rare = &rare{way: along, observed: true}
-		if timed {
-			along.x.rare.started = time.Now()
-		}
+// The present settings are the fields or, for the default Mux, the package's variables. They are asked for here alone.
+//
+// optimization: each by itself they stay in registers (BenchmarkServe/Static).
+
+func (m *Mux) base() context.Context {
+	base := m.Context
+	if m == &std {
+		base = Context
 	}
-	o := outcome{settings: *now, reached: reached{ctx: ctx}, along: along, w: mutil.WrapWriter(w), after: after}
-	o.run()
+	if base == nil {
+		return context.Background()
+	}
+	return base
 }
 
-// settings are what a Mux is set to when a request arrives.
-type settings struct {
-	base         context.Context
-	cancel       bool
+func (m *Mux) cancels() bool {
+	if m == &std {
+		return Cancel
+	}
+	return m.Cancel
+}
+
+// hooks are what is called for requests beside what is registered.
+type hooks struct {
 	panicHandler HandlerType
 	logHandler   func(context.Context, mutil.WriterProxy, *http.Request)
-	errorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 }
 
-// current returns the settings themselves, for those that were looked up before.
-func (s settings) current() settings { return s }
+func (h *hooks) set() bool { return h.panicHandler != nil || h.logHandler != nil }
 
-// settings returns the present settings: the fields, or the package's variables for the default Mux.
-func (m *Mux) settings() settings {
-	now := settings{m.Context, m.Cancel, m.PanicHandler, m.LogHandler, m.ErrorHandler}
+func (m *Mux) hooks() hooks {
 	if m == &std {
-		now = settings{Context, Cancel, PanicHandler, LogHandler, ErrorHandler}
+		return hooks{PanicHandler, LogHandler}
 	}
-	if now.base == nil {
-		now.base = context.Background()
-	}
-	if now.errorHandler == nil {
-		now.errorHandler = DefaultErrorHandler
-	}
-	return now
+	return hooks{m.PanicHandler, m.LogHandler}
 }
 
-// emptyPlan is the plan of a Mux with nothing registered.
-var emptyPlan plan
+func (m *Mux) errorHandler() func(context.Context, http.ResponseWriter, *http.Request, error) {
+	handler := m.ErrorHandler
+	if m == &std {
+		handler = ErrorHandler
+	}
+	if handler == nil {
+		return DefaultErrorHandler
+	}
+	return handler
+}
 
+// plan returns what is registered now. That of nil is empty.
 func (m *Mux) plan() *plan {
 	if m == nil {
-		return &emptyPlan
+		return new(plan)
 	}
 	if live := m.live.Load(); live != nil {
 		return live
 	}
-	return &emptyPlan
+	return m.publish()
 }
 
-// change publishes the present plan with the edit made. If the edit fails nothing has changed.
-func (m *Mux) change(edit func(*plan) error) error {
+// publish makes a plan of the draft.
+func (m *Mux) publish() *plan {
 	m.changing.Lock()
 	defer m.changing.Unlock()
-	next := *m.plan()
-	if err := edit(&next); err != nil {
+	if live := m.live.Load(); live != nil { // another request was faster
+		return live
+	}
+	next := m.draft
+	next.routes = m.routes.Tree()
+	next.depth = max(next.middleware.depth, next.afterware.depth)
+	m.live.Store(&next)
+	return &next
+}
+
+// change changes what is registered. If the edit fails nothing has changed.
+func (m *Mux) change(edit func() error) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	if err := edit(); err != nil {
 		return err
 	}
-	m.live.Store(&next)
+	m.live.Store(nil)
 	return nil
 }
 
+// mustChange is change for an edit that cannot fail.
+func (m *Mux) mustChange(edit func()) { _ = m.change(func() error { edit(); return nil }) }
+
 func (m *Mux) reset() {
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	m.live.Store(nil)
+	m.mustChange(func() { m.draft, m.routes = plan{}, treemux.Draft[*route]{} })
 }
 
 // Handle registers a handler for the method under the path. It panics with a message that says what, where and why if
@@ -188,15 +213,14 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	}
 	pattern, err := treemux.Parse(path)
 	if err == nil {
-		added.handler, err = newHandler(handler, m.settings)
+		added.handler, err = newHandler(handler, m.errorHandler)
 	}
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
 	added.names, added.rest = pattern.Names(), pattern.CatchAll()
-	err = m.change(func(p *plan) (err error) {
-		p.routes, err = p.routes.With(pattern, func(r *route) (*route, error) { return r.with(added) })
-		return err
+	err = m.change(func() error {
+		return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added) })
 	})
 	if err != nil {
 		panic(err.Error())
@@ -228,7 +252,7 @@ func (m *Mux) Options(path string, handler HandlerType) { m.Handle(http.MethodOp
 // It panics if the handler is of a type that [HandlerType] does not list.
 func (m *Mux) NotFound(handler HandlerType) {
 	h := m.optionalHandler("NotFound", handler)
-	m.mustChange(func(p *plan) { p.notFound = h })
+	m.mustChange(func() { m.draft.notFound = h })
 }
 
 // MethodNotAllowed sets the handler for requests whose path has routes but none for their method (405). The Allow
@@ -236,18 +260,13 @@ func (m *Mux) NotFound(handler HandlerType) {
 // does not list.
 func (m *Mux) MethodNotAllowed(handler HandlerType) {
 	h := m.optionalHandler("MethodNotAllowed", handler)
-	m.mustChange(func(p *plan) { p.methodNotAllowed = h })
+	m.mustChange(func() { m.draft.methodNotAllowed = h })
 }
 
 // EnableMethodNotAllowed says whether a request whose path has routes but none for its method gets 405 (for OPTIONS:
 // 204), with the methods that there are in the Allow header. It is enabled by default; disabled, the answer is 404.
 func (m *Mux) EnableMethodNotAllowed(enabled bool) {
-	m.mustChange(func(p *plan) { p.noMethodNotAllowed = !enabled })
-}
-
-// mustChange is change for an edit that cannot fail.
-func (m *Mux) mustChange(edit func(*plan)) {
-	_ = m.change(func(p *plan) error { edit(p); return nil })
+	m.mustChange(func() { m.draft.noMethodNotAllowed = !enabled })
 }
 
 // optionalHandler converts a handler that may be nil.
@@ -255,7 +274,7 @@ func (m *Mux) optionalHandler(what string, handler HandlerType) ContextHandler {
 	if handler == nil {
 		return nil
 	}
-	h, err := newHandler(handler, m.settings)
+	h, err := newHandler(handler, m.errorHandler)
 	if err != nil {
 		refuse(what, caller(), err)
 	}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"log"
 	"net/http"
+	"time"
 
+	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 )
 
 // outcome sees to what runs after a request's chain, however that ends: PanicHandler, afterware and LogHandler.
 type outcome struct {
-	settings
+	mux *Mux
+	hooks
 	reached
 	along way
 	w     mutil.WriterProxy
@@ -35,7 +38,16 @@ const (
 )
 
 // run runs the chain, then what comes after it.
-func (o *outcome) run() {
+func (o *outcome) run(w http.ResponseWriter) {
+	timed := o.logHandler != nil && incoming.Timed()
+	if timed || wraps(o.along.steps) {
+		kept := &rare{way: o.along, observed: true}
+		if timed {
+			kept.started = time.Now()
+		}
+		o.along.x.rare = kept
+	}
+	o.w = mutil.WrapWriter(w)
 	defer o.finish()
 	o.along.run(0, o.w, &o.reached)
 	o.stage = settled
@@ -103,7 +115,7 @@ func (o *outcome) catch(v any) {
 		o.pass(v)
 		return
 	}
-	handler, err := newHandler(o.panicHandler, o.settings.current)
+	handler, err := newHandler(o.panicHandler, o.mux.errorHandler)
 	if err != nil {
 		log.Printf("kami: PanicHandler: %v", err)
 		o.pass(v)

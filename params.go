@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/guregu/kami/treemux"
 )
@@ -156,7 +155,7 @@ func (p *params) value(of *route, i int) string {
 		text = skipped(p.path, of.path, i)
 	}
 	if !of.rest || i < len(of.names)-1 {
-		text, _, _ = strings.Cut(text, "/")
+		text = text[:segmentEnd(text)]
 	}
 	if p.encoded {
 		return unescape(text)
@@ -174,7 +173,16 @@ func skipped(path, pattern string, i int) string {
 			}
 			i--
 		}
-		path = path[strings.IndexByte(path, '/'):]
-		pattern = pattern[strings.IndexByte(pattern, '/'):]
+		path, pattern = path[segmentEnd(path):], pattern[segmentEnd(pattern):]
 	}
+}
+
+// segmentEnd returns where the first segment of the path ends.
+func segmentEnd(path string) int {
+	for i := range len(path) {
+		if path[i] == '/' {
+			return i
+		}
+	}
+	return len(path)
 }

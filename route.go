@@ -22,15 +22,12 @@ type route struct {
 	place   place
 	rest    bool // whether the last param is a catch-all
 
-	next *route
-	leaf unique.Handle[leaf] // the same for all of the list
-}
+	// The same for all of a list:
+	slash bool                  // whether one of the paths ends with a slash, which then counts for all
+	bare  bool                  // whether one of the paths does not
+	allow unique.Handle[string] // the Allow header: their methods, and those that come with them
 
-// leaf is what the routes of a list have in common. Most leaves are the same one.
-type leaf struct {
-	allow string // the Allow header: their methods, and those that come with them
-	slash bool   // whether one of the paths ends with a slash, which then counts for all
-	bare  bool   // whether one of the paths does not
+	next *route // in the list
 }
 
 // with returns the list with one more route. It may be nil, for none so far.
@@ -45,14 +42,11 @@ func (r *route) with(added *route) (*route, error) {
 		all = append(all, &copied)
 	}
 	slices.SortFunc(all, func(a, b *route) int { return strings.Compare(a.method, b.method) })
-	common := leaf{allow: allowed(all)}
-	for _, own := range all {
-		common.slash = common.slash || own.path != "/" && strings.HasSuffix(own.path, "/")
-		common.bare = common.bare || !strings.HasSuffix(own.path, "/")
-	}
-	shared := unique.Make(common)
+	allow := unique.Make(allowed(all)) // most lists have the same
+	slash := slices.ContainsFunc(all, func(own *route) bool { return own.path != "/" && strings.HasSuffix(own.path, "/") })
+	bare := slices.ContainsFunc(all, func(own *route) bool { return !strings.HasSuffix(own.path, "/") })
 	for i, own := range all {
-		own.leaf, own.next = shared, nil
+		own.slash, own.bare, own.allow, own.next = slash, bare, allow, nil
 		if i+1 < len(all) {
 			own.next = all[i+1]
 		}
@@ -127,7 +121,7 @@ func (p *plan) decide(method string, u *url.URL) (d decision) {
 		d.end, d.own = p.notFoundEnd(), nil
 	case r == nil:
 		d.end = p.notAllowedEnd(method, found)
-	case r.rest || r.leaf.Value().slash == slash || path == "/":
+	case r.rest || r.slash == slash || path == "/":
 		d.end, d.route = r.handler, r
 		d.params = newParams(path, d.decode != nil, &spans)
 	case slash:
@@ -199,7 +193,7 @@ func (p *plan) notFoundEnd() ContextHandler {
 
 // notAllowedEnd answers a method that none of the routes has which match the path.
 func (p *plan) notAllowedEnd(method string, found match) ContextHandler {
-	allow := found.best.leaf.Value().allow
+	allow := found.best.allow.Value()
 	if len(found.others) > 0 {
 		all := found.best.all()
 		for _, other := range found.others {

@@ -81,15 +81,14 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 
 // scopesOf finds the middleware and the afterware for a request.
 func (p *plan) scopesOf(d *decision, u *url.URL) ([]step[*middleware], []step[*afterware]) {
-	depth := max(p.middleware.depth, p.afterware.depth)
-	if depth == 0 { // then there is none but for "/"
+	if p.depth == 0 { // then there is none but for "/"
 		return p.middleware.all, p.afterware.all
 	}
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
 	}
-	all := readings(d, u, depth, nil)
+	all := readings(d, u, p.depth, nil)
 	return p.middleware.chain(all, false), p.afterware.chain(all, true)
 }
 
@@ -122,7 +121,7 @@ func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
 // reading returns the path as it is routed.
 func (d *decision) reading() reading {
 	routed := reading{path: d.path, decode: d.decode}
-	if d.own != nil && d.own.leaf.Value().bare {
+	if d.own != nil && d.own.bare {
 		routed.own = d.own
 	}
 	return routed

@@ -1,7 +1,5 @@
 package treemux
 
-import "strings"
-
 // Span is the place of a param's text in a path: path[Start:End].
 type Span struct{ Start, End int32 }
 
@@ -202,11 +200,15 @@ func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans
 }
 
 // segmentEnd returns where the segment that begins at start ends.
+//
+// optimization: segments are short, and strings.IndexByte is for long texts (BenchmarkLookup).
 func segmentEnd(path string, start int) int {
-	if n := strings.IndexByte(path[start:], '/'); n >= 0 {
-		return start + n
+	for ; start < len(path); start++ {
+		if path[start] == '/' {
+			break
+		}
 	}
-	return len(path)
+	return start
 }
 
 func segmentText(segment string, decode func(string) string) string {

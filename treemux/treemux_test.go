@@ -426,6 +426,34 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
+// BenchmarkDraft makes a tree of a thousand patterns, as a draft and as a tree.
+func BenchmarkDraft(b *testing.B) {
+	var patterns []treemux.Pattern
+	for i := range 1000 {
+		patterns = append(patterns, parse(b, fmt.Sprintf("/g%d/i%d/:id", i%31, i/31)))
+	}
+	same := func(string) (string, error) { return "", nil }
+	b.Run("draft", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var d treemux.Draft[string]
+			for _, p := range patterns {
+				_ = d.Edit(p, same)
+			}
+			d.Tree()
+		}
+	})
+	b.Run("tree", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var all tree
+			for _, p := range patterns {
+				all, _ = all.With(p, same)
+			}
+		}
+	})
+}
+
 // BenchmarkInsertWide adds one child to a node that has many.
 func BenchmarkInsertWide(b *testing.B) {
 	for _, n := range []int{10, 1000, 100_000} {
