@@ -33,15 +33,26 @@ type withParams struct {
 	params
 }
 
-// newExchange returns an exchange, the context that it is, and its params, nil if it has none.
-func newExchange(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
+// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is the copy of r
+// or, where r is nil, to be made yet.
+func newExchange(in, base context.Context, d *decision, r *http.Request) (*exchange, context.Context, *params) {
 	if d.route == nil || len(d.route.names) == 0 {
 		x := new(exchange)
 		x.in, x.base, x.route = in, base, d.route
+		if r != nil {
+			x.request = *r.WithContext(x)
+			x.request.Pattern = x.pattern()
+		}
 		return x, x, nil
 	}
 	x := new(withParams)
-	x.in, x.base, x.route, x.params = in, base, d.route, d.params
+	x.in, x.base, x.route = in, base, d.route
+	path, _ := cutSlash(d.path)
+	x.params.set(path, d.decode != nil, &d.starts)
+	if r != nil {
+		x.request = *r.WithContext(x)
+		x.request.Pattern = d.route.path
+	}
 	return &x.exchange, x, &x.params
 }
 
@@ -59,32 +70,43 @@ type way struct {
 // goroutine, for which nobody waits; or with a logger that asks for the time.
 type rare struct {
 	way
-	started time.Time       // zero if nobody asks
-	form    *multipart.Form // what was parsed before the first standard middleware
-
 	observed bool                            // whether something runs after the chain
 	branched atomic.Pointer[context.Context] // then what the context has become within standard middleware
+	form     *multipart.Form                 // what was parsed before the first standard middleware
+	started  *time.Time                      // nil if nobody asks
 }
 
 // reached is how far a request has come.
 type reached struct {
-	ctx    context.Context // what its context has become
-	r      *http.Request   // what was last seen of it, perhaps with an earlier context; nil if nobody has seen it
-	within *rare           // nil outside of standard middleware
+	ctx     context.Context // what its context has become
+	r       *http.Request   // what was last seen of it; nil if nobody has seen it
+	stale   bool            // whether that may not have the context
+	changed bool            // whether other code has made the context, which may not derive from the exchange then
+	within  *rare           // nil outside of standard middleware
 }
 
-// begin tells the incoming request which route it is on.
-func (a *way) begin() {
-	if route := a.x.route; route != nil {
-		a.deep = isVanilla(a.end) && sharesPathValues(a.from, route.names)
-		a.from.Pattern = route.path
+// begin begins a way, with a new exchange.
+func (a *way) begin(at *reached, in, base context.Context, d *decision, steps []step[*middleware], r *http.Request) {
+	a.steps, a.end, a.from = steps, d.end, r
+	vanilla := isVanilla(d.end)
+	a.deep = vanilla && d.route != nil && sharesPathValues(r, d.route)
+	first := r // for whoever comes first
+	if at.stale = vanilla || len(steps) > 0 && steps[0].ware.derive != nil; at.stale {
+		first = nil
+	}
+	a.x, at.ctx, a.params = newExchange(in, base, d, first)
+	if !at.stale {
+		at.r = &a.x.request
+	}
+	if d.route != nil {
+		r.Pattern = d.route.path
 	}
 }
 
 // sharesPathValues reports whether the request is seen to have path values, which it shares with its plain copies.
 // (Values of other names alone, without a Pattern, cannot be seen.)
-func sharesPathValues(r *http.Request, names []string) bool {
-	return r.Pattern != "" || slices.ContainsFunc(names, func(name string) bool { return r.PathValue(name) != "" })
+func sharesPathValues(r *http.Request, route *route) bool {
+	return r.Pattern != "" || slices.ContainsFunc(route.names, func(name string) bool { return r.PathValue(name) != "" })
 }
 
 // receive makes the exchange's own request of the incoming one.
@@ -121,27 +143,29 @@ func (a *way) setPathValues() {
 
 // run runs the chain from step i on.
 func (a *way) run(i int, w http.ResponseWriter, at *reached) {
+	seen := a.viewBefore(i)
 	for ; i < len(a.steps); i++ {
-		mw, view := a.steps[i].ware, a.steps[i].view
-		if view != a.viewBefore(i) {
-			at.look(a, view, i)
+		s := &a.steps[i]
+		if s.view != seen {
+			seen = s.view
+			at.look(a, seen, i)
 		}
 		var ctx context.Context
-		switch {
-		case mw.derive != nil: // the request is copied later, once for all such middleware (BenchmarkServe/Derive)
+		switch mw := s.ware; {
+		case mw.run != nil:
+			ctx = mw.run(at.ctx, w, at.see(a))
+		case mw.derive != nil:
 			ctx = mw.derive(at.ctx)
-		case mw.standard != nil:
+		default:
 			a.branch(i, w, at)
 			return
-		default:
-			ctx = mw.run(at.ctx, w, at.see(a))
 		}
 		if ctx == nil {
 			return
 		}
 		at.adopt(ctx)
 	}
-	if a.viewBefore(i) != nil {
+	if seen != nil {
 		at.look(a, routeView, i)
 	}
 	r := at.see(a)
@@ -157,23 +181,36 @@ func (a *way) viewBefore(i int) *view {
 }
 
 // adopt takes over a context that other code has made.
+//
+// optimization: the request is not copied before it is to be seen again (BenchmarkServe/Derive).
 func (at *reached) adopt(ctx context.Context) {
 	at.ctx = ctx
+	if !at.stale {
+		at.stale = !same(ctx, at.r.Context())
+	}
+	at.changed = at.changed || at.stale
 	if at.within != nil && at.within.observed {
-		branched := ctx // which is allocated only here
-		at.within.branched.Store(&branched)
+		at.within.publish(ctx)
 	}
 }
 
+// publish tells what the context has become within standard middleware.
+func (a *rare) publish(ctx context.Context) { a.branched.Store(&ctx) }
+
 // see returns the request with the context that it has come to.
 func (at *reached) see(a *way) *http.Request {
-	switch {
-	case at.r == nil:
-		at.r = a.receive(at.ctx)
-	case !same(at.ctx, at.r.Context()):
-		at.r = at.r.WithContext(at.ctx)
+	if at.stale {
+		at.refresh(a)
 	}
 	return at.r
+}
+
+func (at *reached) refresh(a *way) {
+	if at.stale = false; at.r == nil {
+		at.r = a.receive(at.ctx)
+	} else {
+		at.r = at.r.WithContext(at.ctx)
+	}
 }
 
 // look has the request seen with the view, from step first on.
@@ -188,11 +225,18 @@ func (at *reached) look(a *way, v *view, first int) {
 // that has ended; what is left within standard middleware goes at once, for it may be that nobody waits for it.
 func (a *way) release(at *reached) {
 	switch {
-	case at.r == nil || at.r.MultipartForm == nil:
+	case at.r == nil:
 	case at.within == nil:
-		a.from.MultipartForm = at.r.MultipartForm
+		keepForm(a.from, at.r)
 	default:
 		removeForm(at.r, at.within.form)
+	}
+}
+
+// keepForm lets net/http see the form that was parsed in a copy of the incoming request.
+func keepForm(from, r *http.Request) {
+	if r.MultipartForm != nil {
+		from.MultipartForm = r.MultipartForm
 	}
 }
 
@@ -205,13 +249,12 @@ func removeForm(r *http.Request, before *multipart.Form) {
 
 // same reports whether a and b are one context, for any types that they may have.
 //
-// optimization: pointers, as most contexts are, need no look at what they hold (BenchmarkServe/Value).
+// optimization: where b is a pointer, as most contexts are, nothing can be wrong with it (BenchmarkServe/Value).
 func same(a, b context.Context) bool {
-	if a == nil || reflect.TypeOf(a) != reflect.TypeOf(b) {
+	if b != nil && reflect.TypeOf(b).Kind() == reflect.Pointer {
 		return a == b
 	}
-	pointers := reflect.TypeOf(a).Kind() == reflect.Pointer
-	return (pointers || reflect.ValueOf(a).Comparable()) && a == b
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.ValueOf(a).Comparable()) && a == b
 }
 
 // Deadline is that of what governs the request.
@@ -250,10 +293,10 @@ func (x *exchange) Incoming() context.Context { return incoming.Context(x.in) }
 
 // Started returns when the request came, if a logger asks for that.
 func (x *exchange) Started() time.Time {
-	if x.rare == nil {
+	if x.rare == nil || x.rare.started == nil {
 		return time.Time{}
 	}
-	return x.rare.started
+	return *x.rare.started
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.

@@ -200,7 +200,8 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, fmt.Errorf("kami: Explain: %w", err)
 	}
-	decided := p.decide(method, u)
+	var decided decision
+	decided.decide(p, method, u)
 	before, after := p.scopesOf(&decided, u)
 	after = slices.Clone(after) // the plan's own stays as it is
 	slices.Reverse(after)
@@ -235,8 +236,11 @@ func (d *decision) explain(method, path string) Explanation {
 	if d.route != nil {
 		r := d.route.describe()
 		e.Route = &r
+		var params params
+		path, _ := cutSlash(d.path)
+		params.set(path, d.decode != nil, &d.starts)
 		for i, name := range d.route.names {
-			e.Params = append(e.Params, PathParam{name, d.value(d.route, i)})
+			e.Params = append(e.Params, PathParam{name, params.value(d.route, i)})
 		}
 		return e
 	}

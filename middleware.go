@@ -159,8 +159,10 @@ func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
 // branch runs standard middleware, the step i, in which the chain may go on.
 func (a *way) branch(i int, w http.ResponseWriter, at *reached) {
 	mw := a.steps[i].ware
-	if along, _ := mw.wayOf(at.ctx); along != a.x.rare { // there is a context on it that does not derive from the request's
-		at.ctx = &led{at.ctx, a.x.rare, i}
+	if at.changed {
+		if along, step := mw.wayOf(at.ctx); along != a.x.rare || step != i { // it does not derive from the request's
+			at.ctx, at.stale = &led{at.ctx, a.x.rare, i}, true
+		}
 	}
 	r := at.see(a)
 	if at.within == nil {
@@ -191,28 +193,41 @@ func (l *led) String() string {
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.ServeHTTPContext(r.Context(), w, r)
+	m.next(r.Context(), w, r, false)
 }
 
 // ServeHTTPContext is ServeHTTP for middleware that passes a context on.
+func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	m.next(ctx, w, r, !same(ctx, r.Context()))
+}
+
+// next goes on after the middleware with ctx and the request, which is stale if it has another context.
 //
 // optimization: the way is found by the context that the request has anyway, and not by one, and a copy of the request, for
 // each middleware (BenchmarkServe/Standard).
-func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Request, stale bool) {
 	along, i := m.wayOf(ctx)
 	if along == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
-	at := reached{ctx: ctx, r: r, within: along}
+	var at reached
+	at.ctx, at.r, at.stale, at.within, at.changed = ctx, r, stale, along, true
+	if along.observed {
+		along.publish(ctx)
+	}
 	defer along.release(&at)
-	at.adopt(ctx)
 	along.run(i+1, w, &at)
 }
 
 // wayOf returns the way that goes on after the middleware, and which step that is. The way is nil if there is none.
-func (m *middleware) wayOf(ctx context.Context) (along *rare, i int) {
+func (m *middleware) wayOf(ctx context.Context) (along *rare, step int) {
 	if ctx == nil {
 		return nil, 0
+	}
+	if x, ok := ctx.(*withParams); ok { // optimization: most often it is (BenchmarkServe/Standard)
+		if i := x.rare.find(m, nil, 0); i >= 0 {
+			return x.rare, i
+		}
 	}
 	switch at := ctx.Value(m).(type) {
 	case *exchange:

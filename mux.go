@@ -78,27 +78,46 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
 func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *http.Request) {
-	registered, base, cancel, hooks := m.plan(), m.base(), m.cancels(), m.hooks()
-	decided := registered.decide(r.Method, r.URL)
-	x, ctx, params := newExchange(in, base, &decided)
-	if cancel || bound {
-		defer m.govern(x, cancel)()
+	registered, hooks := m.registered(), m.hooks()
+	var decided decision
+	decided.decide(registered, r.Method, r.URL)
+	before, after := registered.middleware.all, registered.afterware.all
+	if registered.depth > 0 { // else there is no scope but "/"
+		before, after = registered.scopesOf(&decided, r.URL)
 	}
-	before, after := registered.scopesOf(&decided, r.URL)
-	along := way{x: x, params: params, steps: before, end: decided.end, from: r}
-	along.begin()
+	base, ends := m.base(), bound || m.cancels()
 	if hooks.set() || len(after) > 0 {
-		o := outcome{mux: m, hooks: hooks, reached: reached{ctx: ctx}, along: along, after: after}
-		o.run(w)
+		m.serveObserved(in, base, ends, &decided, before, after, w, r)
 		return
 	}
-	if wraps(before) {
-		x.rare = &rare{way: along}
+	if ends || len(before) > 0 || !isPlain(decided.end) {
+		m.serveWay(in, base, ends, &decided, before, w, r)
+		return
 	}
-	if mayFail(decided.end) {
+	// optimization: a handler of kami's own type with nothing beside it needs no way (BenchmarkServe/Param).
+	x, ctx, _ := newExchange(in, base, &decided, r)
+	r.Pattern = x.pattern()
+	defer keepForm(r, &x.request)
+	decided.end.ServeHTTPContext(ctx, w, &x.request)
+}
+
+// serveWay serves a request with middleware, or with a handler that needs something of the chain. Ends means that in has a
+// say in when the request's context ends.
+func (m *Mux) serveWay(
+	in, base context.Context, ends bool, d *decision, before []step[*middleware], w http.ResponseWriter, r *http.Request,
+) {
+	var along way
+	var at reached
+	along.begin(&at, in, base, d, before, r)
+	if ends {
+		defer m.govern(along.x, m.cancels())()
+	}
+	if wraps(before) {
+		along.x.rare = &rare{way: along}
+	}
+	if mayFail(d.end) {
 		w = mutil.WrapWriter(w)
 	}
-	at := reached{ctx: ctx}
 	defer along.release(&at)
 	along.run(0, w, &at)
 }
@@ -131,7 +150,7 @@ type hooks struct {
 	logHandler   func(context.Context, mutil.WriterProxy, *http.Request)
 }
 
-func (h *hooks) set() bool { return h.panicHandler != nil || h.logHandler != nil }
+func (h hooks) set() bool { return h.panicHandler != nil || h.logHandler != nil }
 
 func (m *Mux) hooks() hooks {
 	if m == &std {
@@ -156,6 +175,10 @@ func (m *Mux) plan() *plan {
 	if m == nil {
 		return new(plan)
 	}
+	return m.registered()
+}
+
+func (m *Mux) registered() *plan {
 	if live := m.live.Load(); live != nil {
 		return live
 	}

@@ -37,22 +37,35 @@ const (
 	logged
 )
 
-// run runs the chain, then what comes after it.
-func (o *outcome) run(w http.ResponseWriter) {
-	timed := o.logHandler != nil && incoming.Timed()
-	if timed || wraps(o.along.steps) {
-		kept := &rare{way: o.along, observed: true}
-		if timed {
-			kept.started = time.Now()
-		}
-		o.along.x.rare = kept
+// serveObserved serves a request after whose chain something is to run. Ends is as for serveWay.
+func (m *Mux) serveObserved(
+	in, base context.Context, ends bool, d *decision,
+	before []step[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
+) {
+	var o outcome
+	o.mux, o.hooks, o.after, o.w = m, m.hooks(), after, mutil.WrapWriter(w)
+	o.along.begin(&o.reached, in, base, d, before, r)
+	if ends {
+		defer m.govern(o.along.x, m.cancels())()
 	}
-	o.w = mutil.WrapWriter(w)
+	if timed := o.logHandler != nil && incoming.Timed(); timed || wraps(before) {
+		o.keep(timed)
+	}
 	defer o.finish()
 	o.along.run(0, o.w, &o.reached)
 	o.stage = settled
 	o.settle()
 	o.rest()
+}
+
+// keep keeps what the request's context may be asked for.
+func (o *outcome) keep(timed bool) {
+	kept := &rare{way: o.along, observed: true}
+	if timed {
+		now := time.Now()
+		kept.started = &now
+	}
+	o.along.x.rare = kept
 }
 
 // finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
@@ -83,12 +96,12 @@ func (o *outcome) settle() {
 	x := o.along.x
 	if x.rare != nil {
 		if inner := x.rare.branched.Load(); inner != nil {
-			o.ctx = &carried{Context: o.ctx, values: *inner}
+			o.ctx, o.stale = &carried{Context: o.ctx, values: *inner}, true
 		}
 	}
 	o.view = o.along.viewBefore(len(o.along.steps))
 	if pattern := x.pattern(); o.r != nil && o.r.Pattern != pattern { // a router within has set its own
-		o.r = o.r.WithContext(o.ctx)
+		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
 	}
 }
@@ -110,7 +123,7 @@ func (o *outcome) catch(v any) {
 	again := o.handling
 	o.handling = false
 	o.see(nil)
-	o.ctx = context.WithValue(o.ctx, exceptionKey{}, v)
+	o.ctx, o.stale = context.WithValue(o.ctx, exceptionKey{}, v), true
 	if v == http.ErrAbortHandler || again || o.panicHandler == nil {
 		o.pass(v)
 		return
@@ -141,7 +154,7 @@ func (o *outcome) rest() {
 		o.after = o.after[:len(o.after)-1]
 		r := o.see(next.view)
 		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil {
-			o.ctx = ctx
+			o.adopt(ctx)
 		}
 	}
 	if o.stage < answered {

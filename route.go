@@ -99,54 +99,70 @@ type decision struct {
 	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be
 	path   string              // as it is routed
 	decode func(string) string // makes the text of a segment of it, nil if it is that
-	params                     // of the route
+	starts treemux.Starts      // of the route's params
 }
 
 // decide decides.
-func (p *plan) decide(method string, u *url.URL) (d decision) {
-	d.path, d.decode = routedPath(u)
+//
+// optimization: what is usual is decided here, and all else elsewhere (BenchmarkServe/Static).
+func (d *decision) decide(p *plan, method string, u *url.URL) {
+	if d.path = u.Path; u.RawPath != "" || d.path == "" {
+		d.path, d.decode = routedPath(u)
+	}
 	if d.path[0] != '/' { // such as OPTIONS *
-		d.path = "/" + d.path
-		d.end = p.notFoundEnd()
-		return d
+		d.path, d.end = "/"+d.path, p.notFoundEnd()
+		return
 	}
 	path, slash := cutSlash(d.path)
-	var spans treemux.Spans
-	found := p.match(method, path, d.decode, &spans)
+	best, ok := p.routes.Lookup(path, d.decode, nil, &d.starts)
+	if ok {
+		if r := best.find(method); r != nil && (r.slash == slash || r.rest || path == "/") {
+			d.end, d.route, d.own = r.handler, r, r
+			return
+		}
+	}
+	d.decideElse(p, best, method, path, u.RawQuery)
+}
+
+// decideElse decides where there is no route with the path and the method as they are. Best is the best that matches the
+// path, or nil.
+func (d *decision) decideElse(p *plan, best *route, method, path, query string) {
+	if best == nil {
+		d.decideClean(p, method, path, query)
+		return
+	}
+	found := p.match(method, path, d.decode, &d.starts)
 	d.own = found.best
 	switch r := found.route; {
-	case found.best == nil:
-		d.end = p.decideClean(method, path, &d, u.RawQuery)
 	case r == nil && p.noMethodNotAllowed:
 		d.end, d.own = p.notFoundEnd(), nil
 	case r == nil:
 		d.end = p.notAllowedEnd(method, found)
-	case r.rest || r.slash == slash || path == "/":
+	case r.rest || r.slash == (path != d.path) || path == "/":
 		d.end, d.route = r.handler, r
-		d.params = newParams(path, d.decode != nil, &spans)
-	case slash:
-		d.end = redirectEnd(method, path, &d, u.RawQuery)
+	case r.slash:
+		d.end = redirectEnd(method, path+"/", d, query)
 	default:
-		d.end = redirectEnd(method, path+"/", &d, u.RawQuery)
+		d.end = redirectEnd(method, path, d, query)
 	}
-	return d
 }
 
 // decideClean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
-func (p *plan) decideClean(method, path string, d *decision, query string) ContextHandler {
+func (d *decision) decideClean(p *plan, method, path, query string) {
 	clean := cleanPath(literalDots(path, d.decode))
 	if clean == path {
-		return p.notFoundEnd()
+		d.end = p.notFoundEnd()
+		return
 	}
-	found := p.match(method, clean, d.decode, new(treemux.Spans))
+	found := p.match(method, clean, d.decode, &d.starts)
 	d.own = found.best
 	switch {
 	case found.best == nil:
-		return p.notFoundEnd()
+		d.end = p.notFoundEnd()
 	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
-		return p.notAllowedEnd(method, found)
+		d.end = p.notAllowedEnd(method, found)
 	default:
-		return redirectEnd(method, clean, d, query)
+		d.end = redirectEnd(method, clean, d, query)
 	}
 }
 
@@ -157,19 +173,19 @@ type match struct {
 	others []*route // without one, the first of all other lists that match
 }
 
-func (p *plan) match(method, path string, decode func(string) string, spans *treemux.Spans) (m match) {
-	best, ok := p.routes.Lookup(path, decode, nil, spans)
+func (p *plan) match(method, path string, decode func(string) string, starts *treemux.Starts) (m match) {
+	best, ok := p.routes.Lookup(path, decode, nil, starts)
 	if !ok {
 		return m
 	}
 	if m.best, m.route = best, best.find(method); m.route == nil {
-		p.matchOthers(&m, method, path, decode, spans)
+		p.matchOthers(&m, method, path, decode, starts)
 	}
 	return m
 }
 
 // matchOthers looks for the method in the lists that are not as good as the best.
-func (p *plan) matchOthers(m *match, method, path string, decode func(string) string, spans *treemux.Spans) {
+func (p *plan) matchOthers(m *match, method, path string, decode func(string) string, starts *treemux.Starts) {
 	better, ok := p.routes.Lookup(path, decode, func(r *route) bool {
 		if r == m.best {
 			return false
@@ -178,7 +194,7 @@ func (p *plan) matchOthers(m *match, method, path string, decode func(string) st
 			m.others = append(m.others, r)
 		}
 		return m.route != nil
-	}, spans)
+	}, starts)
 	if ok {
 		m.best = better
 	}

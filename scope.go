@@ -81,9 +81,6 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 
 // scopesOf finds the middleware and the afterware for a request.
 func (p *plan) scopesOf(d *decision, u *url.URL) ([]step[*middleware], []step[*afterware]) {
-	if p.depth == 0 { // then there is none but for "/"
-		return p.middleware.all, p.afterware.all
-	}
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)

@@ -89,7 +89,7 @@ func rawKami(routes []*route) lookup {
 		}
 	}
 	built := tree.Tree()
-	var spans treemux.Spans
+	var starts treemux.Starts
 	return func(q *request) (int, bool) {
 		has := func(all []*route) bool {
 			for _, rt := range all {
@@ -99,11 +99,11 @@ func rawKami(routes []*route) lookup {
 			}
 			return false
 		}
-		best, ok := built.Lookup(q.path, nil, nil, &spans)
+		best, ok := built.Lookup(q.path, nil, nil, &starts)
 		if ok && !has(best) {
-			_, ok = built.Lookup(q.path, nil, has, &spans)
+			_, ok = built.Lookup(q.path, nil, has, &starts)
 		}
-		return spans.Len(), ok
+		return starts.Len(), ok
 	}
 }
 

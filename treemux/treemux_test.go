@@ -35,19 +35,24 @@ func add(t testing.TB, to tree, paths ...string) tree {
 
 // look returns what Lookup finds: "/a/:x x=1", or "" for nothing.
 func look(t testing.TB, in tree, path string, decode func(string) string) string {
-	var spans treemux.Spans
-	found, ok := in.Lookup(path, decode, nil, &spans)
+	var starts treemux.Starts
+	found, ok := in.Lookup(path, decode, nil, &starts)
 	if !ok {
 		assert.Empty(t, found)
-		assert.Zero(t, spans.Len())
+		assert.Zero(t, starts.Len())
 		return ""
 	}
-	return bound(t, found, path, all(spans))
+	return bound(t, found, path, all(parse(t, found), path, starts))
 }
 
-func all(spans treemux.Spans) (list []treemux.Span) {
-	for i := range spans.Len() {
-		list = append(list, spans.At(i))
+// all returns the spans that begin like this.
+func all(pattern treemux.Pattern, path string, starts treemux.Starts) (list []treemux.Span) {
+	for i := range starts.Len() {
+		start, end := starts.At(i), len(path)
+		if slash := strings.IndexByte(path[start:], '/'); slash >= 0 && !(pattern.CatchAll() && i == starts.Len()-1) {
+			end = start + slash
+		}
+		list = append(list, treemux.Span{Start: int32(start), End: int32(end)})
 	}
 	return list
 }
@@ -150,17 +155,17 @@ func TestC20Lookup(t *testing.T) {
 func TestC20LookupTriesTheNextBest(t *testing.T) {
 	six := add(t, tree{}, "/a/b", "/a/:x", "/:y/b", "/:y/:x", "/a/*c", "/*c")
 	var tried []string
-	var spans treemux.Spans
+	var starts treemux.Starts
 	_, ok := six.Lookup("/a/b", nil, func(pattern string) bool {
 		tried = append(tried, pattern)
 		return false
-	}, &spans)
+	}, &starts)
 	assert.False(t, ok)
 	assert.Equal(t, []string{"/a/b", "/a/:x", "/a/*c", "/:y/b", "/:y/:x", "/*c"}, tried)
 
-	found, ok := six.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, &spans)
+	found, ok := six.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, &starts)
 	assert.True(t, ok)
-	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", all(spans)))
+	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", all(parse(t, found), "/a/b", starts)))
 }
 
 func TestC23LookupDecodesSegments(t *testing.T) {
@@ -290,7 +295,7 @@ func TestWideNodes(t *testing.T) {
 	}
 	assert.Equal(t, "", look(t, all, "/items/x", nil))
 	again := all.Rewritten(parse(t, "/items"), func(_, value string) string { return value + "!" })
-	found, _ := again.Lookup("/items/777", nil, nil, new(treemux.Spans))
+	found, _ := again.Lookup("/items/777", nil, nil, new(treemux.Starts))
 	assert.Equal(t, "/items/777!", found)
 	same := add(t, all, "/items/777")
 	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
@@ -311,7 +316,7 @@ func TestC24VisitsAreBounded(t *testing.T) {
 	_, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", func(segment string) string {
 		visits++
 		return segment
-	}, nil, new(treemux.Spans))
+	}, nil, new(treemux.Starts))
 	assert.False(t, ok)
 	assert.Equal(t, 1<<(depth+1)-1, visits, "one visit for each node but the leaves")
 
@@ -323,11 +328,11 @@ func TestC24VisitsAreBounded(t *testing.T) {
 
 func TestLookupDoesNotAllocate(t *testing.T) {
 	all := add(t, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
-	var spans treemux.Spans
+	var starts treemux.Starts
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c", "/none/at/all"} {
 		count := 0
 		allocs := testing.AllocsPerRun(100, func() {
-			all.Lookup(path, nil, func(string) bool { count++; return true }, &spans)
+			all.Lookup(path, nil, func(string) bool { count++; return true }, &starts)
 			all.Deepest(path, nil)
 		})
 		assert.Zero(t, allocs, path)
@@ -384,7 +389,7 @@ func FuzzLookup(f *testing.F) {
 		all.Lookup(path, nil, func(pattern string) bool {
 			got = append(got, parse(t, pattern))
 			return false
-		}, new(treemux.Spans))
+		}, new(treemux.Starts))
 		assert.Equal(t, want, got, "all that match, the most specific first")
 	})
 }
@@ -405,22 +410,22 @@ func FuzzParse(f *testing.F) {
 		for _, segment := range pattern.Segments {
 			concrete += "/" + map[bool]string{true: segment.Text, false: "x"}[segment.Kind == treemux.Static]
 		}
-		var spans treemux.Spans
-		found, ok := with.Lookup(max(concrete, "/"), nil, nil, &spans)
+		var starts treemux.Starts
+		found, ok := with.Lookup(max(concrete, "/"), nil, nil, &starts)
 		assert.True(t, ok, "what a pattern stands for is found by it")
 		assert.Equal(t, "found", found)
-		assert.Equal(t, len(pattern.Names()), spans.Len())
+		assert.Equal(t, len(pattern.Names()), starts.Len())
 	})
 }
 
 func BenchmarkLookup(b *testing.B) {
 	all := add(b, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
-	var spans treemux.Spans
+	var starts treemux.Starts
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c"} {
 		b.Run(path[1:], func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				all.Lookup(path, nil, nil, &spans)
+				all.Lookup(path, nil, nil, &starts)
 			}
 		})
 	}
