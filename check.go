@@ -120,7 +120,7 @@ func (c *checker) unreachable(r *route) {
 	}
 	var better *route
 	for rest := range c.depth + 1 {
-		if better = c.match(r.method, c.sample(r, rest+1), nil, new(treemux.Starts)).route; better == r {
+		if better = c.match(r.method, c.sample(r, rest+1), nil, new(treemux.Spans)).route; better == r {
 			return
 		}
 	}

@@ -858,6 +858,22 @@ func TestC15NoPatternWithoutRoute(t *testing.T) {
 	})
 }
 
+// Where nothing runs but the answer itself, too.
+func TestC15NoPatternWithoutRouteNorMiddleware(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.handle("PUT", "/u/:id", nothing)
+		s.handle("PUT", "/static", nothing)
+		for target, want := range map[string]string{"GET /x": "404 outer", "POST /u/7": "405 outer", "OPTIONS /u/7": "204 outer",
+			"PUT /u/7/": "307 outer", "PUT /u/7": "200 /u/:id", "PUT /static": "200 /static"} {
+			method, path, _ := strings.Cut(target, " ")
+			r := httptest.NewRequest(method, path, nil)
+			r.Pattern = "outer"
+			code := s.serve(r).Code
+			assert.Equal(t, want, fmt.Sprint(code, " ", r.Pattern), target)
+		}
+	})
+}
+
 func TestC15PathValue(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -979,6 +995,24 @@ func TestPrintingAContextShowsNoHeaders(t *testing.T) {
 		s.serve(r)
 		assert.Len(t, printed, 4)
 		assert.Contains(t, printed[0], "kami.Context(GET /7/x)")
+
+		foreign := newStack()
+		foreign.use("/", func(ctx context.Context) context.Context { return context.TODO() })
+		foreign.use("/", func(next http.Handler) http.Handler { return next })
+		foreign.use("/", note)
+		foreign.get("/static", nothing)
+		foreign.serve(r.Clone(t.Context()))
+		assert.Contains(t, printed[4], "context.TODO.WithMiddleware(middleware for \"/\" (")
+
+		plain := newStack()
+		handle := func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { note(ctx) }
+		plain.get("/7/x", handle)
+		plain.notFound(handle)
+		plain.serve(r.Clone(t.Context()))
+		assert.Contains(t, printed[5], "kami.Context(GET /7/x)")
+		r.URL.Path = "/none"
+		plain.serve(r.Clone(t.Context()))
+		assert.Contains(t, printed[6], "kami.Context")
 		for _, text := range printed {
 			assert.NotContains(t, text, "secret")
 		}

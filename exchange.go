@@ -13,8 +13,8 @@ import (
 	"github.com/guregu/kami/internal/incoming"
 )
 
-// exchange is one request on its way through a Mux, and the context that it begins with. From when a handler sees them
-// nothing in it changes but what that does to its request, so whoever holds the context or the request may keep them.
+// exchange is one request on its way through a Mux, and the context that it begins with. Once other code has its request
+// nothing here changes but by that code, and before only the request is still to be made; so both may be kept.
 //
 // optimization: context, params and request are one allocation, which has but what a kept context may be asked for; all
 // else of a request is on its way (BenchmarkServe/Param).
@@ -48,7 +48,7 @@ func newExchange(in, base context.Context, d *decision, r *http.Request) (*excha
 	x := new(withParams)
 	x.in, x.base, x.route = in, base, d.route
 	path, _ := cutSlash(d.path)
-	x.params.set(path, d.decode != nil, &d.starts)
+	x.params.set(path, d.decode != nil, &d.spans)
 	if r != nil {
 		x.request = *r.WithContext(x)
 		x.request.Pattern = d.route.path
@@ -70,10 +70,13 @@ type way struct {
 // goroutine, for which nobody waits; or with a logger that asks for the time.
 type rare struct {
 	way
+	started *time.Time // nil if nobody asks
+
+	// Of what runs within standard middleware, as far as those outside may know:
+	running  atomic.Int32                    // how many runs of the chain
+	form     atomic.Pointer[multipart.Form]  // what had been parsed when the last one began
 	observed bool                            // whether something runs after the chain
-	branched atomic.Pointer[context.Context] // then what the context has become within standard middleware
-	form     *multipart.Form                 // what was parsed before the first standard middleware
-	started  *time.Time                      // nil if nobody asks
+	branched atomic.Pointer[context.Context] // then what the context has become
 }
 
 // reached is how far a request has come.
@@ -82,7 +85,12 @@ type reached struct {
 	r       *http.Request   // what was last seen of it; nil if nobody has seen it
 	stale   bool            // whether that may not have the context
 	changed bool            // whether other code has made the context, which may not derive from the exchange then
-	within  *rare           // nil outside of standard middleware
+	view    *view           // that it is seen with
+
+	within *rare           // nil outside of standard middleware
+	depth  int32           // how deep in it
+	form   *multipart.Form // what had been parsed before that
+	handed *http.Request   // what standard middleware got, which it may have left to others; nil if there was none
 }
 
 // begin begins a way, with a new exchange.
@@ -143,12 +151,10 @@ func (a *way) setPathValues() {
 
 // run runs the chain from step i on.
 func (a *way) run(i int, w http.ResponseWriter, at *reached) {
-	seen := a.viewBefore(i)
 	for ; i < len(a.steps); i++ {
 		s := &a.steps[i]
-		if s.view != seen {
-			seen = s.view
-			at.look(a, seen, i)
+		if s.view != at.view {
+			at.look(a, s.view, i)
 		}
 		var ctx context.Context
 		switch mw := s.ware; {
@@ -157,7 +163,7 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 		case mw.derive != nil:
 			ctx = mw.derive(at.ctx)
 		default:
-			a.branch(i, w, at)
+			a.goInto(i, w, at)
 			return
 		}
 		if ctx == nil {
@@ -165,19 +171,11 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 		}
 		at.adopt(ctx)
 	}
-	if seen != nil {
+	if at.view != nil {
 		at.look(a, routeView, i)
 	}
 	r := at.see(a)
 	a.end.ServeHTTPContext(at.ctx, w, r)
-}
-
-// viewBefore returns the view of the step before i.
-func (a *way) viewBefore(i int) *view {
-	if i == 0 {
-		return nil
-	}
-	return a.steps[i-1].view
 }
 
 // adopt takes over a context that other code has made.
@@ -218,32 +216,40 @@ func (at *reached) look(a *way, v *view, first int) {
 	r := at.see(a)
 	seen := &viewed{Context: at.ctx, view: v, x: a.x, first: first}
 	seen.request = *r.WithContext(seen)
-	at.ctx, at.r = seen, &seen.request
+	at.ctx, at.r, at.view = seen, &seen.request, v
 }
 
-// release sees to the files of a form that was parsed on the way. net/http removes those of the incoming request when
-// that has ended; what is left within standard middleware goes at once, for it may be that nobody waits for it.
+// release sees to the files of a form that was parsed on the way. Those that the incoming request knows go when whoever
+// made it is done with it; what was parsed within standard middleware goes at once, for it may be that nobody waits for it.
 func (a *way) release(at *reached) {
+	form := a.parsed(at)
 	switch {
-	case at.r == nil:
+	case form == nil:
 	case at.within == nil:
-		keepForm(a.from, at.r)
-	default:
-		removeForm(at.r, at.within.form)
+		a.from.MultipartForm = form
+	case form != at.form:
+		_ = form.RemoveAll()
 	}
 }
 
-// keepForm lets net/http see the form that was parsed in a copy of the incoming request.
+// parsed returns the form that was parsed, as far as may be known.
+func (a *way) parsed(at *reached) *multipart.Form {
+	switch {
+	case at.r == nil:
+		return nil
+	case at.handed == nil || at.r != at.handed && at.r.MultipartForm != nil:
+		return at.r.MultipartForm
+	case a.x.rare.running.Load() == at.depth: // nobody has it any more
+		return at.handed.MultipartForm
+	default:
+		return a.x.rare.form.Load()
+	}
+}
+
+// keepForm lets whoever made the incoming request see the form that was parsed in a copy of it.
 func keepForm(from, r *http.Request) {
 	if r.MultipartForm != nil {
 		from.MultipartForm = r.MultipartForm
-	}
-}
-
-// removeForm removes the files of the request's form, as net/http does, unless it was parsed before.
-func removeForm(r *http.Request, before *multipart.Form) {
-	if r.MultipartForm != nil && r.MultipartForm != before {
-		_ = r.MultipartForm.RemoveAll()
 	}
 }
 

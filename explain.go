@@ -238,7 +238,7 @@ func (d *decision) explain(method, path string) Explanation {
 		e.Route = &r
 		var params params
 		path, _ := cutSlash(d.path)
-		params.set(path, d.decode != nil, &d.starts)
+		params.set(path, d.decode != nil, &d.spans)
 		for i, name := range d.route.names {
 			e.Params = append(e.Params, PathParam{name, params.value(d.route, i)})
 		}

@@ -133,7 +133,11 @@ func asMiddleware(mw MiddlewareType) Middleware {
 func readOnly(h http.Handler) Middleware {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 		own := *r
-		defer func() { removeForm(&own, r.MultipartForm) }()
+		defer func() {
+			if own.MultipartForm != nil && own.MultipartForm != r.MultipartForm {
+				_ = own.MultipartForm.RemoveAll()
+			}
+		}()
 		h.ServeHTTP(w, &own)
 		return ctx
 	}
@@ -156,17 +160,18 @@ func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
 	return nil
 }
 
-// branch runs standard middleware, the step i, in which the chain may go on.
-func (a *way) branch(i int, w http.ResponseWriter, at *reached) {
-	mw := a.steps[i].ware
+// goInto runs standard middleware, the step i, in which the chain may go on.
+func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
+	mw, rare := a.steps[i].ware, a.x.rare
 	if at.changed {
-		if along, step := mw.wayOf(at.ctx); along != a.x.rare || step != i { // it does not derive from the request's
-			at.ctx, at.stale = &led{at.ctx, a.x.rare, i}, true
+		if along, step := mw.wayOf(at.ctx); along != rare || step != i { // it does not derive from the request's
+			at.ctx, at.stale = &led{at.ctx, rare, i}, true
 		}
 	}
 	r := at.see(a)
-	if at.within == nil {
-		a.x.rare.form = r.MultipartForm
+	at.handed = r
+	if rare.observed && at.within == nil {
+		at.r = r.WithContext(at.ctx) // for what runs after the chain
 	}
 	mw.standard.ServeHTTPContext(at.ctx, w, r)
 }
@@ -211,11 +216,16 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
 	var at reached
-	at.ctx, at.r, at.stale, at.within, at.changed = ctx, r, stale, along, true
+	at.ctx, at.r, at.stale, at.changed, at.view = ctx, r, stale, true, along.steps[i].view
+	if at.within, at.form = along, r.MultipartForm; at.form != nil {
+		along.form.Store(at.form)
+	}
+	at.depth = along.running.Add(1)
+	defer along.running.Add(-1)
+	defer along.release(&at)
 	if along.observed {
 		along.publish(ctx)
 	}
-	defer along.release(&at)
 	along.run(i+1, w, &at)
 }
 

@@ -908,6 +908,47 @@ func upload(t *testing.T, url string) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
+// TestC36AbandonedWithTheSameRequest has middleware leave the request that it got to a handler for which it does not wait,
+// and which changes that request while those outside go on.
+func TestC36AbandonedWithTheSameRequest(t *testing.T) {
+	router := http.NewServeMux()
+	router.HandleFunc("/a/{b}", func(http.ResponseWriter, *http.Request) {})
+	for name, change := range map[string]http.HandlerFunc{
+		"router":     router.ServeHTTP,
+		"form":       func(_ http.ResponseWriter, r *http.Request) { _ = r.ParseForm() },
+		"multipart":  func(_ http.ResponseWriter, r *http.Request) { r.MultipartForm = new(multipart.Form) },
+		"path value": func(_ http.ResponseWriter, r *http.Request) { r.SetPathValue("a", "b") },
+	} {
+		for _, observed := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, observed), func(t *testing.T) {
+				each(t, func(t *testing.T, s *stack) {
+					began, done := make(chan struct{}), make(chan struct{})
+					s.use("/", around(func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
+						go func() {
+							defer close(done)
+							next.ServeHTTP(httptest.NewRecorder(), r)
+						}()
+						<-began
+					}))
+					s.handle("POST", "/*path", func(_ context.Context, w http.ResponseWriter, r *http.Request) {
+						close(began)
+						change(w, r)
+					})
+					if observed {
+						s.after("/", func(ctx context.Context, r *http.Request) context.Context {
+							assert.Equal(t, "/*path", r.Pattern)
+							return context.WithValue(ctx, ctxKey{}, 1)
+						})
+						*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
+					}
+					s.do("POST", "/a/b")
+					<-done
+				})
+			})
+		}
+	}
+}
+
 // TestFilesOfFormsAreRemoved is about what net/http does for the request that it made: handlers see copies of that.
 func TestFilesOfFormsAreRemoved(t *testing.T) {
 	var files string
@@ -970,6 +1011,41 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 		},
 		"halt": func(s *stack) {
 			s.use("/", func(_ context.Context, r *http.Request) context.Context { parse(r); return nil })
+		},
+		"standard, before next": func(s *stack) {
+			s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				parse(r)
+				next.ServeHTTP(w, r)
+				parse(r)
+			}))
+			s.use("/", value)
+			s.handle("POST", "/", handler)
+		},
+		"standard, after next": func(s *stack) {
+			s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(w, r)
+				parse(r)
+			}))
+			s.handle("POST", "/", echo(""))
+		},
+		"before a branch with a clone": func(s *stack) {
+			s.use("/", parseEarly)
+			s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(w, r.Clone(r.Context()))
+				parse(r)
+			}))
+			s.handle("POST", "/", handler)
+			s.after("/", func(ctx context.Context, r *http.Request) context.Context { parse(r); return ctx })
+		},
+		"afterware after a branch": func(s *stack) {
+			s.use("/", standard)
+			s.handle("POST", "/", echo(""))
+			s.after("/*x", func(ctx context.Context, r *http.Request) context.Context { parse(r); return ctx })
+		},
+		"panic handler after a branch": func(s *stack) {
+			s.use("/", standard)
+			s.handle("POST", "/", func(context.Context, http.ResponseWriter, *http.Request) { panic("boom") })
+			*s.panicHandler = func(w http.ResponseWriter, r *http.Request) { parse(r); w.WriteHeader(http.StatusOK) }
 		},
 		"nested": func(s *stack) {
 			inner := kami.New()

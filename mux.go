@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 //
 // Its fields are settings, read when a request arrives: set them before serving. All methods may be called at any
 // time, also while serving and by several goroutines at once; a request is served by what was registered when it came.
+// The first one after that waits for registrations that are under way; all others wait for nothing.
 // A Mux must not be copied.
 type Mux struct {
 	// Context is the root "god object" for this mux, from which every request's context derives.
@@ -41,8 +43,9 @@ type Mux struct {
 	// optimization: what is registered changes a draft, which becomes a plan when the next request comes
 	// (BenchmarkC27Register100000).
 	changing sync.Mutex // held while something is registered
-	draft    plan       // but for the routes
+	draft    plan       // without what publish adds
 	routes   treemux.Draft[*route]
+	names    map[string][]string  // the names of params that routes have, by what they are joined to
 	live     atomic.Pointer[plan] // nil if there is something new in the draft
 	joins    joins
 }
@@ -85,32 +88,35 @@ func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *ht
 	if registered.depth > 0 { // else there is no scope but "/"
 		before, after = registered.scopesOf(&decided, r.URL)
 	}
-	base, ends := m.base(), bound || m.cancels()
+	base, cancel := m.base(), m.cancels()
 	if hooks.set() || len(after) > 0 {
-		m.serveObserved(in, base, ends, &decided, before, after, w, r)
+		m.serveObserved(in, base, bound, cancel, hooks, &decided, before, after, w, r)
 		return
 	}
-	if ends || len(before) > 0 || !isPlain(decided.end) {
-		m.serveWay(in, base, ends, &decided, before, w, r)
+	if bound || cancel || len(before) > 0 || !isPlain(decided.end) {
+		m.serveWay(in, base, bound, cancel, &decided, before, w, r)
 		return
 	}
 	// optimization: a handler of kami's own type with nothing beside it needs no way (BenchmarkServe/Param).
 	x, ctx, _ := newExchange(in, base, &decided, r)
-	r.Pattern = x.pattern()
+	if decided.route != nil {
+		r.Pattern = decided.route.path
+	}
 	defer keepForm(r, &x.request)
 	decided.end.ServeHTTPContext(ctx, w, &x.request)
 }
 
-// serveWay serves a request with middleware, or with a handler that needs something of the chain. Ends means that in has a
-// say in when the request's context ends.
+// serveWay serves a request with middleware, or with a handler that needs something of the chain. Bound and cancel say that
+// in has a say in when the request's context ends.
 func (m *Mux) serveWay(
-	in, base context.Context, ends bool, d *decision, before []step[*middleware], w http.ResponseWriter, r *http.Request,
+	in, base context.Context, bound, cancel bool, d *decision,
+	before []step[*middleware], w http.ResponseWriter, r *http.Request,
 ) {
 	var along way
 	var at reached
 	along.begin(&at, in, base, d, before, r)
-	if ends {
-		defer m.govern(along.x, m.cancels())()
+	if bound || cancel {
+		defer m.govern(along.x, cancel)()
 	}
 	if wraps(before) {
 		along.x.rare = &rare{way: along}
@@ -122,10 +128,10 @@ func (m *Mux) serveWay(
 	along.run(0, w, &at)
 }
 
-// The present settings are the fields or, for the default Mux, the package's variables. They are asked for here alone.
+// base is the present Context. It and the settings below are the fields or, for the default Mux, the package's variables,
+// which are asked for here alone.
 //
 // optimization: each by itself they stay in registers (BenchmarkServe/Static).
-
 func (m *Mux) base() context.Context {
 	base := m.Context
 	if m == &std {
@@ -214,7 +220,7 @@ func (m *Mux) change(edit func() error) error {
 func (m *Mux) mustChange(edit func()) { _ = m.change(func() error { edit(); return nil }) }
 
 func (m *Mux) reset() {
-	m.mustChange(func() { m.draft, m.routes = plan{}, treemux.Draft[*route]{} })
+	m.mustChange(func() { m.draft, m.routes, m.names = plan{}, treemux.Draft[*route]{}, nil })
 }
 
 // Handle registers a handler for the method under the path. It panics with a message that says what, where and why if
@@ -241,13 +247,32 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added.names, added.rest = pattern.Names(), pattern.CatchAll()
+	added.rest = pattern.CatchAll()
 	err = m.change(func() error {
+		added.names = m.shared(pattern.Names())
 		return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added) })
 	})
 	if err != nil {
 		panic(err.Error())
 	}
+}
+
+// shared returns the names, in one piece of memory for all routes that have the same.
+//
+// optimization: they stay in the processor's caches, however many routes there are (bench, Growth).
+func (m *Mux) shared(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	joined := strings.Join(names, "/")
+	if known, ok := m.names[joined]; ok {
+		return known
+	}
+	if m.names == nil {
+		m.names = make(map[string][]string)
+	}
+	m.names[joined] = names
+	return names
 }
 
 // Get registers a GET handler under the given path. See [Mux.Handle].

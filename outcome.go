@@ -19,7 +19,6 @@ type outcome struct {
 	w     mutil.WriterProxy
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
-	view  *view // that the request is seen with
 
 	handling bool // whether PanicHandler is running
 	handled  bool // whether PanicHandler has run
@@ -37,16 +36,16 @@ const (
 	logged
 )
 
-// serveObserved serves a request after whose chain something is to run. Ends is as for serveWay.
+// serveObserved serves a request after whose chain something is to run. The rest is as for serveWay.
 func (m *Mux) serveObserved(
-	in, base context.Context, ends bool, d *decision,
+	in, base context.Context, bound, cancel bool, hooks hooks, d *decision,
 	before []step[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	var o outcome
-	o.mux, o.hooks, o.after, o.w = m, m.hooks(), after, mutil.WrapWriter(w)
+	o.mux, o.hooks, o.after, o.w = m, hooks, after, mutil.WrapWriter(w)
 	o.along.begin(&o.reached, in, base, d, before, r)
-	if ends {
-		defer m.govern(o.along.x, m.cancels())()
+	if bound || cancel {
+		defer m.govern(o.along.x, cancel)()
 	}
 	if timed := o.logHandler != nil && incoming.Timed(); timed || wraps(before) {
 		o.keep(timed)
@@ -97,9 +96,9 @@ func (o *outcome) settle() {
 	if x.rare != nil {
 		if inner := x.rare.branched.Load(); inner != nil {
 			o.ctx, o.stale = &carried{Context: o.ctx, values: *inner}, true
+			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
 		}
 	}
-	o.view = o.along.viewBefore(len(o.along.steps))
 	if pattern := x.pattern(); o.r != nil && o.r.Pattern != pattern { // a router within has set its own
 		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
@@ -108,11 +107,10 @@ func (o *outcome) settle() {
 
 // see returns the request, seen with the view, which may be nil.
 func (o *outcome) see(v *view) *http.Request {
+	if v == nil && o.view != nil {
+		v = routeView
+	}
 	if v != o.view {
-		o.view = v
-		if v == nil {
-			v = routeView
-		}
 		o.look(&o.along, v, 0)
 	}
 	return o.reached.see(&o.along)

@@ -132,28 +132,33 @@ func param(ctx context.Context, name string) (string, bool) {
 
 // params are where those of a route are in a path.
 //
-// optimization: two bytes for each of them, and none for where it ends, keep what is allocated for each request in a
-// smaller size class (BenchmarkServe/Params4).
+// optimization: few bytes for each of them keep what is allocated for each request in a smaller size class
+// (BenchmarkServe/Params4).
 type params struct {
 	path    string    // as it is routed, without a slash at its end
-	starts  [7]uint16 // where the first ones begin, or 0 if that is too far in the path
-	encoded bool      // whether it has escapes
+	starts  [5]uint16 // where the first ones begin, and how long they are; 0 if there is no room for that
+	lengths [5]uint8
+	encoded bool // whether the path has escapes
 }
 
 // set sets them to those that were found in the path.
-func (p *params) set(path string, encoded bool, starts *treemux.Starts) {
+func (p *params) set(path string, encoded bool, spans *treemux.Spans) {
 	p.path, p.encoded = path, encoded
-	for i := range min(starts.Len(), len(p.starts)) {
-		if start := starts.At(i); start <= math.MaxUint16 {
-			p.starts[i] = uint16(start)
+	for i := range min(spans.Len(), len(p.starts)) {
+		span := spans.At(i)
+		if length := span.End - span.Start; span.End <= math.MaxUint16 && length <= math.MaxUint8 {
+			p.starts[i], p.lengths[i] = uint16(span.Start), uint8(length)
 		}
 	}
 }
 
 // param returns the route's param of that name.
+//
+// optimization: names that are as long as each other mostly differ in the last byte (BenchmarkServe/Params4).
 func (x *withParams) param(name string) (string, bool) {
-	for i, own := range x.route.names {
-		if own == name {
+	names := x.route.names
+	for i := range names {
+		if own := names[i]; len(own) == len(name) && (own == "" || own[len(own)-1] == name[len(name)-1]) && own == name {
 			return x.value(x.route, i), true
 		}
 	}
@@ -163,12 +168,10 @@ func (x *withParams) param(name string) (string, bool) {
 // value returns the value of the route's param with that index, decoded.
 func (p *params) value(of *route, i int) string {
 	var text string
-	if i < len(p.starts) && p.starts[i] > 0 {
-		text = p.path[p.starts[i]:]
-	} else {
-		text = skipped(p.path, of.path, i)
-	}
-	if !of.rest || i < len(of.names)-1 {
+	if i < len(p.starts) && p.lengths[i] > 0 {
+		start := int(p.starts[i])
+		text = p.path[start : start+int(p.lengths[i])]
+	} else if text = skipped(p.path, of.path, i); !of.rest || i < len(of.names)-1 {
 		text = text[:segmentEnd(text)]
 	}
 	if p.encoded {

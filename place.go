@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 )
 
 var errMethod = errors.New("a method must be a token (RFC 9110, section 5.6.2)")
@@ -16,16 +17,19 @@ func refuse(what string, at place, rule error) {
 	panic(fmt.Sprintf("kami: %s (%s): %v", what, at, rule))
 }
 
-// place is where something was registered.
-type place struct {
-	file string
-	line int
-}
+// place is where something was registered: the counter of a call, as runtime.Callers returns it. Zero is nowhere.
+type place uintptr
 
 // String returns the file with its directory, and the line: app/routes.go:31.
 func (p place) String() string {
-	dir, file := path.Split(p.file)
-	return fmt.Sprintf("%s:%d", path.Join(path.Base(dir), file), p.line)
+	frame := frameOf(uintptr(p))
+	dir, file := path.Split(frame.File)
+	return fmt.Sprintf("%s:%d", path.Join(path.Base(dir), file), frame.Line)
+}
+
+func frameOf(counter uintptr) runtime.Frame {
+	frame, _ := runtime.CallersFrames([]uintptr{counter}).Next()
+	return frame
 }
 
 // entry is what is known of a registration: for which path, of what, and where.
@@ -47,20 +51,33 @@ func nameOf(registered any) string {
 // ourPrefix begins the names of this package's functions.
 var ourPrefix = reflect.TypeFor[Mux]().PkgPath() + "."
 
+// ours remembers which counters are of this package's functions.
+var ours sync.Map // from uintptr to bool
+
+func isOurs(counter uintptr) bool {
+	known, ok := ours.Load(counter)
+	if !ok {
+		known = strings.HasPrefix(frameOf(counter).Function, ourPrefix)
+		ours.Store(counter, known)
+	}
+	return known.(bool)
+}
+
 // caller returns the place of the call into this package: the first frame that is not its own.
 //
-// optimization: it walks a few frames at a time, for the stack may be deep and the place is near
-// (BenchmarkC27Register100000).
+// optimization: it walks a few frames at a time, for the stack may be deep and the place is near, and looks but once into
+// the tables that say what they are (BenchmarkC27Register100000).
 func caller() place {
 	var counters [4]uintptr
 	for skip := 2; ; skip += len(counters) {
 		n := runtime.Callers(skip, counters[:])
-		frames := runtime.CallersFrames(counters[:n])
-		for more := n > 0; more; {
-			var frame runtime.Frame
-			if frame, more = frames.Next(); !strings.HasPrefix(frame.Function, ourPrefix) {
-				return place{frame.File, frame.Line}
+		for _, counter := range counters[:n] {
+			if !isOurs(counter) {
+				return place(counter)
 			}
+		}
+		if n == 0 {
+			return 0
 		}
 	}
 }

@@ -16,23 +16,23 @@ import (
 // method: a leaf of the tree. It is immutable.
 type route struct {
 	method  string
-	path    string   // as registered
-	names   []string // of its params
 	handler ContextHandler
-	place   place
-	rest    bool // whether the last param is a catch-all
+	names   []string // of its params
+	rest    bool     // whether the last param is a catch-all
 
 	// The same for all of a list:
 	slash bool                  // whether one of the paths ends with a slash, which then counts for all
 	bare  bool                  // whether one of the paths does not
 	allow unique.Handle[string] // the Allow header: their methods, and those that come with them
 
-	next *route // in the list
+	path  string // as registered
+	place place
+	next  *route // in the list
 }
 
 // with returns the list with one more route. It may be nil, for none so far.
 func (r *route) with(added *route) (*route, error) {
-	all := append(make([]*route, 0, 1), added)
+	all := append(make([]*route, 0, 8), added)
 	for old := r; old != nil; old = old.next {
 		if old.method == added.method {
 			return nil, fmt.Errorf("kami: %s %q (%s) conflicts with %q (%s): both match the same paths",
@@ -81,7 +81,7 @@ func (r *route) find(method string) *route {
 
 // allowed returns the Allow header for paths of the routes (RFC 9110, section 10.2.1).
 func allowed(routes []*route) string {
-	methods := []string{http.MethodOptions}
+	methods := append(make([]string, 0, 16), http.MethodOptions)
 	for _, r := range routes {
 		methods = append(methods, r.method)
 		if r.method == http.MethodGet {
@@ -99,7 +99,7 @@ type decision struct {
 	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be
 	path   string              // as it is routed
 	decode func(string) string // makes the text of a segment of it, nil if it is that
-	starts treemux.Starts      // of the route's params
+	spans  treemux.Spans       // of the route's params
 }
 
 // decide decides.
@@ -114,7 +114,7 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 		return
 	}
 	path, slash := cutSlash(d.path)
-	best, ok := p.routes.Lookup(path, d.decode, nil, &d.starts)
+	best, ok := p.routes.Lookup(path, d.decode, nil, &d.spans)
 	if ok {
 		if r := best.find(method); r != nil && (r.slash == slash || r.rest || path == "/") {
 			d.end, d.route, d.own = r.handler, r, r
@@ -131,7 +131,7 @@ func (d *decision) decideElse(p *plan, best *route, method, path, query string) 
 		d.decideClean(p, method, path, query)
 		return
 	}
-	found := p.match(method, path, d.decode, &d.starts)
+	found := p.match(method, path, d.decode, &d.spans)
 	d.own = found.best
 	switch r := found.route; {
 	case r == nil && p.noMethodNotAllowed:
@@ -154,7 +154,7 @@ func (d *decision) decideClean(p *plan, method, path, query string) {
 		d.end = p.notFoundEnd()
 		return
 	}
-	found := p.match(method, clean, d.decode, &d.starts)
+	found := p.match(method, clean, d.decode, &d.spans)
 	d.own = found.best
 	switch {
 	case found.best == nil:
@@ -173,19 +173,19 @@ type match struct {
 	others []*route // without one, the first of all other lists that match
 }
 
-func (p *plan) match(method, path string, decode func(string) string, starts *treemux.Starts) (m match) {
-	best, ok := p.routes.Lookup(path, decode, nil, starts)
+func (p *plan) match(method, path string, decode func(string) string, spans *treemux.Spans) (m match) {
+	best, ok := p.routes.Lookup(path, decode, nil, spans)
 	if !ok {
 		return m
 	}
 	if m.best, m.route = best, best.find(method); m.route == nil {
-		p.matchOthers(&m, method, path, decode, starts)
+		p.matchOthers(&m, method, path, decode, spans)
 	}
 	return m
 }
 
 // matchOthers looks for the method in the lists that are not as good as the best.
-func (p *plan) matchOthers(m *match, method, path string, decode func(string) string, starts *treemux.Starts) {
+func (p *plan) matchOthers(m *match, method, path string, decode func(string) string, spans *treemux.Spans) {
 	better, ok := p.routes.Lookup(path, decode, func(r *route) bool {
 		if r == m.best {
 			return false
@@ -194,7 +194,7 @@ func (p *plan) matchOthers(m *match, method, path string, decode func(string) st
 			m.others = append(m.others, r)
 		}
 		return m.route != nil
-	}, starts)
+	}, spans)
 	if ok {
 		m.best = better
 	}

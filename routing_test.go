@@ -577,7 +577,7 @@ func TestC24OneVisitForEachNode(t *testing.T) {
 			}
 			visits, offers := 0, map[string]int{}
 			decode := func(segment string) string { visits++; return segment }
-			_, found := tree.Lookup(test.path, decode, func(v string) bool { offers[v]++; return false }, new(treemux.Starts))
+			_, found := tree.Lookup(test.path, decode, func(v string) bool { offers[v]++; return false }, new(treemux.Spans))
 			assert.False(t, found)
 			assert.LessOrEqual(t, visits, test.visits)
 			assert.Len(t, offers, test.offers)

@@ -89,7 +89,7 @@ func rawKami(routes []*route) lookup {
 		}
 	}
 	built := tree.Tree()
-	var starts treemux.Starts
+	var spans treemux.Spans
 	return func(q *request) (int, bool) {
 		has := func(all []*route) bool {
 			for _, rt := range all {
@@ -99,11 +99,11 @@ func rawKami(routes []*route) lookup {
 			}
 			return false
 		}
-		best, ok := built.Lookup(q.path, nil, nil, &starts)
+		best, ok := built.Lookup(q.path, nil, nil, &spans)
 		if ok && !has(best) {
-			_, ok = built.Lookup(q.path, nil, has, &starts)
+			_, ok = built.Lookup(q.path, nil, has, &spans)
 		}
-		return starts.Len(), ok
+		return spans.Len(), ok
 	}
 }
 

@@ -17,6 +17,7 @@ type report struct {
 	retentions []retention
 	trips      []trip
 	charts     []chart
+	profiles   []profiled // of rows that miss a target
 }
 
 // chart is a picture on the page.
@@ -63,6 +64,7 @@ func (r *report) write(w io.Writer) error {
 	p.printf("\n")
 	p.printf("%s\n", r.explanation())
 	r.writeVerdicts(p)
+	r.writeProfiles(p)
 	r.writeRows(p)
 	r.writeTrips(p)
 	r.writeGrowths(p)
@@ -75,8 +77,8 @@ func (r *report) write(w io.Writer) error {
 func (r *report) explanation() string {
 	return strings.Join([]string{
 		"The least of many slices is the time that nothing else on the machine disturbed, but the least of very short ones " +
-			"would also hide the collections of garbage. So a slice is long enough for several of them even at GOGC=400, and " +
-			"the median of the slices stands beside the least.",
+			"would also hide the collections of garbage. So a slice is long enough for several of them, and the median of the " +
+			"slices stands beside the least.",
 		"",
 		"*Ratio* is the least time divided by that of the fastest peer in the same run; the median of the runs is shown. " +
 			"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
@@ -111,6 +113,21 @@ func (r *report) writeVerdicts(p *page) {
 	}
 	for _, cells := range more {
 		p.cells(cells...)
+	}
+}
+
+func (r *report) writeProfiles(p *page) {
+	if len(r.profiles) == 0 {
+		return
+	}
+	p.printf("\n### Where the time goes\n\nIn rows that miss a target, as a profile of kami alone says at GOGC=100. What is " +
+		"inlined counts for the function that it is in.\n\n")
+	for _, found := range r.profiles {
+		var texts []string
+		for _, s := range found.shares {
+			texts = append(texts, fmt.Sprintf("%s %.0f %%", s.where, s.of*100))
+		}
+		p.printf("- %s: %s.\n", found.row, strings.Join(texts, ", "))
 	}
 }
 

@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Draft is a tree in the making, for one goroutine at a time. The zero Draft is empty and ready to use.
+// Draft is a tree in the making, for one goroutine at a time. The zero Draft is empty and ready to use. It must not be
+// copied once it has been used.
 //
 // optimization: it changes in place what it has made itself since it last gave away a tree, and copies the rest as a Tree
 // does, so that many additions in a row cost what is added (BenchmarkDraft).
@@ -44,17 +45,24 @@ func (d *Draft[V]) Edit(pattern Pattern, edit func(V) (V, error)) error {
 func (d *Draft[V]) rewrite(pattern Pattern, rewrite func(above, value V) V) {
 	d.begin()
 	var above V
-	n := d.to(Pattern{})
-	for i := range pattern.Segments {
-		if n.set {
-			above = n.value
-		}
-		n = d.below(n, pattern.Segments[i])
-	}
-	d.rewritten(n, above, rewrite)
+	d.root = d.rewrittenAt(d.root, pattern.Segments, above, rewrite)
 }
 
-// begin gives the draft an id if it has none. Once there are no more it gets one that no node keeps, and copies them all.
+// rewrittenAt rewrites what is at the segments below n, and returns the draft's own n. Nil stays nil.
+func (d *Draft[V]) rewrittenAt(n *node[V], segments []Segment, above V, rewrite func(above, value V) V) *node[V] {
+	if n == nil || len(segments) == 0 {
+		return d.rewritten(n, above, rewrite)
+	}
+	if n = d.own(n); n.set {
+		above = n.value
+	}
+	if child := d.rewrittenAt(n.child(segments[0]), segments[1:], above, rewrite); child != nil {
+		d.link(n, segments[0], child)
+	}
+	return n
+}
+
+// begin gives the draft an id if it has none. Once there are no more it gets one that own takes for nobody's.
 func (d *Draft[V]) begin() {
 	if d.id == 0 {
 		d.id = uint32(min(drafts.Add(1), math.MaxUint32))
@@ -89,9 +97,14 @@ func (d *Draft[V]) to(pattern Pattern) *node[V] {
 func (d *Draft[V]) below(n *node[V], segment Segment) *node[V] {
 	known := n.child(segment)
 	child := d.own(known)
-	if child == known {
-		return child
+	if child != known {
+		d.link(n, segment, child)
 	}
+	return child
+}
+
+// link makes child the node of the segment below the draft's own n.
+func (d *Draft[V]) link(n *node[V], segment Segment, child *node[V]) {
 	switch segment.Kind {
 	case Static:
 		child.name = segment.Text
@@ -101,7 +114,6 @@ func (d *Draft[V]) below(n *node[V], segment Segment) *node[V] {
 	default:
 		n.catchAll = child
 	}
-	return child
 }
 
 // putStatic makes child the static one of its name.

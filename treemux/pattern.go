@@ -44,14 +44,17 @@ func Parse(pattern string) (Pattern, error) {
 	if text == "" && len(pattern) < 2 {
 		return p, nil
 	}
-	parts := strings.Split(text, "/")
-	var names []string
-	for i, part := range parts {
+	n := strings.Count(text, "/") + 1
+	p.Segments = make([]Segment, 0, n)
+	names := make([]string, 0, 8)
+	for range n {
+		var part string
+		part, text, _ = strings.Cut(text, "/")
 		if part == "" {
 			return Pattern{}, errors.New(`a path must have no empty segment ("//")`)
 		}
 		segment := parseSegment(part)
-		if segment.Kind == CatchAll && (p.Slash || i < len(parts)-1) {
+		if segment.Kind == CatchAll && (p.Slash || len(p.Segments) < n-1) {
 			return Pattern{}, fmt.Errorf("nothing may follow the catch-all %q", part)
 		}
 		if segment.Kind != Static && segment.Text != "" {

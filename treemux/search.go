@@ -2,37 +2,39 @@ package treemux
 
 import "strings"
 
-// Starts are where the params of a match begin in its path, in the order of [Pattern.Names]. A param goes on to the next
-// slash, a catch-all to the end. Any number of lookups may use the same ones, one after the other.
-type Starts struct {
+// Spans are the places of a match's params in its path, in the order of [Pattern.Names]. Any number of lookups may use the
+// same ones, one after the other.
+type Spans struct {
 	n    int
-	few  [8]int32
-	more []int32 // what few has no room for
+	few  [8]Span
+	more []Span // what few has no room for
 }
 
-// Len returns how many there are.
-func (s *Starts) Len() int { return s.n }
+// Span is the place of a param's text in a path: path[Start:End].
+type Span struct{ Start, End int32 }
 
-// At returns where the param with that index begins.
-func (s *Starts) At(i int) int {
+// Len returns how many there are.
+func (s *Spans) Len() int { return s.n }
+
+// At returns the span of the param with that index, which must be less than Len.
+func (s *Spans) At(i int) Span {
 	if i < len(s.few) {
-		return int(s.few[i])
+		return s.few[i]
 	}
-	return int(s.more[i-len(s.few)])
+	return s.more[i-len(s.few)]
 }
 
 // push adds a param after the first n.
-func (s *Starts) push(n, start int) {
-	if n < len(s.few) {
-		s.few[n] = int32(start)
+func (s *Spans) push(n, start, end int) {
+	if s.n = n + 1; n < len(s.few) {
+		s.few[n].Start, s.few[n].End = int32(start), int32(end)
 	} else {
-		s.more = append(s.more[:n-len(s.few)], int32(start))
+		s.more = append(s.more[:n-len(s.few)], Span{int32(start), int32(end)})
 	}
-	s.n = n + 1
 }
 
 // Lookup finds the best pattern that matches the path and whose value accept takes (nil takes any). It returns the value,
-// and whether there is one; starts then tell where its params are.
+// and whether there is one; spans then tell where its params are.
 //
 // It offers accept the values of all matching patterns, the best first, until one is taken. A param does not match an
 // empty segment, a catch-all not an empty rest, and nothing but "/" a path that ends with a slash, a catch-all apart.
@@ -41,78 +43,74 @@ func (s *Starts) push(n, start int) {
 // With decode the path is an encoded one: it is split as it stands, then each segment is decoded before it is compared.
 // Lookup does not allocate, for patterns of up to eight params. Each node is visited once at most, at a cost linear in its
 // segment.
-func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) bool, starts *Starts) (value V, ok bool) {
+func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) bool, spans *Spans) (value V, ok bool) {
 	var found *node[V]
-	starts.n = 0
+	spans.n = 0
 	switch {
 	case t.root == nil:
 	case path == "/":
 		found = take(t.root, accept)
 	default:
-		found = below(t.root, path, len("/"), decode, accept, starts)
+		found = search(t.root, path, len("/"), decode, accept, spans)
 	}
 	if found == nil {
-		starts.n = 0
+		spans.n = 0
 		return value, false
 	}
 	return found.value, true
 }
 
-// below looks for the match among what is below n, with the segment that begins at start.
+// search looks for the match among what is below n, with the segment that begins at start. Spans has the params so far, of
+// which there are some more with each param that is tried; left is the last that is left to try.
 //
-// optimization: it goes on in the same loop where there is nothing else to try, and calls itself where there is
+// optimization: it goes on in its loop with the last that is left to try, and calls itself for those before it
 // (BenchmarkLookup).
-func below[V any](n *node[V], path string, start int, decode func(string) string, accept func(V) bool, starts *Starts) *node[V] {
-	params := starts.n
-	for {
-		if start == len(path) {
-			return nil
+func search[V any](n *node[V], path string, start int, decode func(string) string, accept func(V) bool, spans *Spans) *node[V] {
+	for params := spans.n; start < len(path); {
+		var end int
+		var left *node[V]
+		if n.many == nil && n.only == nil {
+			end = segmentEnd(path, start)
+		} else {
+			end, left = n.next(path, start, decode)
 		}
-		end, child := n.next(path, start, decode)
-		if child != nil {
-			if n.param == nil && n.catchAll == nil {
-				if end == len(path) {
-					return take(child, accept)
-				}
-				n, start = child, end+len("/")
-				continue
-			}
-			if found := at(child, path, end, decode, accept, starts); found != nil {
+		if left != nil && (n.param != nil || n.catchAll != nil) {
+			if found := searchAt(left, path, end, decode, accept, spans); found != nil {
 				return found
 			}
+			left = nil
 		}
-		if n.param != nil && start < end {
-			starts.push(params, start)
+		if left == nil && n.param != nil && start < end {
+			spans.push(params, start, end)
 			if n.catchAll == nil {
-				if end == len(path) {
-					return take(n.param, accept)
-				}
-				n, start, params = n.param, end+len("/"), params+1
-				continue
-			}
-			if found := at(n.param, path, end, decode, accept, starts); found != nil {
+				left, params = n.param, params+1
+			} else if found := searchAt(n.param, path, end, decode, accept, spans); found != nil {
 				return found
 			}
 		}
-		if n.catchAll == nil {
-			return nil
+		if left == nil && n.catchAll != nil {
+			spans.push(params, start, len(path))
+			left, end = n.catchAll, len(path)
 		}
-		starts.push(params, start)
-		return take(n.catchAll, accept)
+		if left == nil || end == len(path) {
+			return take(left, accept)
+		}
+		n, start = left, end+len("/")
 	}
+	return nil
 }
 
-// at goes on at n, whose segment ends at end.
-func at[V any](n *node[V], path string, end int, decode func(string) string, accept func(V) bool, starts *Starts) *node[V] {
+// searchAt is search for n itself, whose segment ends at end.
+func searchAt[V any](n *node[V], path string, end int, decode func(string) string, accept func(V) bool, spans *Spans) *node[V] {
 	if end == len(path) {
 		return take(n, accept)
 	}
-	return below(n, path, end+len("/"), decode, accept, starts)
+	return search(n, path, end+len("/"), decode, accept, spans)
 }
 
-// take returns n if its value is the one looked for, else nil.
+// take returns n if it has a value and that is the one looked for, else nil.
 func take[V any](n *node[V], accept func(V) bool) *node[V] {
-	if n.set && (accept == nil || accept(n.value)) {
+	if n != nil && n.set && (accept == nil || accept(n.value)) {
 		return n
 	}
 	return nil
@@ -163,14 +161,12 @@ func (t Tree[V]) Deepest(path string, decode func(string) string) (value V, rest
 	return deepest.value, path[end:], true
 }
 
-// Span is the place of a param's text in a path: path[Start:End].
-type Span struct{ Start, End int32 }
-
 // Visit calls visit for each pattern that matches the path or the path up to one of its slashes, from the least
 // specific to the most specific (see [Compare]): the patterns of the scopes that the path lies in.
 //
-// Spans are the places of the params. Rest is what the pattern leaves of the path, as for [Tree.Deepest]. A catch-all is visited with any rest, even none, and
-// leaves what the pattern would without it. Decode is as for [Tree.Lookup]; the spans are valid during the call.
+// Rest is what the pattern leaves of the path, as for [Tree.Deepest]. A catch-all is visited with any rest, even none, and
+// leaves what the pattern would without it. Decode is as for [Tree.Lookup]. The spans are those of the params; they are
+// valid during the call.
 func (t Tree[V]) Visit(path string, decode func(string) string, visit func(value V, rest string, spans []Span)) {
 	if t.root != nil {
 		w := walk[V]{path: path, decode: decode}
@@ -191,7 +187,7 @@ func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans
 		visit(n.value, w.path[end:], w.spans)
 	}
 	start := min(end+len("/"), len(w.path))
-	if c := n.catchAll; c != nil {
+	if c := n.catchAll; c != nil { // it has a value, as nothing may follow it
 		visit(c.value, w.path[end:], append(w.spans, Span{int32(start), int32(len(w.path))}))
 	}
 	end, child := n.next(w.path, start, w.decode)

@@ -3,9 +3,8 @@ package treemux
 import "slices"
 
 const (
-	crowd    = 1024 // so many children stay in one table, up to maxLevel
-	fanout   = 256  // pages of a table of more
-	maxLevel = 2
+	crowd  = 768 // so many children stay in one table
+	fanout = 256 // pages of a table of more, as pageOf has it
 )
 
 // table holds the static children of a node, found by the hash of their names: each in the first free slot from where its
@@ -15,9 +14,9 @@ const (
 // thousand children for one more (BenchmarkInsertWide).
 type table[V any] struct {
 	slots []slot[V] // a power of two
-	count int       // of children, of all that they hold
-	level uint8     // of pages that the table is below
-	paged bool
+	count int       // of children, while they are not in pages
+	paged bool      // whether the slots hold pages
+	page  bool      // whether the table is that of a page, and so has none
 }
 
 type slot[V any] struct {
@@ -36,21 +35,19 @@ func hashOf(name string) uint32 {
 
 const hashBegin, hashPrime = 2166136261, 16777619
 
-// page returns the slot of the hash's page. Low bits of it are for the slots of a table, high ones for pages.
-func (t *table[V]) page(hash uint32) *slot[V] {
-	return &t.slots[hash>>(24-8*t.level)%fanout]
-}
+// pageOf returns the slot of the hash's page: its eight high bits are for pages, low ones for the slots of a table.
+func (t *table[V]) pageOf(hash uint32) *slot[V] { return &t.slots[hash>>24] }
 
 // find returns the child of that name, or nil.
 func (t *table[V]) find(hash uint32, name string) *node[V] {
-	for t.paged {
-		page := t.page(hash).node
+	if t.paged {
+		page := t.pageOf(hash).node
 		if page == nil {
 			return nil
 		}
 		t = page.many
 	}
-	for i, tried := int(hash), 0; tried < len(t.slots); i, tried = i+1, tried+1 {
+	for i := int(hash); ; i++ { // a slot is free
 		s := &t.slots[i&(len(t.slots)-1)]
 		if s.node == nil {
 			return nil
@@ -59,7 +56,6 @@ func (t *table[V]) find(hash uint32, name string) *node[V] {
 			return s.node
 		}
 	}
-	return nil
 }
 
 // clone returns a copy of the table. Nil stays nil.
@@ -73,63 +69,50 @@ func (t *table[V]) clone() *table[V] {
 }
 
 // put makes child the one of its name in the draft's own table.
-func (d *Draft[V]) put(t *table[V], child *node[V]) {
-	d.putHashed(t, slot[V]{hashOf(child.name), child})
-}
+func (d *Draft[V]) put(t *table[V], child *node[V]) { d.putSlot(t, slot[V]{hashOf(child.name), child}) }
 
-// putHashed is put. It reports whether the child is one more.
-func (d *Draft[V]) putHashed(t *table[V], added slot[V]) (more bool) {
-	switch {
-	case t.paged:
-		page := t.page(added.hash)
-		if page.node = d.own(page.node); page.node.many == nil {
-			page.node.many = &table[V]{level: t.level + 1}
-		}
-		more = d.putHashed(page.node.many, added)
-	default:
-		d.makeRoom(t)
-		if t.paged {
-			return d.putHashed(t, added)
-		}
-		more = t.set(added)
+func (d *Draft[V]) putSlot(t *table[V], added slot[V]) {
+	if !t.paged && (t.count+1)*4 > len(t.slots)*3 {
+		d.grow(t)
 	}
-	if more {
-		t.count++
-	}
-	return more
-}
-
-// set puts the child into a table that has room for it. It reports whether it is one more.
-func (t *table[V]) set(added slot[V]) (more bool) {
-	for i := int(added.hash); ; i++ {
-		s := &t.slots[i&(len(t.slots)-1)]
-		if s.node == nil || s.hash == added.hash && s.node.name == added.node.name {
-			more = s.node == nil
-			*s = added
-			return more
-		}
-	}
-}
-
-// makeRoom makes the table larger if three quarters of it are in use, or has its children put into pages if they are too
-// many.
-func (d *Draft[V]) makeRoom(t *table[V]) {
-	if (t.count+1)*4 <= len(t.slots)*3 {
+	if !t.paged {
+		t.set(added)
 		return
 	}
-	before := t.slots
-	if t.paged = t.count >= crowd*3/4 && t.level < maxLevel; t.paged {
-		t.slots, t.count = make([]slot[V], fanout), 0
-	} else {
-		t.slots = make([]slot[V], max(4, 2*len(before)))
+	page := t.pageOf(added.hash)
+	page.node = d.own(page.node)
+	if page.node.many == nil {
+		page.node.many = &table[V]{page: true}
 	}
+	d.putSlot(page.node.many, added)
+}
+
+// set puts the child into a table that has room for it.
+func (t *table[V]) set(added slot[V]) {
+	for i := int(added.hash); ; i++ {
+		s := &t.slots[i&(len(t.slots)-1)]
+		if s.node != nil && (s.hash != added.hash || s.node.name != added.node.name) {
+			continue
+		}
+		if s.node == nil {
+			t.count++
+		}
+		*s = added
+		return
+	}
+}
+
+// grow makes the table larger, or has its children put into pages if they are too many.
+func (d *Draft[V]) grow(t *table[V]) {
+	before := t.slots
+	size := max(4, 2*len(before))
+	if t.paged = t.count >= crowd && !t.page; t.paged {
+		size = fanout
+	}
+	t.slots, t.count = make([]slot[V], size), 0
 	for _, s := range before {
-		switch {
-		case s.node == nil:
-		case t.paged:
-			d.putHashed(t, s)
-		default:
-			t.set(s)
+		if s.node != nil {
+			d.putSlot(t, s)
 		}
 	}
 }

@@ -3,8 +3,8 @@
 //
 //	pattern, err := treemux.Parse("/users/:id")
 //	tree, err = tree.With(pattern, func(string) (string, error) { return "one user", nil })
-//	var starts treemux.Starts
-//	value, ok := tree.Lookup("/users/7", nil, nil, &starts)
+//	var spans treemux.Spans
+//	value, ok := tree.Lookup("/users/7", nil, nil, &spans)
 //
 // A static segment goes before a param and a param before a catch-all, and a search that ends nowhere goes back to
 // the next best:

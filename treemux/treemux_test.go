@@ -35,24 +35,19 @@ func add(t testing.TB, to tree, paths ...string) tree {
 
 // look returns what Lookup finds: "/a/:x x=1", or "" for nothing.
 func look(t testing.TB, in tree, path string, decode func(string) string) string {
-	var starts treemux.Starts
-	found, ok := in.Lookup(path, decode, nil, &starts)
+	var spans treemux.Spans
+	found, ok := in.Lookup(path, decode, nil, &spans)
 	if !ok {
 		assert.Empty(t, found)
-		assert.Zero(t, starts.Len())
+		assert.Zero(t, spans.Len())
 		return ""
 	}
-	return bound(t, found, path, all(parse(t, found), path, starts))
+	return bound(t, found, path, all(&spans))
 }
 
-// all returns the spans that begin like this.
-func all(pattern treemux.Pattern, path string, starts treemux.Starts) (list []treemux.Span) {
-	for i := range starts.Len() {
-		start, end := starts.At(i), len(path)
-		if slash := strings.IndexByte(path[start:], '/'); slash >= 0 && !(pattern.CatchAll() && i == starts.Len()-1) {
-			end = start + slash
-		}
-		list = append(list, treemux.Span{Start: int32(start), End: int32(end)})
+func all(spans *treemux.Spans) (list []treemux.Span) {
+	for i := range spans.Len() {
+		list = append(list, spans.At(i))
 	}
 	return list
 }
@@ -155,17 +150,17 @@ func TestC20Lookup(t *testing.T) {
 func TestC20LookupTriesTheNextBest(t *testing.T) {
 	six := add(t, tree{}, "/a/b", "/a/:x", "/:y/b", "/:y/:x", "/a/*c", "/*c")
 	var tried []string
-	var starts treemux.Starts
+	var spans treemux.Spans
 	_, ok := six.Lookup("/a/b", nil, func(pattern string) bool {
 		tried = append(tried, pattern)
 		return false
-	}, &starts)
+	}, &spans)
 	assert.False(t, ok)
 	assert.Equal(t, []string{"/a/b", "/a/:x", "/a/*c", "/:y/b", "/:y/:x", "/*c"}, tried)
 
-	found, ok := six.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, &starts)
+	found, ok := six.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, &spans)
 	assert.True(t, ok)
-	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", all(parse(t, found), "/a/b", starts)))
+	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", all(&spans)))
 }
 
 func TestC23LookupDecodesSegments(t *testing.T) {
@@ -239,6 +234,73 @@ func TestC27TreesAreImmutable(t *testing.T) {
 	assert.False(t, ok)
 }
 
+func TestC27DraftsLeaveTheirTreesAlone(t *testing.T) {
+	var d treemux.Draft[string]
+	edit := func(path, value string) {
+		require.NoError(t, d.Edit(parse(t, path), func(string) (string, error) { return value, nil }))
+	}
+	var trees []tree
+	paths := func(i int) []string { // in a small table, pages, a param and a catch-all
+		return []string{"/few", fmt.Sprintf("/items/%d", i%1000), fmt.Sprintf("/items/%d/:id", i), "/:a/b", "/files/*rest"}
+	}
+	for i := range 3000 {
+		for _, path := range paths(i) {
+			edit(path, fmt.Sprint(i))
+		}
+		trees = append(trees, d.Tree())
+	}
+	for i, then := range trees {
+		for _, path := range paths(i) {
+			value, ok := then.Get(parse(t, path))
+			assert.True(t, ok, path)
+			assert.Equal(t, fmt.Sprint(i), value, path)
+		}
+		_, ok := then.Get(parse(t, fmt.Sprintf("/items/%d/:id", i+1)))
+		assert.False(t, ok)
+	}
+
+	last := trees[len(trees)-1]
+	d = last.Draft()
+	edit("/few", "new")
+	edit("/few", "newer")
+	assert.EqualError(t, d.Edit(parse(t, "/none/:x"), func(string) (string, error) { return "", errors.New("refused") }), "refused")
+	value, _ := last.Get(parse(t, "/few"))
+	assert.Equal(t, "2999", value)
+	next := d.Tree()
+	value, _ = next.Get(parse(t, "/few"))
+	assert.Equal(t, "newer", value)
+	_, ok := next.Get(parse(t, "/none/:x"))
+	assert.False(t, ok)
+}
+
+func TestDeepest(t *testing.T) {
+	all := add(t, tree{}, "/a", "/a/b", "/a/b/c/d", "/:x", "/a/:y/z", "/*r")
+	for path, want := range map[string]string{
+		"/": "", "/x": "", "/a": "/a", "/a/": "/a+/", "/a/x/z": "/a+/x/z", "/a/b": "/a/b", "/a/b/c": "/a/b+/c",
+		"/a/b/c/d": "/a/b/c/d", "/a/b/c/d/e": "/a/b/c/d+/e", "/a//b": "/a+//b", "//a": "", "/%61": "", "/ab": "",
+	} {
+		found, rest, ok := all.Deepest(path, nil)
+		assert.Equal(t, want != "", ok, path)
+		assert.Equal(t, want, strings.TrimSuffix(found+"+"+rest, "+"), path)
+	}
+	found, rest, ok := all.Deepest("/%61/%62/x", unescape)
+	assert.Equal(t, "/a/b /x true", fmt.Sprint(found, " ", rest, " ", ok))
+	_, _, ok = tree{}.Deepest("/a", nil)
+	assert.False(t, ok)
+	found, rest, ok = add(t, tree{}, "/").Deepest("/a/b", nil)
+	assert.Equal(t, "/ /a/b true", fmt.Sprint(found, " ", rest, " ", ok))
+}
+
+func TestManyParams(t *testing.T) {
+	pattern, path, want := "", "", ""
+	for i := range 12 {
+		pattern, path = fmt.Sprintf("%s/:p%d", pattern, i), fmt.Sprintf("%s/v%d", path, i)
+		want += fmt.Sprintf(" p%d=v%d", i, i)
+	}
+	assert.Equal(t, pattern+want, look(t, add(t, tree{}, pattern, "/:p0/:p1/x"), path, nil))
+	assert.Equal(t, pattern+"/*rest"+want+" rest=x/y", look(t, add(t, tree{}, pattern+"/*rest"), path+"/x/y", nil))
+}
+
 func TestGetGoesByShapeNotByNames(t *testing.T) {
 	all := add(t, tree{}, "/a/:x/*y")
 	for path, want := range map[string]bool{
@@ -260,6 +322,8 @@ func TestAlike(t *testing.T) {
 		{"/a", "/:a", false}, {"/:a", "/*a", false}, {`/\:a`, "/:a", false},
 	} {
 		assert.Equal(t, test.want, parse(t, test.a).Alike(parse(t, test.b)), test)
+		assert.Equal(t, test.want, parse(t, test.a).Is(test.b), test)
+		assert.Equal(t, test.want, parse(t, test.b).Is(test.a), test)
 	}
 }
 
@@ -282,7 +346,7 @@ func TestRewrittenGoesDown(t *testing.T) {
 	assert.Equal(t, "/</a!", value, "above is the nearest value, not the nearest node")
 }
 
-// TestWideNodes adds enough children to one node for its trie to grow several levels.
+// TestWideNodes adds enough children to one node for its table to have pages.
 func TestWideNodes(t *testing.T) {
 	const n = 20_000
 	var all tree
@@ -295,7 +359,7 @@ func TestWideNodes(t *testing.T) {
 	}
 	assert.Equal(t, "", look(t, all, "/items/x", nil))
 	again := all.Rewritten(parse(t, "/items"), func(_, value string) string { return value + "!" })
-	found, _ := again.Lookup("/items/777", nil, nil, new(treemux.Starts))
+	found, _ := again.Lookup("/items/777", nil, nil, new(treemux.Spans))
 	assert.Equal(t, "/items/777!", found)
 	same := add(t, all, "/items/777")
 	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
@@ -316,7 +380,7 @@ func TestC24VisitsAreBounded(t *testing.T) {
 	_, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", func(segment string) string {
 		visits++
 		return segment
-	}, nil, new(treemux.Starts))
+	}, nil, new(treemux.Spans))
 	assert.False(t, ok)
 	assert.Equal(t, 1<<(depth+1)-1, visits, "one visit for each node but the leaves")
 
@@ -328,11 +392,11 @@ func TestC24VisitsAreBounded(t *testing.T) {
 
 func TestLookupDoesNotAllocate(t *testing.T) {
 	all := add(t, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
-	var starts treemux.Starts
+	var spans treemux.Spans
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c", "/none/at/all"} {
 		count := 0
 		allocs := testing.AllocsPerRun(100, func() {
-			all.Lookup(path, nil, func(string) bool { count++; return true }, &starts)
+			all.Lookup(path, nil, func(string) bool { count++; return true }, &spans)
 			all.Deepest(path, nil)
 		})
 		assert.Zero(t, allocs, path)
@@ -389,7 +453,7 @@ func FuzzLookup(f *testing.F) {
 		all.Lookup(path, nil, func(pattern string) bool {
 			got = append(got, parse(t, pattern))
 			return false
-		}, new(treemux.Starts))
+		}, new(treemux.Spans))
 		assert.Equal(t, want, got, "all that match, the most specific first")
 	})
 }
@@ -410,22 +474,22 @@ func FuzzParse(f *testing.F) {
 		for _, segment := range pattern.Segments {
 			concrete += "/" + map[bool]string{true: segment.Text, false: "x"}[segment.Kind == treemux.Static]
 		}
-		var starts treemux.Starts
-		found, ok := with.Lookup(max(concrete, "/"), nil, nil, &starts)
+		var spans treemux.Spans
+		found, ok := with.Lookup(max(concrete, "/"), nil, nil, &spans)
 		assert.True(t, ok, "what a pattern stands for is found by it")
 		assert.Equal(t, "found", found)
-		assert.Equal(t, len(pattern.Names()), starts.Len())
+		assert.Equal(t, len(pattern.Names()), spans.Len())
 	})
 }
 
 func BenchmarkLookup(b *testing.B) {
 	all := add(b, tree{}, "/a", "/users/:id", "/users/:id/posts/:post", "/files/*path")
-	var starts treemux.Starts
+	var spans treemux.Spans
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c"} {
 		b.Run(path[1:], func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				all.Lookup(path, nil, nil, &starts)
+				all.Lookup(path, nil, nil, &spans)
 			}
 		})
 	}
@@ -482,7 +546,7 @@ func TestAllVisitsEveryValueOnce(t *testing.T) {
 		t.Error("there is nothing")
 	}
 	want := []string{"/", "/:p", "/:p/x", "/*rest", "/a/*rest"}
-	for i := range 200 { // so that nodes have tries
+	for i := range 200 { // so that nodes have tables
 		want = append(want, fmt.Sprintf("/static%d", i), fmt.Sprintf("/a/%d", i))
 	}
 	full := add(t, tree{}, want...)

@@ -1,0 +1,44 @@
+package treemux
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestDraftsOutOfIDs has drafts that cannot be told apart any more. They copy what they change, as trees do.
+func TestDraftsOutOfIDs(t *testing.T) {
+	before := drafts.Load()
+	drafts.Store(math.MaxUint32 - 1)
+	t.Cleanup(func() { drafts.Store(before) })
+	same := func(value string) func(string) (string, error) {
+		return func(string) (string, error) { return value, nil }
+	}
+	var d Draft[string]
+	var trees []Tree[string]
+	const n = 1000 // enough for pages
+	for i := range n {
+		pattern, err := Parse(fmt.Sprint("/", i))
+		assert.NoError(t, err)
+		assert.NoError(t, d.Edit(pattern, same("old")))
+	}
+	for i := range n {
+		pattern, _ := Parse(fmt.Sprint("/", i))
+		trees = append(trees, d.Tree())
+		assert.NoError(t, d.Edit(pattern, same("new")))
+	}
+	last := d.Tree().Rewritten(Pattern{}, func(_, value string) string { return value + "!" })
+	some, _ := Parse("/7")
+	last = last.Rewritten(some, func(_, value string) string { return value + "?" })
+	value, _ := last.Get(some)
+	assert.Equal(t, "new!?", value)
+	for i, then := range trees {
+		for j := range n {
+			value, ok := then.Lookup(fmt.Sprint("/", j), nil, nil, new(Spans))
+			assert.True(t, ok)
+			assert.Equal(t, map[bool]string{true: "new", false: "old"}[j < i], value)
+		}
+	}
+}
