@@ -106,34 +106,29 @@ type decision struct {
 //
 // optimization: what is usual is decided here, and all else elsewhere (BenchmarkServe/Static).
 func (d *decision) decide(p *plan, method string, u *url.URL) {
-	if d.path = u.Path; u.RawPath != "" || d.path == "" {
-		d.path, d.decode = routedPath(u)
-	}
-	if d.path[0] != '/' { // such as OPTIONS *
-		d.path, d.end = "/"+d.path, p.notFoundEnd()
-		return
-	}
-	path, slash := cutSlash(d.path)
-	best, ok := p.routes.Lookup(path, d.decode, nil, &d.spans)
-	if ok {
+	if d.path = u.Path; u.RawPath == "" && strings.HasPrefix(d.path, "/") {
+		path, slash := cutSlash(d.path)
+		best, _ := p.routes.Lookup(path, &d.spans, nil)
 		if r := best.find(method); r != nil && (r.slash == slash || r.rest || path == "/") {
 			d.end, d.route, d.own = r.handler, r, r
 			return
 		}
 	}
-	d.decideElse(p, best, method, path, u.RawQuery)
+	d.decideElse(p, method, u)
 }
 
-// decideElse decides where there is no route with the path and the method as they are. Best is the best that matches the
-// path, or nil.
-func (d *decision) decideElse(p *plan, best *route, method, path, query string) {
-	if best == nil {
-		d.decideClean(p, method, path, query)
+// decideElse decides about any request.
+func (d *decision) decideElse(p *plan, method string, u *url.URL) {
+	if d.path, d.decode = routedPath(u); d.path[0] != '/' { // such as OPTIONS *
+		d.path, d.end = "/"+d.path, p.notFoundEnd()
 		return
 	}
+	path, _ := cutSlash(d.path)
 	found := p.match(method, path, d.decode, &d.spans)
 	d.own = found.best
 	switch r := found.route; {
+	case found.best == nil:
+		d.decideClean(p, method, path, u.RawQuery)
 	case r == nil && p.noMethodNotAllowed:
 		d.end, d.own = p.notFoundEnd(), nil
 	case r == nil:
@@ -141,9 +136,9 @@ func (d *decision) decideElse(p *plan, best *route, method, path, query string) 
 	case r.rest || r.slash == (path != d.path) || path == "/":
 		d.end, d.route = r.handler, r
 	case r.slash:
-		d.end = redirectEnd(method, path+"/", d, query)
+		d.end = redirectEnd(method, path+"/", d, u.RawQuery)
 	default:
-		d.end = redirectEnd(method, path, d, query)
+		d.end = redirectEnd(method, path, d, u.RawQuery)
 	}
 }
 
@@ -174,7 +169,7 @@ type match struct {
 }
 
 func (p *plan) match(method, path string, decode func(string) string, spans *treemux.Spans) (m match) {
-	best, ok := p.routes.Lookup(path, decode, nil, spans)
+	best, ok := p.routes.Lookup(path, spans, &treemux.Options[*route]{Decode: decode})
 	if !ok {
 		return m
 	}
@@ -186,7 +181,7 @@ func (p *plan) match(method, path string, decode func(string) string, spans *tre
 
 // matchOthers looks for the method in the lists that are not as good as the best.
 func (p *plan) matchOthers(m *match, method, path string, decode func(string) string, spans *treemux.Spans) {
-	better, ok := p.routes.Lookup(path, decode, func(r *route) bool {
+	has := func(r *route) bool {
 		if r == m.best {
 			return false
 		}
@@ -194,7 +189,8 @@ func (p *plan) matchOthers(m *match, method, path string, decode func(string) st
 			m.others = append(m.others, r)
 		}
 		return m.route != nil
-	}, spans)
+	}
+	better, ok := p.routes.Lookup(path, spans, &treemux.Options[*route]{Decode: decode, Accept: has})
 	if ok {
 		m.best = better
 	}

@@ -576,8 +576,10 @@ func TestC24OneVisitForEachNode(t *testing.T) {
 				tree, _ = tree.With(pattern, func(string) (string, error) { return text, nil })
 			}
 			visits, offers := 0, map[string]int{}
-			decode := func(segment string) string { visits++; return segment }
-			_, found := tree.Lookup(test.path, decode, func(v string) bool { offers[v]++; return false }, new(treemux.Spans))
+			_, found := tree.Lookup(test.path, new(treemux.Spans), &treemux.Options[string]{
+				Decode: func(segment string) string { visits++; return segment },
+				Accept: func(v string) bool { offers[v]++; return false },
+			})
 			assert.False(t, found)
 			assert.LessOrEqual(t, visits, test.visits)
 			assert.Len(t, offers, test.offers)

@@ -18,15 +18,17 @@ type job struct {
 	slashes  bool // a wrong trailing slash is redirected
 }
 
-// keys and values are what contexts hold: the app's base value, then those of middleware. They are boxed beforehand, so
-// that nobody pays for that.
-var keys, values = boxed()
+// keys and values are what contexts hold: the app's base value, then those of middleware. They are pointers, as net/http's
+// own keys and most apps' values are, so that nobody pays for putting them into interfaces, and little for comparing them.
+var keys, values = pointers()
 
-type key int
+type key struct{ name string }
 
-func boxed() (keys, values [9]any) {
+type value struct{ name string }
+
+func pointers() (keys, values [9]any) {
 	for i := range keys {
-		keys[i], values[i] = key(i), fmt.Sprint("value ", i)
+		keys[i], values[i] = &key{fmt.Sprint("key ", i)}, &value{fmt.Sprint("value ", i)}
 	}
 	return keys, values
 }

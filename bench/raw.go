@@ -99,9 +99,9 @@ func rawKami(routes []*route) lookup {
 			}
 			return false
 		}
-		best, ok := built.Lookup(q.path, nil, nil, &spans)
+		best, ok := built.Lookup(q.path, &spans, nil)
 		if ok && !has(best) {
-			_, ok = built.Lookup(q.path, nil, has, &spans)
+			_, ok = built.Lookup(q.path, &spans, &treemux.Options[[]*route]{Accept: has})
 		}
 		return spans.Len(), ok
 	}

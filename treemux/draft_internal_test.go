@@ -36,7 +36,7 @@ func TestDraftsOutOfIDs(t *testing.T) {
 	assert.Equal(t, "new!?", value)
 	for i, then := range trees {
 		for j := range n {
-			value, ok := then.Lookup(fmt.Sprint("/", j), nil, nil, new(Spans))
+			value, ok := then.Lookup(fmt.Sprint("/", j), new(Spans), nil)
 			assert.True(t, ok)
 			assert.Equal(t, map[bool]string{true: "new", false: "old"}[j < i], value)
 		}

@@ -24,97 +24,97 @@ func (s *Spans) At(i int) Span {
 	return s.more[i-len(s.few)]
 }
 
-// push adds a param after the first n.
-func (s *Spans) push(n, start, end int) {
-	if s.n = n + 1; n < len(s.few) {
-		s.few[n].Start, s.few[n].End = int32(start), int32(end)
+// put makes a param the one with that index.
+func (s *Spans) put(i, start, end int) {
+	if i < len(s.few) {
+		s.few[i].Start, s.few[i].End = int32(start), int32(end)
 	} else {
-		s.more = append(s.more[:n-len(s.few)], Span{int32(start), int32(end)})
+		s.more = append(s.more[:i-len(s.few)], Span{int32(start), int32(end)})
 	}
 }
 
-// Lookup finds the best pattern that matches the path and whose value accept takes (nil takes any). It returns the value,
-// and whether there is one; spans then tell where its params are.
+// Options of a lookup. The zero Options are those of most.
+type Options[V any] struct {
+	// Decode, if set, says that the path is an encoded one: it is split as it stands, then each segment is decoded before it
+	// is compared.
+	Decode func(string) string
+	// Accept, if set, is offered the values of all matching patterns, the best first, until it takes one.
+	Accept func(V) bool
+}
+
+// Lookup finds the best pattern that matches the path. It returns the value, and whether there is one; spans then tell where
+// its params are. Nil options are the zero ones.
 //
-// It offers accept the values of all matching patterns, the best first, until one is taken. A param does not match an
-// empty segment, a catch-all not an empty rest, and nothing but "/" a path that ends with a slash, a catch-all apart.
-// Path must begin with "/".
+// A param does not match an empty segment, a catch-all not an empty rest, and nothing but "/" a path that ends with a slash,
+// a catch-all apart. Path must begin with "/".
 //
-// With decode the path is an encoded one: it is split as it stands, then each segment is decoded before it is compared.
 // Lookup does not allocate, for patterns of up to eight params. Each node is visited once at most, at a cost linear in its
 // segment.
-func (t Tree[V]) Lookup(path string, decode func(string) string, accept func(V) bool, spans *Spans) (value V, ok bool) {
-	var found *node[V]
-	spans.n = 0
-	switch {
-	case t.root == nil:
-	case path == "/":
-		found = take(t.root, accept)
-	default:
-		found = search(t.root, path, len("/"), decode, accept, spans)
-	}
-	if found == nil {
-		spans.n = 0
-		return value, false
-	}
-	return found.value, true
+func (t Tree[V]) Lookup(path string, spans *Spans, o *Options[V]) (value V, ok bool) {
+	return search(t.root, path, len("/"), 0, spans, o)
 }
 
-// search looks for the match among what is below n, with the segment that begins at start. Spans has the params so far, of
-// which there are some more with each param that is tried; left is the last that is left to try.
+// search looks for the match at n or below it, with the segment that begins at start. Spans has the
+// first params.
 //
-// optimization: it goes on in its loop with the last that is left to try, and calls itself for those before it
+// optimization: it goes on in its loop with the last node that is left to try, and calls itself for those before it
 // (BenchmarkLookup).
-func search[V any](n *node[V], path string, start int, decode func(string) string, accept func(V) bool, spans *Spans) *node[V] {
-	for params := spans.n; start < len(path); {
-		var end int
-		var left *node[V]
-		if n.many == nil && n.only == nil {
+func search[V any](n *node[V], path string, start, params int, spans *Spans, o *Options[V]) (V, bool) {
+	for n != nil && start < len(path) {
+		end, static := start, (*node[V])(nil)
+		switch {
+		case o != nil && o.Decode != nil:
+			end, static = n.next(path, start, o.Decode)
+		case n.many != nil:
+			hash := uint32(hashBegin)
+			for ; end < len(path) && path[end] != '/'; end++ {
+				hash = (hash ^ uint32(path[end])) * hashPrime
+			}
+			static = n.many.find(hash, path[start:end])
+		default:
+			// optimization: none is needed to compare with an only child
+			if n.only != nil {
+				name := n.only.name
+				if strings.HasPrefix(path[start:], name) && endsSegment(path, start+len(name)) {
+					end, static = start+len(name), n.only
+					break
+				}
+			}
 			end = segmentEnd(path, start)
-		} else {
-			end, left = n.next(path, start, decode)
 		}
-		if left != nil && (n.param != nil || n.catchAll != nil) {
-			if found := searchAt(left, path, end, decode, accept, spans); found != nil {
-				return found
+		left := static
+		if n.param != nil || n.catchAll != nil {
+			if static != nil {
+				if value, ok := search(static, path, end+len("/"), params, spans, o); ok {
+					return value, true
+				}
 			}
 			left = nil
-		}
-		if left == nil && n.param != nil && start < end {
-			spans.push(params, start, end)
-			if n.catchAll == nil {
-				left, params = n.param, params+1
-			} else if found := searchAt(n.param, path, end, decode, accept, spans); found != nil {
-				return found
+			if n.param != nil && start < end {
+				spans.put(params, start, end)
+				if n.catchAll == nil {
+					left, params = n.param, params+1
+				} else if value, ok := search(n.param, path, end+len("/"), params+1, spans, o); ok {
+					return value, true
+				}
 			}
-		}
-		if left == nil && n.catchAll != nil {
-			spans.push(params, start, len(path))
-			left, end = n.catchAll, len(path)
-		}
-		if left == nil || end == len(path) {
-			return take(left, accept)
+			if left == nil && n.catchAll != nil {
+				spans.put(params, start, len(path))
+				left, params, end = n.catchAll, params+1, len(path)
+			}
 		}
 		n, start = left, end+len("/")
 	}
-	return nil
+	ended := start > len(path) || path == "/" // else there is an empty segment left
+	if n == nil || !n.set || !ended || o != nil && o.Accept != nil && !o.Accept(n.value) {
+		var none V
+		return none, false
+	}
+	spans.n = params
+	return n.value, true
 }
 
-// searchAt is search for n itself, whose segment ends at end.
-func searchAt[V any](n *node[V], path string, end int, decode func(string) string, accept func(V) bool, spans *Spans) *node[V] {
-	if end == len(path) {
-		return take(n, accept)
-	}
-	return search(n, path, end+len("/"), decode, accept, spans)
-}
-
-// take returns n if it has a value and that is the one looked for, else nil.
-func take[V any](n *node[V], accept func(V) bool) *node[V] {
-	if n != nil && n.set && (accept == nil || accept(n.value)) {
-		return n
-	}
-	return nil
-}
+func endsSegment(path string, end int) bool { return end == len(path) || path[end] == '/' }
 
 // next returns where the segment that begins at start ends, and n's static child that it names, or nil.
 //

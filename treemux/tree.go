@@ -4,7 +4,7 @@
 //	pattern, err := treemux.Parse("/users/:id")
 //	tree, err = tree.With(pattern, func(string) (string, error) { return "one user", nil })
 //	var spans treemux.Spans
-//	value, ok := tree.Lookup("/users/7", nil, nil, &spans)
+//	value, ok := tree.Lookup("/users/7", &spans, nil)
 //
 // A static segment goes before a param and a param before a catch-all, and a search that ends nowhere goes back to
 // the next best:

@@ -36,7 +36,7 @@ func add(t testing.TB, to tree, paths ...string) tree {
 // look returns what Lookup finds: "/a/:x x=1", or "" for nothing.
 func look(t testing.TB, in tree, path string, decode func(string) string) string {
 	var spans treemux.Spans
-	found, ok := in.Lookup(path, decode, nil, &spans)
+	found, ok := in.Lookup(path, &spans, &treemux.Options[string]{Decode: decode})
 	if !ok {
 		assert.Empty(t, found)
 		assert.Zero(t, spans.Len())
@@ -151,14 +151,14 @@ func TestC20LookupTriesTheNextBest(t *testing.T) {
 	six := add(t, tree{}, "/a/b", "/a/:x", "/:y/b", "/:y/:x", "/a/*c", "/*c")
 	var tried []string
 	var spans treemux.Spans
-	_, ok := six.Lookup("/a/b", nil, func(pattern string) bool {
+	_, ok := six.Lookup("/a/b", &spans, &treemux.Options[string]{Accept: func(pattern string) bool {
 		tried = append(tried, pattern)
 		return false
-	}, &spans)
+	}})
 	assert.False(t, ok)
 	assert.Equal(t, []string{"/a/b", "/a/:x", "/a/*c", "/:y/b", "/:y/:x", "/*c"}, tried)
 
-	found, ok := six.Lookup("/a/b", nil, func(pattern string) bool { return pattern == "/:y/:x" }, &spans)
+	found, ok := six.Lookup("/a/b", &spans, &treemux.Options[string]{Accept: func(pattern string) bool { return pattern == "/:y/:x" }})
 	assert.True(t, ok)
 	assert.Equal(t, "/:y/:x y=a x=b", bound(t, found, "/a/b", all(&spans)))
 }
@@ -359,7 +359,7 @@ func TestWideNodes(t *testing.T) {
 	}
 	assert.Equal(t, "", look(t, all, "/items/x", nil))
 	again := all.Rewritten(parse(t, "/items"), func(_, value string) string { return value + "!" })
-	found, _ := again.Lookup("/items/777", nil, nil, new(treemux.Spans))
+	found, _ := again.Lookup("/items/777", new(treemux.Spans), nil)
 	assert.Equal(t, "/items/777!", found)
 	same := add(t, all, "/items/777")
 	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
@@ -377,10 +377,9 @@ func TestC24VisitsAreBounded(t *testing.T) {
 		all = add(t, all, b.String()+"/end")
 	}
 	visits := 0
-	_, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", func(segment string) string {
-		visits++
-		return segment
-	}, nil, new(treemux.Spans))
+	_, ok := all.Lookup(strings.Repeat("/a", depth)+"/other", new(treemux.Spans), &treemux.Options[string]{
+		Decode: func(segment string) string { visits++; return segment },
+	})
 	assert.False(t, ok)
 	assert.Equal(t, 1<<(depth+1)-1, visits, "one visit for each node but the leaves")
 
@@ -396,7 +395,8 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	for _, path := range []string{"/a", "/users/7", "/users/7/posts/8", "/files/a/b/c", "/none/at/all"} {
 		count := 0
 		allocs := testing.AllocsPerRun(100, func() {
-			all.Lookup(path, nil, func(string) bool { count++; return true }, &spans)
+			all.Lookup(path, &spans, nil)
+			all.Lookup(path, &spans, &treemux.Options[string]{Accept: func(string) bool { count++; return true }})
 			all.Deepest(path, nil)
 		})
 		assert.Zero(t, allocs, path)
@@ -450,10 +450,10 @@ func FuzzLookup(f *testing.F) {
 			}
 		}
 		slices.SortStableFunc(want, func(a, b treemux.Pattern) int { return treemux.Compare(b, a) })
-		all.Lookup(path, nil, func(pattern string) bool {
+		all.Lookup(path, new(treemux.Spans), &treemux.Options[string]{Accept: func(pattern string) bool {
 			got = append(got, parse(t, pattern))
 			return false
-		}, new(treemux.Spans))
+		}})
 		assert.Equal(t, want, got, "all that match, the most specific first")
 	})
 }
@@ -475,7 +475,7 @@ func FuzzParse(f *testing.F) {
 			concrete += "/" + map[bool]string{true: segment.Text, false: "x"}[segment.Kind == treemux.Static]
 		}
 		var spans treemux.Spans
-		found, ok := with.Lookup(max(concrete, "/"), nil, nil, &spans)
+		found, ok := with.Lookup(max(concrete, "/"), &spans, nil)
 		assert.True(t, ok, "what a pattern stands for is found by it")
 		assert.Equal(t, "found", found)
 		assert.Equal(t, len(pattern.Names()), spans.Len())
@@ -489,7 +489,7 @@ func BenchmarkLookup(b *testing.B) {
 		b.Run(path[1:], func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				all.Lookup(path, nil, nil, &spans)
+				all.Lookup(path, &spans, nil)
 			}
 		})
 	}
