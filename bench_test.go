@@ -29,7 +29,7 @@ var work = []struct {
 }{
 	{"Static", "/users", func(s *stack) { s.get("/users", echoNothing) }, 1},
 	{"Param", "/users/7", func(s *stack) { s.get("/users/:id", echoNothing) }, 1},
-	{"Params4", "/a/b/c/d", func(s *stack) { s.get("/:a/:b/:c/:d", echoNothing) }, 1},
+	{"Params4", "/a/b/c/d", func(s *stack) { s.get("/:a/:b/:c/:d", readABCD) }, 1},
 	{"Params7", "/a/b/c/d/e/f/g", func(s *stack) { s.get("/:a/:b/:c/:d/:e/:f/:g", echoNothing) }, 1},
 	{"CatchAll", "/files/a/b/c", func(s *stack) { s.get("/files/*path", echoNothing) }, 1},
 	{"Scopes", "/users/7", func(s *stack) { // middleware that keeps the context, in the scopes of the path
@@ -73,6 +73,12 @@ var work = []struct {
 		s.after("/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id", echoNothing)
 	}, 2},
+}
+
+func readABCD(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+	for _, name := range [...]string{"a", "b", "c", "d"} {
+		kami.Param(ctx, name)
+	}
 }
 
 func echoNothing(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { kami.Param(ctx, "id") }

@@ -41,7 +41,7 @@ func newExchange(in, base context.Context, d *decision, r *http.Request) (*excha
 		x.in, x.base, x.route = in, base, d.route
 		if r != nil {
 			x.request = *r.WithContext(x)
-			x.request.Pattern = x.pattern()
+			x.showPattern()
 		}
 		return x, x, nil
 	}
@@ -51,7 +51,6 @@ func newExchange(in, base context.Context, d *decision, r *http.Request) (*excha
 	x.params.set(path, d.decode != nil, &d.spans)
 	if r != nil {
 		x.request = *r.WithContext(x)
-		x.request.Pattern = d.route.path
 	}
 	return &x.exchange, x, &x.params
 }
@@ -97,7 +96,10 @@ type reached struct {
 func (a *way) begin(at *reached, in, base context.Context, d *decision, steps []step[*middleware], r *http.Request) {
 	a.steps, a.end, a.from = steps, d.end, r
 	vanilla := isVanilla(d.end)
-	a.deep = vanilla && d.route != nil && sharesPathValues(r, d.route)
+	if d.route != nil {
+		a.deep = vanilla && sharesPathValues(r, d.route)
+		r.Pattern = d.route.path
+	}
 	first := r // for whoever comes first
 	if at.stale = vanilla || len(steps) > 0 && steps[0].ware.derive != nil; at.stale {
 		first = nil
@@ -105,9 +107,6 @@ func (a *way) begin(at *reached, in, base context.Context, d *decision, steps []
 	a.x, at.ctx, a.params = newExchange(in, base, d, first)
 	if !at.stale {
 		at.r = &a.x.request
-	}
-	if d.route != nil {
-		r.Pattern = d.route.path
 	}
 }
 
@@ -125,11 +124,18 @@ func (a *way) receive(ctx context.Context) *http.Request {
 	} else {
 		x.request = *a.from.WithContext(ctx)
 	}
-	x.request.Pattern = x.pattern()
+	x.showPattern()
 	if a.params != nil && isVanilla(a.end) {
 		a.setPathValues()
 	}
 	return &x.request
+}
+
+// showPattern has the request show the pattern of the route, which the incoming one does by now, or none.
+func (x *exchange) showPattern() {
+	if x.route == nil {
+		x.request.Pattern = ""
+	}
 }
 
 // pattern is what r.Pattern is for the handlers: that of the route, or none.

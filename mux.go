@@ -56,7 +56,8 @@ type plan struct {
 	routes     treemux.Tree[*route]
 	middleware scopes[*middleware]
 	afterware  scopes[*afterware]
-	depth      int // segments of the longest scope
+	depth      int  // segments of the longest scope
+	besides    bool // whether there is any middleware or afterware
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
@@ -70,40 +71,41 @@ func New() *Mux { return new(Mux) }
 // ServeHTTP handles a request: it decides on the route, then runs the middleware of the path's scopes, the handler and
 // the afterware.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.serve(r.Context(), false, w, r)
+	p := m.registered()
+	var d decision
+	d.decide(p, r.Method, r.URL)
+	// optimization: a handler of kami's own type with nothing beside it needs no way (BenchmarkServe/Param).
+	handler, plain := d.end.(HandlerFunc)
+	if !plain || d.route == nil || p.besides || m.cancels() || m.hooks().set() {
+		m.serve(r.Context(), false, p, &d, w, r)
+		return
+	}
+	r.Pattern = d.route.path
+	x, ctx, _ := newExchange(r.Context(), m.base(), &d, r)
+	defer keepForm(r, &x.request)
+	handler(ctx, w, &x.request)
 }
 
 // ServeHTTPContext is ServeHTTP with ctx in the place of r.Context(). It makes a Mux a handler for the routes of another.
 // The end of ctx always ends the request's context, whatever Cancel says.
 func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	m.serve(ctx, true, w, r)
+	p := m.registered()
+	var d decision
+	d.decide(p, r.Method, r.URL)
+	m.serve(ctx, true, p, &d, w, r)
 }
 
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
-func (m *Mux) serve(in context.Context, bound bool, w http.ResponseWriter, r *http.Request) {
-	registered, hooks := m.registered(), m.hooks()
-	var decided decision
-	decided.decide(registered, r.Method, r.URL)
-	before, after := registered.middleware.all, registered.afterware.all
-	if registered.depth > 0 { // else there is no scope but "/"
-		before, after = registered.scopesOf(&decided, r.URL)
+func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http.ResponseWriter, r *http.Request) {
+	before, after := p.middleware.all, p.afterware.all
+	if p.depth > 0 { // else there is no scope but "/"
+		before, after = p.scopesOf(d, r.URL)
 	}
-	base, cancel := m.base(), m.cancels()
-	if hooks.set() || len(after) > 0 {
-		m.serveObserved(in, base, bound, cancel, hooks, &decided, before, after, w, r)
-		return
+	if hooks := m.hooks(); hooks.set() || len(after) > 0 {
+		m.serveObserved(in, m.base(), bound, m.cancels(), hooks, d, before, after, w, r)
+	} else {
+		m.serveWay(in, m.base(), bound, m.cancels(), d, before, w, r)
 	}
-	if bound || cancel || len(before) > 0 || !isPlain(decided.end) {
-		m.serveWay(in, base, bound, cancel, &decided, before, w, r)
-		return
-	}
-	// optimization: a handler of kami's own type with nothing beside it needs no way (BenchmarkServe/Param).
-	x, ctx, _ := newExchange(in, base, &decided, r)
-	if decided.route != nil {
-		r.Pattern = decided.route.path
-	}
-	defer keepForm(r, &x.request)
-	decided.end.ServeHTTPContext(ctx, w, &x.request)
 }
 
 // serveWay serves a request with middleware, or with a handler that needs something of the chain. Bound and cancel say that
@@ -201,6 +203,7 @@ func (m *Mux) publish() *plan {
 	next := m.draft
 	next.routes = m.routes.Tree()
 	next.depth = max(next.middleware.depth, next.afterware.depth)
+	next.besides = next.depth > 0 || len(next.middleware.all)+len(next.afterware.all) > 0
 	m.live.Store(&next)
 	return &next
 }

@@ -141,9 +141,12 @@ type params struct {
 	encoded bool // whether the path has escapes
 }
 
-// set sets them to those that were found in the path.
+// set sets them to those that were found in the path. Of one with escapes each is looked for and decoded when it is asked
+// for.
 func (p *params) set(path string, encoded bool, spans *treemux.Spans) {
-	p.path, p.encoded = path, encoded
+	if p.path, p.encoded = path, encoded; encoded {
+		return
+	}
 	for i := range min(spans.Len(), len(p.starts)) {
 		span := spans.At(i)
 		if length := span.End - span.Start; span.End <= math.MaxUint16 && length <= math.MaxUint8 {
@@ -167,11 +170,19 @@ func (x *withParams) param(name string) (string, bool) {
 
 // value returns the value of the route's param with that index, decoded.
 func (p *params) value(of *route, i int) string {
-	var text string
-	if i < len(p.starts) && p.lengths[i] > 0 {
+	if i < len(p.starts) {
 		start := int(p.starts[i])
-		text = p.path[start : start+int(p.lengths[i])]
-	} else if text = skipped(p.path, of.path, i); !of.rest || i < len(of.names)-1 {
+		if end := start + int(p.lengths[i]); end > start {
+			return p.path[start:end]
+		}
+	}
+	return p.search(of, i)
+}
+
+// search is value for those whose place is not known.
+func (p *params) search(of *route, i int) string {
+	text := skipped(p.path, of.path, i)
+	if !of.rest || i < len(of.names)-1 {
 		text = text[:segmentEnd(text)]
 	}
 	if p.encoded {
