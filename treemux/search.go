@@ -54,11 +54,9 @@ func (t Tree[V]) Lookup(path string, spans *Spans, o *Options[V]) (value V, ok b
 	return search(t.root, path, len("/"), 0, spans, o)
 }
 
-// search looks for the match at n or below it, with the segment that begins at start. Spans has the
-// first params.
+// search looks for the match at n or below it, with the segment that begins at start. Spans has the first params.
 //
-// optimization: it goes on in its loop with the last node that is left to try, and calls itself for those before it
-// (BenchmarkLookup).
+// optimization: it goes on in its loop where there is but one way (BenchmarkLookup).
 func search[V any](n *node[V], path string, start, params int, spans *Spans, o *Options[V]) (V, bool) {
 	for n != nil && start < len(path) {
 		end, static := start, (*node[V])(nil)
@@ -82,28 +80,16 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 			}
 			end = segmentEnd(path, start)
 		}
-		left := static
-		if n.param != nil || n.catchAll != nil {
-			if static != nil {
-				if value, ok := search(static, path, end+len("/"), params, spans, o); ok {
-					return value, true
-				}
-			}
-			left = nil
-			if n.param != nil && start < end {
-				spans.put(params, start, end)
-				if n.catchAll == nil {
-					left, params = n.param, params+1
-				} else if value, ok := search(n.param, path, end+len("/"), params+1, spans, o); ok {
-					return value, true
-				}
-			}
-			if left == nil && n.catchAll != nil {
-				spans.put(params, start, len(path))
-				left, params, end = n.catchAll, params+1, len(path)
-			}
+		switch {
+		case n.param == nil && n.catchAll == nil:
+			n = static
+		case static == nil && n.catchAll == nil && start < end:
+			spans.put(params, start, end)
+			n, params = n.param, params+1
+		default:
+			return n.branch(static, path, start, end, params, spans, o)
 		}
-		n, start = left, end+len("/")
+		start = end + len("/")
 	}
 	ended := start > len(path) || path == "/" // else there is an empty segment left
 	if n == nil || !n.set || !ended || o != nil && o.Accept != nil && !o.Accept(n.value) {
@@ -112,6 +98,22 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 	}
 	spans.n = params
 	return n.value, true
+}
+
+// branch goes on with search where there are several ways, with the segment from start to end.
+func (n *node[V]) branch(static *node[V], path string, start, end, params int, spans *Spans, o *Options[V]) (value V, ok bool) {
+	if static != nil {
+		value, ok = search(static, path, end+len("/"), params, spans, o)
+	}
+	if !ok && n.param != nil && start < end {
+		spans.put(params, start, end)
+		value, ok = search(n.param, path, end+len("/"), params+1, spans, o)
+	}
+	if !ok && n.catchAll != nil {
+		spans.put(params, start, len(path))
+		value, ok = search(n.catchAll, path, len(path)+len("/"), params+1, spans, o)
+	}
+	return value, ok
 }
 
 func endsSegment(path string, end int) bool { return end == len(path) || path[end] == '/' }
