@@ -184,15 +184,14 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 	a.end.ServeHTTPContext(at.ctx, w, r)
 }
 
-// adopt takes over a context that other code has made.
+// adopt takes over the context that other code has returned.
 //
 // optimization: the request is not copied before it is to be seen again (BenchmarkServe/Derive).
 func (at *reached) adopt(ctx context.Context) {
-	at.ctx = ctx
-	if !at.stale {
-		at.stale = !same(ctx, at.r.Context())
+	if !at.stale && same(ctx, at.ctx) {
+		return
 	}
-	at.changed = at.changed || at.stale
+	at.ctx, at.stale, at.changed = ctx, true, true
 	if at.within != nil && at.within.observed {
 		at.within.publish(ctx)
 	}
@@ -259,14 +258,9 @@ func keepForm(from, r *http.Request) {
 	}
 }
 
-// same reports whether a and b are one context, for any types that they may have.
-//
-// optimization: where b is a pointer, as most contexts are, nothing can be wrong with it (BenchmarkServe/Value).
+// same reports whether a and b are one context, as far as that can be seen: not all that are no pointers can be compared.
 func same(a, b context.Context) bool {
-	if b != nil && reflect.TypeOf(b).Kind() == reflect.Pointer {
-		return a == b
-	}
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.ValueOf(a).Comparable()) && a == b
+	return a != nil && reflect.TypeOf(a).Kind() == reflect.Pointer && a == b
 }
 
 // Deadline is that of what governs the request.

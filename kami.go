@@ -165,7 +165,7 @@ func ServeContext(ctx context.Context, listener net.Listener, server *http.Serve
 // It may be called while serving if those variables hold their defaults: they are plain variables.
 func Reset() {
 	std.reset()
-	if !same(Context, context.Background()) {
+	if Context != context.Background() {
 		Context = context.Background()
 	}
 	if Cancel {
