@@ -63,6 +63,7 @@ type way struct {
 	end    ContextHandler
 	from   *http.Request // the incoming one
 	deep   bool          // whether its copy must be deep, for the sake of path values
+	finish func()        // what ends the context; nil if nothing is to
 }
 
 // rare is what is kept of the ways of some requests: with standard middleware, in which they go on, perhaps in another
@@ -92,8 +93,10 @@ type reached struct {
 	handed *http.Request   // what standard middleware got, which it may have left to others; nil if there was none
 }
 
-// begin begins a way, with a new exchange.
-func (a *way) begin(at *reached, in, base context.Context, d *decision, steps []step[*middleware], r *http.Request) {
+// begin begins a way, with a new exchange. Bound is as for serve.
+func (a *way) begin(
+	at *reached, m *Mux, in context.Context, bound bool, d *decision, steps []step[*middleware], r *http.Request,
+) {
 	a.steps, a.end, a.from = steps, d.end, r
 	vanilla := isVanilla(d.end)
 	if d.route != nil {
@@ -104,9 +107,12 @@ func (a *way) begin(at *reached, in, base context.Context, d *decision, steps []
 	if at.stale = vanilla || len(steps) > 0 && steps[0].ware.derive != nil; at.stale {
 		first = nil
 	}
-	a.x, at.ctx, a.params = newExchange(in, base, d, first)
+	a.x, at.ctx, a.params = newExchange(in, m.base(), d, first)
 	if !at.stale {
 		at.r = &a.x.request
+	}
+	if cancel := m.cancels(); bound || cancel {
+		a.finish = m.govern(a.x, cancel)
 	}
 }
 
@@ -224,7 +230,8 @@ func (at *reached) look(a *way, v *view, first int) {
 	at.ctx, at.r, at.view = seen, &seen.request, v
 }
 
-// release sees to the files of a form that was parsed on the way. Those that the incoming request knows go when whoever
+// release ends what ends with a run of the chain: the context, with the outermost one, and the files of a form that was
+// parsed on the way. Those that the incoming request knows go when whoever
 // made it is done with it; what was parsed within standard middleware goes at once, for it may be that nobody waits for it.
 func (a *way) release(at *reached) {
 	form := a.parsed(at)
@@ -234,6 +241,9 @@ func (a *way) release(at *reached) {
 		a.from.MultipartForm = form
 	case form != at.form:
 		_ = form.RemoveAll()
+	}
+	if a.finish != nil && at.within == nil {
+		a.finish()
 	}
 }
 

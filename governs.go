@@ -7,11 +7,11 @@ import (
 
 // govern decides what ends the request's context beside the Mux's Context, and so the limit of a drain: the incoming
 // request, because the Mux cancels, which ends it when the request has finished too, or because it is bound. It returns
-// what to do when the request has finished.
+// what to do when the request has finished, or nil.
 func (m *Mux) govern(x *exchange, cancel bool) (finish func()) {
 	if !cancel {
 		x.in = &governed{x.in, m.joins.either(x.in, x.base)}
-		return func() {}
+		return nil
 	}
 	both := join(x.in, x.base)
 	x.in = &governed{x.in, both}

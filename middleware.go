@@ -62,7 +62,10 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	m.mustChange(func() { m.draft.middleware = m.draft.middleware.with(pattern, added) })
+	m.mustChange(func() {
+		m.draft.middleware = m.draft.middleware.with(pattern, added)
+		m.draft.wraps = m.draft.wraps || added.standard != nil
+	})
 }
 
 // middleware is registered middleware, in one of its forms.

@@ -58,6 +58,7 @@ type plan struct {
 	afterware  scopes[*afterware]
 	depth      int  // segments of the longest scope
 	besides    bool // whether there is any middleware or afterware
+	wraps      bool // whether there is standard middleware
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
@@ -101,26 +102,14 @@ func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http
 	if p.depth > 0 { // else there is no scope but "/"
 		before, after = p.scopesOf(d, r.URL)
 	}
-	if hooks := m.hooks(); hooks.set() || len(after) > 0 {
-		m.serveObserved(in, m.base(), bound, m.cancels(), hooks, d, before, after, w, r)
-	} else {
-		m.serveWay(in, m.base(), bound, m.cancels(), d, before, w, r)
+	if len(after) > 0 || m.hooks().set() {
+		m.serveObserved(in, bound, p, d, before, after, w, r)
+		return
 	}
-}
-
-// serveWay serves a request with middleware, or with a handler that needs something of the chain. Bound and cancel say that
-// in has a say in when the request's context ends.
-func (m *Mux) serveWay(
-	in, base context.Context, bound, cancel bool, d *decision,
-	before []step[*middleware], w http.ResponseWriter, r *http.Request,
-) {
 	var along way
 	var at reached
-	along.begin(&at, in, base, d, before, r)
-	if bound || cancel {
-		defer m.govern(along.x, cancel)()
-	}
-	if wraps(before) {
+	along.begin(&at, m, in, bound, d, before, r)
+	if p.wraps && wraps(before) {
 		along.x.rare = &rare{way: along}
 	}
 	if mayFail(d.end) {

@@ -36,18 +36,15 @@ const (
 	logged
 )
 
-// serveObserved serves a request after whose chain something is to run. The rest is as for serveWay.
+// serveObserved serves a request after whose chain something is to run. The rest is as for serve.
 func (m *Mux) serveObserved(
-	in, base context.Context, bound, cancel bool, hooks hooks, d *decision,
+	in context.Context, bound bool, p *plan, d *decision,
 	before []step[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	var o outcome
-	o.mux, o.hooks, o.after, o.w = m, hooks, after, mutil.WrapWriter(w)
-	o.along.begin(&o.reached, in, base, d, before, r)
-	if bound || cancel {
-		defer m.govern(o.along.x, cancel)()
-	}
-	if timed := o.logHandler != nil && incoming.Timed(); timed || wraps(before) {
+	o.mux, o.hooks, o.after, o.w = m, m.hooks(), after, mutil.WrapWriter(w)
+	o.along.begin(&o.reached, m, in, bound, d, before, r)
+	if timed := o.logHandler != nil && incoming.Timed(); timed || p.wraps && wraps(before) {
 		o.keep(timed)
 	}
 	defer o.finish()

@@ -202,6 +202,7 @@ func (r *row) contestant(p peer, k kind) *contestant {
 		j.routes, asked = get("/users"), []request{{method: "GET", path: "/users/"}}
 	}
 	d := newDrive(r, p.build(&j), asked)
+	d.prove()
 	return &contestant{name: p.name, kind: k, run: d.run, check: d.check}
 }
 
