@@ -63,16 +63,19 @@ func cleanReading(p string, decode func(string) string) string {
 
 // isClean reports whether a path has no segment that cleaning would remove.
 func isClean(p string) bool {
-	for i := 0; i+1 < len(p); i++ {
-		if p[i] != '/' {
-			continue
-		}
-		rest := p[i+1:]
-		if rest[0] == '/' || rest == "." || rest == ".." || strings.HasPrefix(rest, "./") || strings.HasPrefix(rest, "../") {
+	for i := 1; i < len(p); i++ {
+		if p[i-1] == '/' && (p[i] == '/' || p[i] == '.' && isDots(p[i:])) {
 			return false
 		}
 	}
 	return true
+}
+
+// isDots reports whether the first segment of a path, which has no slash before it, is one of dots that cleaning would
+// remove.
+func isDots(rest string) bool {
+	segment := rest[:segmentEnd(rest)]
+	return segment == "." || segment == ".."
 }
 
 // literalDots returns an encoded path with its dot segments in plain text, whatever their spelling.

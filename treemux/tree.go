@@ -35,6 +35,9 @@ type node[V any] struct {
 	by       uint32 // the draft that has made the node
 }
 
+// Empty reports whether the tree has no patterns.
+func (t Tree[V]) Empty() bool { return t.root == nil }
+
 // Get returns the value at the pattern itself, and whether there is one.
 func (t Tree[V]) Get(pattern Pattern) (value V, ok bool) {
 	n := t.root
