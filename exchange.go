@@ -194,7 +194,7 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 //
 // optimization: the request is not copied before it is to be seen again (BenchmarkServe/Derive).
 func (at *reached) adopt(ctx context.Context) {
-	if !at.stale && same(ctx, at.ctx) {
+	if !at.stale && isPointer(ctx) && ctx == at.ctx {
 		return
 	}
 	at.ctx, at.stale, at.changed = ctx, true, true
@@ -268,10 +268,8 @@ func keepForm(from, r *http.Request) {
 	}
 }
 
-// same reports whether a and b are one context, as far as that can be seen: not all that are no pointers can be compared.
-func same(a, b context.Context) bool {
-	return a != nil && reflect.TypeOf(a).Kind() == reflect.Pointer && a == b
-}
+// isPointer reports whether a context is a pointer, as most are. Not all others can be compared, and none is worth it.
+func isPointer(ctx context.Context) bool { return reflect.ValueOf(ctx).Kind() == reflect.Pointer }
 
 // Deadline is that of what governs the request.
 func (x *exchange) Deadline() (time.Time, bool) { return x.ends().Deadline() }

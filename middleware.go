@@ -206,7 +206,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTPContext is ServeHTTP for middleware that passes a context on.
 func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	m.next(ctx, w, r, !same(ctx, r.Context()))
+	m.next(ctx, w, r, !isPointer(ctx) || ctx != r.Context())
 }
 
 // next goes on after the middleware with ctx and the request, which is stale if it has another context.
