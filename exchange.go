@@ -55,6 +55,24 @@ func newExchange(in, base context.Context, d *decision, r *http.Request) (*excha
 	return &x.exchange, x, &x.params
 }
 
+// kept is an exchange with which its way is kept.
+type kept struct {
+	withParams
+	own rare
+}
+
+// newKept is newExchange for one that is kept, whose request is to be made yet.
+func newKept(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
+	x := new(kept)
+	x.in, x.base, x.route, x.rare = in, base, d.route, &x.own
+	if d.route == nil || len(d.route.names) == 0 {
+		return &x.exchange, &x.exchange, nil
+	}
+	path, _ := cutSlash(d.path)
+	x.params.set(path, d.decode != nil, &d.spans)
+	return &x.exchange, &x.withParams, &x.params
+}
+
 // way is what a request passes on its way.
 type way struct {
 	x      *exchange
@@ -70,7 +88,7 @@ type way struct {
 // goroutine, for which nobody waits; or with a logger that asks for the time.
 type rare struct {
 	way
-	started *time.Time // nil if nobody asks
+	started time.Time // zero if nobody asks
 
 	// Of what runs within standard middleware, as far as those outside may know:
 	running  atomic.Int32                    // how many runs of the chain
@@ -93,9 +111,9 @@ type reached struct {
 	handed *http.Request   // what standard middleware got, which it may have left to others; nil if there was none
 }
 
-// begin begins a way, with a new exchange. Bound is as for serve.
+// begin begins a way, with a new exchange. Bound is as for serve; keep means that the way is kept.
 func (a *way) begin(
-	at *reached, m *Mux, in context.Context, bound bool, d *decision, steps []step[*middleware], r *http.Request,
+	at *reached, m *Mux, in context.Context, bound, keep bool, d *decision, steps []step[*middleware], r *http.Request,
 ) {
 	a.steps, a.end, a.from = steps, d.end, r
 	vanilla := isVanilla(d.end)
@@ -103,16 +121,22 @@ func (a *way) begin(
 		a.deep = vanilla && sharesPathValues(r, d.route)
 		r.Pattern = d.route.path
 	}
-	first := r // for whoever comes first
-	if at.stale = vanilla || len(steps) > 0 && steps[0].ware.derive != nil; at.stale {
-		first = nil
-	}
-	a.x, at.ctx, a.params = newExchange(in, m.base(), d, first)
-	if !at.stale {
+	switch {
+	case keep:
+		a.x, at.ctx, a.params = newKept(in, m.base(), d)
+		at.stale = true
+	case vanilla || len(steps) > 0 && steps[0].ware.derive != nil:
+		a.x, at.ctx, a.params = newExchange(in, m.base(), d, nil)
+		at.stale = true
+	default: // whoever comes first sees the request
+		a.x, at.ctx, a.params = newExchange(in, m.base(), d, r)
 		at.r = &a.x.request
 	}
 	if cancel := m.cancels(); bound || cancel {
 		a.finish = m.govern(a.x, cancel)
+	}
+	if keep {
+		a.x.rare.way = *a
 	}
 }
 
@@ -242,7 +266,10 @@ func (a *way) release(at *reached) {
 	case form != at.form:
 		_ = form.RemoveAll()
 	}
-	if a.finish != nil && at.within == nil {
+	switch {
+	case at.within != nil:
+		at.within.running.Add(-1)
+	case a.finish != nil:
 		a.finish()
 	}
 }
@@ -307,10 +334,10 @@ func (x *exchange) Incoming() context.Context { return incoming.Context(x.in) }
 
 // Started returns when the request came, if a logger asks for that.
 func (x *exchange) Started() time.Time {
-	if x.rare == nil || x.rare.started == nil {
+	if x.rare == nil {
 		return time.Time{}
 	}
-	return *x.rare.started
+	return x.rare.started
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.

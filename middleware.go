@@ -167,7 +167,7 @@ func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
 func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
 	mw, rare := a.steps[i].ware, a.x.rare
 	if at.changed {
-		if along, step := mw.wayOf(at.ctx); along != rare || step != i { // it does not derive from the request's
+		if along, step, _ := mw.wayOf(at.ctx); along != rare || step != i { // it does not derive from the request's
 			at.ctx, at.stale = &led{at.ctx, rare, i}, true
 		}
 	}
@@ -214,17 +214,16 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 // optimization: the way is found by the context that the request has anyway, and not by one, and a copy of the request, for
 // each middleware (BenchmarkServe/Standard).
 func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Request, stale bool) {
-	along, i := m.wayOf(ctx)
+	along, i, alone := m.wayOf(ctx)
 	if along == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
 	var at reached
-	at.ctx, at.r, at.stale, at.changed, at.view = ctx, r, stale, true, along.steps[i].view
+	at.ctx, at.r, at.stale, at.changed, at.view = ctx, r, stale, alone, along.steps[i].view
 	if at.within, at.form = along, r.MultipartForm; at.form != nil {
 		along.form.Store(at.form)
 	}
 	at.depth = along.running.Add(1)
-	defer along.running.Add(-1)
 	defer along.release(&at)
 	if along.observed {
 		along.publish(ctx)
@@ -232,25 +231,26 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 	along.run(i+1, w, &at)
 }
 
-// wayOf returns the way that goes on after the middleware, and which step that is. The way is nil if there is none.
-func (m *middleware) wayOf(ctx context.Context) (along *rare, step int) {
+// wayOf returns the way that goes on after the middleware, which step that is, and whether a context led there that does not
+// lead other middleware. The way is nil if there is none.
+func (m *middleware) wayOf(ctx context.Context) (along *rare, step int, alone bool) {
 	if ctx == nil {
-		return nil, 0
+		return nil, 0, false
 	}
 	if x, ok := ctx.(*withParams); ok { // optimization: most often it is (BenchmarkServe/Standard)
 		if i := x.rare.find(m, nil, 0); i >= 0 {
-			return x.rare, i
+			return x.rare, i, false
 		}
 	}
 	switch at := ctx.Value(m).(type) {
 	case *exchange:
-		return at.rare, at.rare.find(m, nil, 0)
+		return at.rare, at.rare.find(m, nil, 0), false
 	case *viewed:
-		return at.x.rare, at.x.rare.find(m, at.view, at.first)
+		return at.x.rare, at.x.rare.find(m, at.view, at.first), false
 	case *led:
-		return at.along, at.step
+		return at.along, at.step, true
 	}
-	return nil, 0
+	return nil, 0, false
 }
 
 // find returns which step with the view the middleware is, from the first such on, or -1.

@@ -108,10 +108,7 @@ func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http
 	}
 	var along way
 	var at reached
-	along.begin(&at, m, in, bound, d, before, r)
-	if p.wraps && wraps(before) {
-		along.x.rare = &rare{way: along}
-	}
+	along.begin(&at, m, in, bound, p.wraps && wraps(before), d, before, r)
 	if mayFail(d.end) {
 		w = mutil.WrapWriter(w)
 	}

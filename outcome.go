@@ -43,25 +43,19 @@ func (m *Mux) serveObserved(
 ) {
 	var o outcome
 	o.mux, o.hooks, o.after, o.w = m, m.hooks(), after, mutil.WrapWriter(w)
-	o.along.begin(&o.reached, m, in, bound, d, before, r)
-	if timed := o.logHandler != nil && incoming.Timed(); timed || p.wraps && wraps(before) {
-		o.keep(timed)
+	timed := o.logHandler != nil && incoming.Timed()
+	o.along.begin(&o.reached, m, in, bound, timed || p.wraps && wraps(before), d, before, r)
+	if kept := o.along.x.rare; kept != nil {
+		kept.observed = true
+		if timed {
+			kept.started = time.Now()
+		}
 	}
 	defer o.finish()
 	o.along.run(0, o.w, &o.reached)
 	o.stage = settled
 	o.settle()
 	o.rest()
-}
-
-// keep keeps what the request's context may be asked for.
-func (o *outcome) keep(timed bool) {
-	kept := &rare{way: o.along, observed: true}
-	if timed {
-		now := time.Now()
-		kept.started = &now
-	}
-	o.along.x.rare = kept
 }
 
 // finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
