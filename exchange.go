@@ -91,6 +91,7 @@ type rare struct {
 	started time.Time // zero if nobody asks
 
 	// Of what runs within standard middleware, as far as those outside may know:
+	bodied   bool                            // whether the request has a body, which may be a form; only then the next two count
 	running  atomic.Int32                    // how many runs of the chain
 	form     atomic.Pointer[multipart.Form]  // what had been parsed when the last one began
 	observed bool                            // whether something runs after the chain
@@ -136,7 +137,7 @@ func (a *way) begin(
 		a.finish = m.govern(a.x, cancel)
 	}
 	if keep {
-		a.x.rare.way = *a
+		a.x.rare.way, a.x.rare.bodied = *a, r.ContentLength != 0
 	}
 }
 
@@ -266,10 +267,7 @@ func (a *way) release(at *reached) {
 	case form != at.form:
 		_ = form.RemoveAll()
 	}
-	switch {
-	case at.within != nil:
-		at.within.running.Add(-1)
-	case a.finish != nil:
+	if a.finish != nil && at.within == nil {
 		a.finish()
 	}
 }
@@ -281,6 +279,8 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return nil
 	case at.handed == nil || at.r != at.handed && at.r.MultipartForm != nil:
 		return at.r.MultipartForm
+	case !a.x.rare.bodied:
+		return nil
 	case a.x.rare.running.Load() == at.depth: // nobody has it any more
 		return at.handed.MultipartForm
 	default:
