@@ -318,6 +318,37 @@ func TestC12WhatEndsAContext(t *testing.T) {
 	})
 }
 
+// asked is a context that has ended, and tells which keys it is asked for.
+type asked struct {
+	context.Context
+	keys *[]any
+}
+
+func (a asked) Err() error { return context.Canceled }
+
+func (a asked) Value(key any) any {
+	*a.keys = append(*a.keys, key)
+	return nil
+}
+
+func TestC11CancelKeyIsNotTheIncomingRequests(t *testing.T) {
+	var keys []any
+	context.Cause(asked{context.Background(), &keys})
+	require.Len(t, keys, 1, "what the context package looks for the cause with")
+	for _, path := range []string{"/", "/u/7"} {
+		each(t, func(t *testing.T, s *stack) {
+			handle := func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+				assert.Nil(t, ctx.Value(keys[0]), "nothing ends the request by default")
+			}
+			s.get("/", handle)
+			s.get("/u/:id", handle)
+			in, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			assert.Equal(t, 200, s.serve(httptest.NewRequestWithContext(in, "GET", path, nil)).Code)
+		})
+	}
+}
+
 func TestC11CauseWhenFinished(t *testing.T) {
 	eachLife(t, func(t *testing.T, s *stack, l life, handle *func(context.Context)) {
 		var kept, child context.Context

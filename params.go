@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 
+	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -31,16 +32,13 @@ func SetParam(ctx context.Context, name string, value string) context.Context {
 	return &setParam{ctx, name, value}
 }
 
-// paramsKey is the context key for the nearest layer of params: a *setParam, *viewed or *exchange.
-type paramsKey struct{}
-
 type setParam struct {
 	context.Context
 	name, value string
 }
 
 func (p *setParam) Value(key any) any {
-	if key == (paramsKey{}) {
+	if key == incoming.Params {
 		return p
 	}
 	return p.Context.Value(key)
@@ -65,13 +63,11 @@ type viewed struct {
 }
 
 func (v *viewed) Value(key any) any {
-	switch key := key.(type) {
-	case paramsKey:
+	if key == incoming.Params {
 		return v
-	case *middleware:
-		if v.x.rare.find(key, v.view, v.first) >= 0 {
-			return v
-		}
+	}
+	if mw, ok := key.(*middleware); ok && v.x.rare.find(mw, v.view, v.first) >= 0 {
+		return v
 	}
 	return v.Context.Value(key)
 }
@@ -88,14 +84,14 @@ func (v *view) param(name string) (string, bool) {
 	return "", false
 }
 
-// param looks a name up layer by layer. The nearest view counts first: it is of what is running. Views below it are of
+// param looks a name up layer by layer, which are *setParam, *viewed and exchanges. The nearest view counts first: it is of what is running. Views below it are of
 // what ran before and count after the route, so they wait until the route's layer, the exchange.
 func param(ctx context.Context, name string) (string, bool) {
 	var earlier string
 	var nearest, found = true, false
 	for {
 		var x *exchange
-		switch layer := ctx.Value(paramsKey{}).(type) {
+		switch layer := ctx.Value(incoming.Params).(type) {
 		case *setParam:
 			if layer.name == name {
 				return layer.value, true

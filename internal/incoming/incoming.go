@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// Key is the key under which kami's contexts have the [Exchange] that they belong to.
-type Key struct{}
+// Key is the type of the keys that kami's contexts answer themselves.
+type Key int
+
+const (
+	Request Key = iota // the [Exchange] that a context belongs to
+	Params             // its nearest layer of params, which is kami's own
+)
 
 // Exchange is one request on its way through a Mux.
 type Exchange interface {
@@ -31,7 +36,7 @@ func Timed() bool { return timed.Load() }
 // Context returns the context that the request came with whose context ctx is or derives from: ctx itself if that is none
 // of kami's.
 func Context(ctx context.Context) context.Context {
-	if x, ok := ctx.Value(Key{}).(Exchange); ok {
+	if x, ok := ctx.Value(Request).(Exchange); ok {
 		return x.Incoming()
 	}
 	return ctx
@@ -43,7 +48,7 @@ func Gone(ctx context.Context) bool { return context.Cause(Context(ctx)) == cont
 
 // Started returns when the request came whose context ctx is or derives from, or zero if that is not known.
 func Started(ctx context.Context) time.Time {
-	if x, ok := ctx.Value(Key{}).(Exchange); ok {
+	if x, ok := ctx.Value(Request).(Exchange); ok {
 		return x.Started()
 	}
 	return time.Time{}
