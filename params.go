@@ -155,9 +155,9 @@ func (p *params) set(path string, encoded bool, spans *treemux.Spans) {
 //
 // optimization: names that are as long as each other mostly differ in the last byte (BenchmarkServe/Params4).
 func (x *withParams) param(name string) (string, bool) {
-	names := x.route.names
-	for i := range names {
-		if own := names[i]; len(own) == len(name) && (own == "" || own[len(own)-1] == name[len(name)-1]) && own == name {
+	end := len(name) - 1
+	for i, own := range x.route.names {
+		if len(own) == len(name) && (end < 0 || own[end] == name[end]) && own == name {
 			return x.value(x.route, i), true
 		}
 	}
