@@ -86,9 +86,9 @@ func (r *report) ratioChart() (*plot.Plot, vg.Length, error) {
 			if l.Kind != kamis {
 				continue
 			}
-			name := row.group + ", " + short.Replace(row.name)
+			name := strings.ToLower(strings.TrimPrefix(row.group, "Same ")) + ": " + short.Replace(row.name)
 			if l.Name == oursPlain {
-				name += ", func(ctx) ctx"
+				name += " (ctx)"
 			}
 			names = append(names, name)
 			for g := range gogcs {
@@ -117,6 +117,7 @@ func (r *report) ratioChart() (*plot.Plot, vg.Length, error) {
 		p.Legend.Add([]string{"GOGC=100", "GOGC=400"}[g], bars)
 	}
 	p.Add(one)
+	p.X.Max *= 1.05 // room for the last number
 	p.NominalY(names...)
 	p.Y.Padding = vg.Points(20) // some fonts are wider
 	return p, vg.Points(90 + 15*float64(len(names))), nil

@@ -40,8 +40,8 @@ type server struct {
 // request at a time on its way and is kept alive.
 func loopback(turn time.Duration, rounds int) ([]trip, error) {
 	j := &job{routes: params1, base: true}
-	handlers := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer)}
-	names := []string{bareHTTP}
+	handlers := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer), theFloor: http.HandlerFunc(floorAnswer)}
+	names := []string{bareHTTP, theFloor}
 	for _, p := range append([]peer{kamiPeer}, peers...) {
 		handlers[p.name], names = p.build(j), append(names, p.name)
 	}
@@ -73,6 +73,13 @@ func loopback(turn time.Duration, rounds int) ([]trip, error) {
 func plainAnswer(w http.ResponseWriter, r *http.Request) {
 	ctx := adding(r.Context(), 0)
 	answer(w, ctx, ctx)
+}
+
+// floorAnswer does it with a copy of the request, in one allocation with its context.
+func floorAnswer(w http.ResponseWriter, r *http.Request) {
+	f := &floored{Context: adding(r.Context(), 0)}
+	f.request = *r.WithContext(f)
+	answer(w, f, f.request.Context())
 }
 
 // newServer serves on a port of its own, and connects to it.

@@ -11,7 +11,8 @@ type series [][]outcome
 // merged is a line of all runs: medians, and those of the ratios within each run.
 type merged struct {
 	line
-	Ratio [2]float64 // to the fastest peer; 0 for a reference
+	Ratio  [2]float64 // of the least times to the fastest peer's; 0 for a reference
+	Middle [2]float64 // the same of the medians
 }
 
 // merge sums up the i-th row, the fastest line first.
@@ -25,6 +26,9 @@ func (s series) merge(i int) []merged {
 			if first.Kind != reference {
 				m.Ratio[g] = s.median(func(run []outcome) float64 {
 					return run[i].Lines[k].Least[g] / run[i].fastest().Least[g]
+				})
+				m.Middle[g] = s.median(func(run []outcome) float64 {
+					return run[i].Lines[k].Median[g] / run[i].fastest().Median[g]
 				})
 			}
 		}
@@ -42,13 +46,14 @@ func (s series) median(of func(run []outcome) float64) float64 {
 	return median(each)
 }
 
-// fastest is the line of the fastest peer, at each GOGC.
+// fastest is the line of the fastest peer, at each GOGC and by each measure.
 func (o outcome) fastest() line {
-	l := line{Name: "the fastest peer", Least: [2]float64{math.Inf(1), math.Inf(1)}}
+	never := [2]float64{math.Inf(1), math.Inf(1)}
+	l := line{Name: "the fastest peer", Least: never, Median: never}
 	for _, p := range o.Lines {
 		for g := range gogcs {
 			if p.Kind == others {
-				l.Least[g] = min(l.Least[g], p.Least[g])
+				l.Least[g], l.Median[g] = min(l.Least[g], p.Least[g]), min(l.Median[g], p.Median[g])
 			}
 		}
 	}
@@ -69,6 +74,7 @@ type verdict struct {
 	row    string
 	target target
 	value  [2]float64 // the medians of the runs
+	middle float64    // of a ratio: what it is of the median times, at the default GOGC
 	held   int        // in so many runs, at both GOGC
 	runs   int
 }
@@ -85,6 +91,9 @@ func (s series) verdicts(i int, r *row) []verdict {
 				missing = missing || !ok
 				return value
 			})
+		}
+		if t.of == ratio {
+			v.middle = s.median(func(run []outcome) float64 { return t.middle(run[i]) })
 		}
 		for _, run := range s {
 			first, _ := t.value(run, run[i], 0)
@@ -110,27 +119,38 @@ func (t target) limit(g int) float64 {
 // value is what the target is about, in one run. It is rounded as the page shows it. It has none if a row that it needs
 // was not measured.
 func (t target) value(run []outcome, o outcome, g int) (float64, bool) {
-	who := t.who
-	if who == "" {
-		who = ours
-	}
-	of, _ := o.line(who)
+	of, beside, ok := t.lines(o)
 	switch t.of {
 	case allocations:
 		return of.Allocs, true
 	case above:
-		floor, ok := o.line(t.beside)
-		return math.Round(of.Least[g] - floor.Least[g]), ok
+		return math.Round(of.Least[g] - beside.Least[g]), ok
 	case hits:
 		answer, _ := o.line(theAnswer)
 		hitting, ok := hitTime(run, g)
 		return cents((of.Least[g] - answer.Least[g]) / hitting), ok
 	}
-	beside, ok := o.fastest(), true
-	if t.beside != "" {
-		beside, ok = o.line(t.beside)
-	}
 	return cents(of.Least[g] / beside.Least[g]), ok
+}
+
+// middle is the ratio of the medians, at the default GOGC.
+func (t target) middle(o outcome) float64 {
+	of, beside, _ := t.lines(o)
+	return cents(of.Median[0] / beside.Median[0])
+}
+
+// lines returns the two lines that are compared, and whether there is the second one.
+func (t target) lines(o outcome) (of, beside line, ok bool) {
+	who := t.who
+	if who == "" {
+		who = ours
+	}
+	of, _ = o.line(who)
+	if t.beside == "" {
+		return of, o.fastest(), true
+	}
+	beside, ok = o.line(t.beside)
+	return of, beside, ok
 }
 
 func cents(x float64) float64 { return math.Round(x*100) / 100 }

@@ -80,15 +80,17 @@ func (r *report) explanation() string {
 			"would also hide the collections of garbage. So a slice is long enough for several of them, and the median of the " +
 			"slices stands beside the least.",
 		"",
-		"*Ratio* is the least time divided by that of the fastest peer in the same run; the median of the runs is shown. " +
+		"*Ratio* is the least time, or the median, divided by that of the fastest peer in the same run; the median of the runs " +
+			"is shown. Targets are about the least times. " +
 			"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
 			"a context of its own cannot be had for less. Every handler checks what it got.",
 		"",
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
 			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* they also read the app's " +
-			"base value, and those of middleware, from their context and from `r.Context()`; the peers put them there with " +
-			"`r.WithContext`, and are asked for params only by their own means, which in most of them do not reach the " +
-			"context. The first kami is missing: the module proxy does not have it.",
+			"base value from their context and from `r.Context()`, and those of middleware from their context (before the " +
+			"clock runs, from both); the peers put them there with `r.WithContext`, and are asked for params only by their own " +
+			"means, which in most of them do not reach the context. The first kami is missing: the module proxy does not have " +
+			"it.",
 	}, "\n")
 }
 
@@ -102,13 +104,13 @@ func (r *report) writeVerdicts(p *page) {
 		return
 	}
 	p.printf("\n## Targets\n")
-	p.head("row", "of", "at most", "is", "at GOGC=400", "is", "holds in")
+	p.head("row", "of", "at most", "is", "by the medians", "at GOGC=400", "is", "holds in")
 	for _, v := range all {
 		limit400, value400 := number(v.target.limit(1)), number(v.value[1])
 		if v.target.of == allocations {
 			limit400, value400 = "", ""
 		}
-		p.cells(v.row, v.target.text(), number(v.target.limit(0)), number(v.value[0]), limit400, value400,
+		p.cells(v.row, v.target.text(), number(v.target.limit(0)), number(v.value[0]), ratioText(v.middle), limit400, value400,
 			fmt.Sprintf("%d of %d", v.held, v.runs))
 	}
 	for _, cells := range more {
@@ -136,7 +138,7 @@ func (r *report) otherVerdicts() [][]string {
 	var all [][]string
 	add := func(row, of string, limit, value float64, holds bool) {
 		held := map[bool]string{true: "1 of 1", false: "0 of 1"}[holds]
-		all = append(all, []string{row, of, number(limit), number(value), "", "", held})
+		all = append(all, []string{row, of, number(limit), number(value), "", "", "", held})
 	}
 	for _, t := range r.trips {
 		if t.name == ours {
@@ -198,10 +200,11 @@ func (r *report) writeRows(p *page) {
 			p.printf("\n%s\n", row.about)
 		}
 		lines := r.series.merge(i)
-		p.head("", "ns", "median", "ratio", "allocations", "bytes", "ns, GOGC=400", "median", "ratio")
+		p.head("", "ns", "ratio", "median", "ratio", "allocations", "bytes", "ns, GOGC=400", "ratio", "median", "ratio")
 		for _, l := range lines {
-			p.cells(bold(l.Name, l.Kind), number(l.Least[0]), number(l.Median[0]), ratioText(l.Ratio[0]), number(l.Allocs),
-				number(l.Bytes), number(l.Least[1]), number(l.Median[1]), ratioText(l.Ratio[1]))
+			p.cells(bold(l.Name, l.Kind), number(l.Least[0]), ratioText(l.Ratio[0]), number(l.Median[0]), ratioText(l.Middle[0]),
+				number(l.Allocs), number(l.Bytes),
+				number(l.Least[1]), ratioText(l.Ratio[1]), number(l.Median[1]), ratioText(l.Middle[1]))
 		}
 		if faster := fasterPeers(lines); len(faster) > 0 {
 			p.printf("\nFaster than kami here: %s.\n", strings.Join(faster, ", "))
