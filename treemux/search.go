@@ -56,7 +56,8 @@ func (t Tree[V]) Lookup(path string, spans *Spans, o *Options[V]) (value V, ok b
 
 // search looks for the match at n or below it, with the segment that begins at start. Spans has the first params.
 //
-// optimization: it goes on in its loop where there is but one way (BenchmarkLookup).
+// optimization: it goes on in its loop where there is but one way, finds the end of a segment and its hash in one loop over
+// the bytes, and needs none to compare with an only child (BenchmarkLookup).
 func search[V any](n *node[V], path string, start, params int, spans *Spans, o *Options[V]) (V, bool) {
 	for n != nil && start < len(path) {
 		end, static := start, (*node[V])(nil)
@@ -70,7 +71,6 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 			}
 			static = n.many.find(hash, path[start:end])
 		default:
-			// optimization: none is needed to compare with an only child
 			if n.only != nil {
 				name := n.only.name
 				if strings.HasPrefix(path[start:], name) && endsSegment(path, start+len(name)) {
@@ -116,32 +116,19 @@ func (n *node[V]) branch(static *node[V], path string, start, end, params int, s
 	return value, ok
 }
 
+// endsSegment reports whether a segment of the path can end there.
 func endsSegment(path string, end int) bool { return end == len(path) || path[end] == '/' }
 
 // next returns where the segment that begins at start ends, and n's static child that it names, or nil.
-//
-// optimization: one loop over the bytes finds the end and the hash, and none is needed to compare with an only child
-// (BenchmarkLookup).
-func (n *node[V]) next(path string, start int, decode func(string) string) (end int, child *node[V]) {
-	switch {
-	case decode != nil:
-		if end = segmentEnd(path, start); n.many != nil || n.only != nil {
-			child = n.static(decode(path[start:end]))
-		}
-		return end, child
-	case n.many != nil:
-		hash := uint32(hashBegin)
-		for end = start; end < len(path) && path[end] != '/'; end++ {
-			hash = (hash ^ uint32(path[end])) * hashPrime
-		}
-		return end, n.many.find(hash, path[start:end])
-	case n.only != nil:
-		name := n.only.name
-		if rest := path[start:]; strings.HasPrefix(rest, name) && (len(rest) == len(name) || rest[len(name)] == '/') {
-			return start + len(name), n.only
-		}
+func (n *node[V]) next(path string, start int, decode func(string) string) (end int, static *node[V]) {
+	if end = segmentEnd(path, start); n.only == nil && n.many == nil {
+		return end, nil
 	}
-	return segmentEnd(path, start), nil
+	name := path[start:end]
+	if decode != nil {
+		name = decode(name)
+	}
+	return end, n.static(name)
 }
 
 // Deepest returns the value of the longest pattern that matches the path or the path up to one of its slashes, and what it

@@ -143,6 +143,8 @@ func TestC20Lookup(t *testing.T) {
 	} {
 		assert.Equal(t, want, look(t, all, path, nil), path)
 	}
+	assert.False(t, all.Empty())
+	assert.True(t, tree{}.Empty())
 	assert.Equal(t, "", look(t, tree{}, "/a", nil))
 	assert.Equal(t, "", look(t, tree{}, "/", nil))
 }
