@@ -88,14 +88,14 @@ type way struct {
 // goroutine, for which nobody waits; or with a logger that asks for the time.
 type rare struct {
 	way
-	started time.Time // zero if nobody asks
+	started  time.Time // zero if nobody asks
+	bodied   bool      // whether the request has a body, which may be a form
+	observed bool      // whether something runs after the chain
 
 	// Of what runs within standard middleware, as far as those outside may know:
-	bodied   bool                            // whether the request has a body, which may be a form; only then the next two count
-	running  atomic.Int32                    // how many runs of the chain
-	form     atomic.Pointer[multipart.Form]  // what had been parsed when the last one began
-	observed bool                            // whether something runs after the chain
-	branched atomic.Pointer[context.Context] // then what the context has become
+	running  atomic.Int32                    // how many runs of the chain, if there is a body
+	form     atomic.Pointer[multipart.Form]  // what had been parsed when the last one began, if there is a body
+	branched atomic.Pointer[context.Context] // what the context has become, if something runs after the chain
 }
 
 // reached is how far a request has come.
