@@ -33,8 +33,8 @@ type withParams struct {
 	params
 }
 
-// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is the copy of r
-// or, where r is nil, to be made yet.
+// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is the copy of r,
+// which shows the pattern of the route by now, or where r is nil it is to be made yet.
 func newExchange(in, base context.Context, d *decision, r *http.Request) (*exchange, context.Context, *params) {
 	if d.route == nil || len(d.route.names) == 0 {
 		x := new(exchange)
@@ -89,12 +89,12 @@ type way struct {
 type rare struct {
 	way
 	started  time.Time // zero if nobody asks
-	bodied   bool      // whether the request has a body, which may be a form
+	formed   bool      // whether the request may have a form
 	observed bool      // whether something runs after the chain
 
 	// Of what runs within standard middleware, as far as those outside may know:
-	running  atomic.Int32                    // how many runs of the chain, if there is a body
-	form     atomic.Pointer[multipart.Form]  // what had been parsed when the last one began, if there is a body
+	running  atomic.Int32                    // how many runs of the chain, if there may be a form
+	form     atomic.Pointer[multipart.Form]  // what of a form had been parsed when the last one began
 	branched atomic.Pointer[context.Context] // what the context has become, if something runs after the chain
 }
 
@@ -103,7 +103,7 @@ type reached struct {
 	ctx     context.Context // what its context has become
 	r       *http.Request   // what was last seen of it; nil if nobody has seen it
 	stale   bool            // whether that may not have the context
-	changed bool            // whether other code has made the context, which may not derive from the exchange then
+	changed bool            // whether other code has made the context, which may not derive from kami's last one then
 	view    *view           // that it is seen with
 
 	within *rare           // nil outside of standard middleware
@@ -137,8 +137,14 @@ func (a *way) begin(
 		a.finish = m.govern(a.x, cancel)
 	}
 	if keep {
-		a.x.rare.way, a.x.rare.bodied = *a, r.ContentLength != 0
+		a.x.rare.way, a.x.rare.formed = *a, mayHaveForm(r)
 	}
+}
+
+// mayHaveForm reports whether a form may be parsed that comes with the request. A body of no length may be one whose length
+// is not known, which not all who make requests say.
+func mayHaveForm(r *http.Request) bool {
+	return r.ContentLength != 0 || r.Body != nil && r.Body != http.NoBody && r.Header.Get("Content-Type") != ""
 }
 
 // sharesPathValues reports whether the request is seen to have path values, which it shares with its plain copies.
@@ -147,7 +153,7 @@ func sharesPathValues(r *http.Request, route *route) bool {
 	return r.Pattern != "" || slices.ContainsFunc(route.names, func(name string) bool { return r.PathValue(name) != "" })
 }
 
-// receive makes the exchange's own request of the incoming one.
+// receive makes the exchange's own request of the incoming one, as newExchange does.
 func (a *way) receive(ctx context.Context) *http.Request {
 	x := a.x
 	if a.deep {
@@ -162,7 +168,7 @@ func (a *way) receive(ctx context.Context) *http.Request {
 	return &x.request
 }
 
-// showPattern has the request show the pattern of the route, which the incoming one does by now, or none.
+// showPattern has a request without a route show no pattern. One with a route has that of the incoming request.
 func (x *exchange) showPattern() {
 	if x.route == nil {
 		x.request.Pattern = ""
@@ -219,10 +225,9 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 //
 // optimization: the request is not copied before it is to be seen again (BenchmarkServe/Derive).
 func (at *reached) adopt(ctx context.Context) {
-	if !at.stale && isPointer(ctx) && ctx == at.ctx {
-		return
+	if at.stale || !isPointer(ctx) || ctx != at.ctx {
+		at.ctx, at.stale, at.changed = ctx, true, true
 	}
-	at.ctx, at.stale, at.changed = ctx, true, true
 	if at.within != nil && at.within.observed {
 		at.within.publish(ctx)
 	}
@@ -255,9 +260,9 @@ func (at *reached) look(a *way, v *view, first int) {
 	at.ctx, at.r, at.view = seen, &seen.request, v
 }
 
-// release ends what ends with a run of the chain: the context, with the outermost one, and the files of a form that was
-// parsed on the way. Those that the incoming request knows go when whoever
-// made it is done with it; what was parsed within standard middleware goes at once, for it may be that nobody waits for it.
+// release sees to the files of a form that was parsed on the way, when a run of the chain has ended. Those that the incoming
+// request knows go when whoever made it is done with it; what was parsed within standard middleware goes at once, for it may
+// be that nobody waits for it. With the outermost run the context ends too, if it is to.
 func (a *way) release(at *reached) {
 	form := a.parsed(at)
 	switch {
@@ -279,7 +284,7 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return nil
 	case at.handed == nil || at.r != at.handed && at.r.MultipartForm != nil:
 		return at.r.MultipartForm
-	case !a.x.rare.bodied:
+	case !a.x.rare.formed:
 		return nil
 	case a.x.rare.running.Load() == at.depth: // nobody has it any more
 		return at.handed.MultipartForm
@@ -365,9 +370,9 @@ func (x *exchange) String() string {
 	return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.route.path)
 }
 
-// Value is that of the exchange, but for the params.
+// Value is that of the exchange, but for the params. Its code is the same.
 //
-// optimization: it does not call that of the exchange (bench, Same work).
+// optimization: that spares a call for each lookup (bench, Same work).
 func (x *withParams) Value(key any) any {
 	if x.mayOwn(key) {
 		if value, ok := x.own(key, x); ok {

@@ -44,16 +44,6 @@ func isVanilla(h ContextHandler) bool {
 	return ok
 }
 
-// isPlain reports whether the handler needs nothing of the chain that leads to it.
-func isPlain(h ContextHandler) bool {
-	switch h.(type) {
-	case HandlerFunc, *builtin, *redirect:
-		return true
-	default:
-		return false
-	}
-}
-
 var errNilHandler = errors.New("the handler must not be nil")
 
 // newHandler converts one of the types that HandlerType lists. Errors are answered by what onError returns at their time.

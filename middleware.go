@@ -214,17 +214,17 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 // optimization: the way is found by the context that the request has anyway, and not by one, and a copy of the request, for
 // each middleware (BenchmarkServe/Standard).
 func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Request, stale bool) {
-	along, i, alone := m.wayOf(ctx)
+	along, i, own := m.wayOf(ctx)
 	if along == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
 	var at reached
-	at.ctx, at.r, at.stale, at.changed, at.view = ctx, r, stale, alone, along.steps[i].view
+	at.ctx, at.r, at.stale, at.changed, at.view = ctx, r, stale, !own, along.steps[i].view
 	at.within = along
 	if along.observed {
 		along.publish(ctx)
 	}
-	if along.bodied {
+	if along.formed {
 		along.runFor(i+1, w, &at)
 	} else {
 		along.run(i+1, w, &at)
@@ -244,24 +244,24 @@ func (a *rare) runFor(i int, w http.ResponseWriter, at *reached) {
 	a.run(i, w, at)
 }
 
-// wayOf returns the way that goes on after the middleware, which step that is, and whether a context led there that does not
-// lead other middleware. The way is nil if there is none.
-func (m *middleware) wayOf(ctx context.Context) (along *rare, step int, alone bool) {
+// wayOf returns the way that goes on after the middleware, which step that is, and whether the context is kami's own, which
+// leads all middleware to its ways. The way is nil if there is none.
+func (m *middleware) wayOf(ctx context.Context) (along *rare, step int, own bool) {
 	if ctx == nil {
 		return nil, 0, false
 	}
 	if x, ok := ctx.(*withParams); ok { // optimization: most often it is (BenchmarkServe/Standard)
 		if i := x.rare.find(m, nil, 0); i >= 0 {
-			return x.rare, i, false
+			return x.rare, i, true
 		}
 	}
 	switch at := ctx.Value(m).(type) {
 	case *exchange:
-		return at.rare, at.rare.find(m, nil, 0), false
+		return at.rare, at.rare.find(m, nil, 0), ctx == at
 	case *viewed:
-		return at.x.rare, at.x.rare.find(m, at.view, at.first), false
+		return at.x.rare, at.x.rare.find(m, at.view, at.first), ctx == at
 	case *led:
-		return at.along, at.step, true
+		return at.along, at.step, false
 	}
 	return nil, 0, false
 }

@@ -364,6 +364,59 @@ func TestC36BranchesRaceWithNobody(t *testing.T) {
 	})
 }
 
+// misled is a context that asks another one for values first.
+type misled struct {
+	context.Context
+	first context.Context
+}
+
+func (m misled) Value(key any) any {
+	if value := m.first.Value(key); value != nil {
+		return value
+	}
+	return m.Context.Value(key)
+}
+
+// TestC36NextIsOfItsOwnRequest has middleware pass on a context that leads what follows to another request of the Mux.
+func TestC36NextIsOfItsOwnRequest(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		var outer context.Context
+		s.use("/p/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			ran.add("/p/")
+			next.ServeHTTP(w, r.WithContext(misled{r.Context(), outer}))
+		}))
+		s.use("/p", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			ran.add("/p")
+			next.ServeHTTP(w, r)
+		}))
+		s.get("/p", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+			ran.add("handler")
+			if outer == nil {
+				outer = ctx
+				s.ServeHTTP(w, httptest.NewRequest("GET", "/p/", nil))
+			}
+		})
+		assert.Equal(t, 301, s.do("GET", "/p").Code)
+		assert.Equal(t, "/p handler /p/ /p", ran.take())
+	})
+}
+
+func TestC36WhatRunsAfterSeesTheParamsOfScopes(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.use("/", func(next http.Handler) http.Handler { return next })
+		s.use("/u/:scope/", func(ctx context.Context) context.Context { return ctx })
+		s.get("/u/:id/x", echo(""))
+		var ran trail
+		s.after("/", func(ctx context.Context) context.Context { ran.add("after:%s", kami.Param(ctx, "scope")); return ctx })
+		*s.logHandler = func(ctx context.Context, _ mutil.WriterProxy, _ *http.Request) {
+			ran.add("log:%s", kami.Param(ctx, "scope"))
+		}
+		s.do("GET", "/u/7/x")
+		assert.Equal(t, "after:7 log:7", ran.take())
+	})
+}
+
 func TestC36ContextHandlers(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -1054,18 +1107,25 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 			s.handle("POST", "/", inner)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
-				files = t.TempDir()
-				t.Setenv("TMPDIR", files)
-				register(s)
-				server := httptest.NewServer(s)
-				upload(t, server.URL)
-				server.Close() // which waits for the request's end
-				left, err := os.ReadDir(files)
-				require.NoError(t, err)
-				assert.Empty(t, left)
+		for _, known := range []bool{true, false} { // net/http/fcgi says 0 of lengths that it does not know
+			t.Run(fmt.Sprintf("%s, length known: %v", name, known), func(t *testing.T) {
+				each(t, func(t *testing.T, s *stack) {
+					files = t.TempDir()
+					t.Setenv("TMPDIR", files)
+					register(s)
+					server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if !known {
+							r.ContentLength = 0
+						}
+						s.ServeHTTP(w, r)
+					}))
+					upload(t, server.URL)
+					server.Close() // which waits for the request's end
+					left, err := os.ReadDir(files)
+					require.NoError(t, err)
+					assert.Empty(t, left)
+				})
 			})
-		})
+		}
 	}
 }

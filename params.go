@@ -84,8 +84,9 @@ func (v *view) param(name string) (string, bool) {
 	return "", false
 }
 
-// param looks a name up layer by layer, which are *setParam, *viewed and exchanges. The nearest view counts first: it is of what is running. Views below it are of
-// what ran before and count after the route, so they wait until the route's layer, the exchange.
+// param looks a name up layer by layer: a layer is a *setParam, a *viewed or an exchange. The nearest view counts first: it
+// is of what is running. Views below it are of what ran before and count after the route, so they wait until the route's
+// layer, the exchange.
 func param(ctx context.Context, name string) (string, bool) {
 	var earlier string
 	var nearest, found = true, false

@@ -171,7 +171,7 @@ func (s *scopes[T]) chain(readings []reading, once bool) []step[T] {
 	} else {
 		chain = appendSteps(chain, hits(s.static, readings, true))
 	}
-	if s.wild.Empty() { // optimization: they are in most apps, or all but empty (BenchmarkServe/Scopes)
+	if s.wild.Empty() { // optimization: most apps have none (BenchmarkServe/Scopes)
 		return chain
 	}
 	return appendSteps(chain, hits(s.wild, readings, once))

@@ -64,8 +64,8 @@ func (d *drive) run(n int) {
 	d.sent += n
 }
 
-// prove sends all of the requests once, to handlers that look for every value in both contexts. Those that are timed look for
-// that of the base in both and for those of middleware in their own.
+// prove sends all of the requests once, to handlers that look for every value in both contexts. Those that are timed look
+// for that of the base in both and for those of middleware in their own.
 func (d *drive) prove() {
 	d.exam.strict = true
 	d.run(len(d.requests))

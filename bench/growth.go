@@ -150,7 +150,6 @@ func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
 			}
 			field, lines = append(field, c), append(lines, line)
 		}
-		const collectNothing = -1
 		err := p.turns(field, collectNothing, func(i int, ns []float64) { lines[i].ns = slices.Min(ns) })
 		if err != nil {
 			return g, fmt.Errorf("%s: %w", name, err)

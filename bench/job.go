@@ -19,7 +19,7 @@ type job struct {
 }
 
 // keys and values are what contexts hold: the app's base value, then those of middleware. They are pointers, as net/http's
-// own keys and most apps' values are, so that nobody pays for putting them into interfaces, and little for comparing them.
+// own keys and most apps' values are, so that nobody pays for putting them into interfaces, and little to compare them.
 var keys, values = pointers()
 
 type key struct{ name string }

@@ -15,6 +15,16 @@ type merged struct {
 	Middle [2]float64 // the same of the medians
 }
 
+// faster reports whether m is faster than another line at either GOGC, by either measure.
+func (m merged) faster(than merged) bool {
+	for g := range gogcs {
+		if m.Least[g] < than.Least[g] || m.Median[g] < than.Median[g] {
+			return true
+		}
+	}
+	return false
+}
+
 // merge sums up the i-th row, the fastest line first.
 func (s series) merge(i int) []merged {
 	var all []merged

@@ -212,12 +212,12 @@ func (r *report) writeRows(p *page) {
 	}
 }
 
-// fasterPeers names the peers that are faster than kami at either GOGC.
+// fasterPeers names the peers that are faster than kami at either GOGC, by either measure.
 func fasterPeers(lines []merged) []string {
 	var faster []string
 	for _, l := range lines {
 		for _, k := range lines {
-			if l.Kind == others && k.Name == ours && (l.Least[0] < k.Least[0] || l.Least[1] < k.Least[1]) {
+			if l.Kind == others && k.Name == ours && l.faster(k) {
 				faster = append(faster, l.Name)
 			}
 		}

@@ -13,6 +13,9 @@ import (
 // collected about a thousand times a second at the default, which real services do not see.
 var gogcs = [2]int{100, 400}
 
+// collectNothing is the setting of the collector for measures in whose slices nothing is to be collected.
+const collectNothing = -1
+
 // line is what was measured of a contestant, in ns for each request. Its arrays are for the gogcs.
 type line struct {
 	Name   string
@@ -67,7 +70,9 @@ func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float
 	for turn := range p.slices {
 		for k := range field {
 			i := (turn + k) % len(field)
-			runtime.GC() // nobody pays for the garbage of another
+			if gogc == collectNothing {
+				runtime.GC()
+			}
 			field[i].run(n[i]/8 + 1)
 			ns[i] = append(ns[i], clock(field[i], n[i]))
 		}

@@ -54,10 +54,11 @@ func (t Tree[V]) Lookup(path string, spans *Spans, o *Options[V]) (value V, ok b
 	return search(t.root, path, len("/"), 0, spans, o)
 }
 
-// search looks for the match at n or below it, with the segment that begins at start. Spans has the first params.
+// search looks for the match at n or below it, with the segment that begins at start. Spans has so many
+// params by now.
 //
 // optimization: it goes on in its loop where there is but one way, finds the end of a segment and its hash in one loop over
-// the bytes, and needs none to compare with an only child (BenchmarkLookup).
+// the bytes, and needs no hash to compare with an only child (BenchmarkLookup).
 func search[V any](n *node[V], path string, start, params int, spans *Spans, o *Options[V]) (V, bool) {
 	for n != nil && start < len(path) {
 		end, static := start, (*node[V])(nil)
@@ -93,6 +94,7 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 	}
 	ended := start > len(path) || path == "/" // else there is an empty segment left
 	if n == nil || !n.set || !ended || o != nil && o.Accept != nil && !o.Accept(n.value) {
+		spans.n = 0
 		var none V
 		return none, false
 	}
@@ -101,7 +103,9 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 }
 
 // branch goes on with search where there are several ways, with the segment from start to end.
-func (n *node[V]) branch(static *node[V], path string, start, end, params int, spans *Spans, o *Options[V]) (value V, ok bool) {
+func (n *node[V]) branch(
+	static *node[V], path string, start, end, params int, spans *Spans, o *Options[V],
+) (value V, ok bool) {
 	if static != nil {
 		value, ok = search(static, path, end+len("/"), params, spans, o)
 	}
