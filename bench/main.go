@@ -61,8 +61,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		o.rows, err = regexp.Compile(text)
 		return err
 	})
-	flags.DurationVar(&o.slice, "slice", 4*time.Millisecond, "how long each contestant runs in its turn")
-	flags.IntVar(&o.slices, "slices", 100, "how many turns each contestant has in a run")
+	flags.DurationVar(&o.slice, "slice", 8*time.Millisecond, "how long each contestant runs in its turn")
+	flags.IntVar(&o.slices, "slices", 60, "how many turns each contestant has in a run")
 	flags.IntVar(&o.runs, "runs", 3, "how many runs, each of a program linked in another order; with 1 this program runs")
 	flags.BoolVar(&o.quick, "quick", false, "short turns and small sizes, whose figures mean nothing")
 	flags.StringVar(&o.json, "json", "", "write the rows to the `file` as JSON and nothing else, as runs do")

@@ -77,8 +77,8 @@ func (r *report) write(w io.Writer) error {
 func (r *report) explanation() string {
 	return strings.Join([]string{
 		"The least of many slices is the time that nothing else on the machine disturbed, but the least of very short ones " +
-			"would also hide the collections of garbage. So a slice is long enough for a collection or more, and the median of " +
-			"the slices stands beside the least.",
+			"would also hide the collections of garbage. So a slice is long enough for two collections or so at GOGC=100, and the " +
+			"median of the slices stands beside the least.",
 		"",
 		"*Ratio* is the least time, or the median, divided by that of the fastest peer in the same run; the median of the runs " +
 			"is shown. Targets are about the least times. " +
