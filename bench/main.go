@@ -125,7 +125,7 @@ func (o options) chosen() []*row {
 
 // measureAll measures what was chosen.
 func (o options) measureAll(log io.Writer) (*report, error) {
-	r := &report{rows: o.chosen(), pace: o.pace}
+	r := &report{rows: o.chosen(), pace: o.pace, machine: machine()}
 	var err error
 	some := len(r.rows) > 0
 	if some {

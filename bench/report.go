@@ -9,6 +9,7 @@ import (
 
 // report is all that was measured. What was left out is empty.
 type report struct {
+	machine    []string // see machine; before anything was written
 	rows       []*row
 	series     series // of the rows
 	pace       pace
@@ -54,7 +55,7 @@ func (r *report) write(w io.Writer) error {
 	p.printf("# Performance\n\n")
 	p.printf("This page is written by `go run ./bench`. Times are in ns for each request unless they say otherwise; " +
 		"less is better everywhere but in requests a second.\n\n")
-	for _, line := range machine() {
+	for _, line := range r.machine {
 		p.printf("- %s\n", line)
 	}
 	if len(r.series) > 0 {
