@@ -33,25 +33,17 @@ type withParams struct {
 	params
 }
 
-// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is the copy of r,
-// which shows the pattern of the route by now, or where r is nil it is to be made yet.
-func newExchange(in, base context.Context, d *decision, r *http.Request) (*exchange, context.Context, *params) {
+// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is to be made yet.
+func newExchange(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
 	if d.route == nil || len(d.route.names) == 0 {
 		x := new(exchange)
 		x.in, x.base, x.route = in, base, d.route
-		if r != nil {
-			x.request = *r.WithContext(x)
-			x.showPattern()
-		}
 		return x, x, nil
 	}
 	x := new(withParams)
 	x.in, x.base, x.route = in, base, d.route
 	path, _ := cutSlash(d.path)
 	x.params.set(path, d.decode != nil, &d.spans)
-	if r != nil {
-		x.request = *r.WithContext(x)
-	}
 	return &x.exchange, x, &x.params
 }
 
@@ -61,7 +53,7 @@ type kept struct {
 	own rare
 }
 
-// newKept is newExchange for one that is kept, whose request is to be made yet.
+// newKept is newExchange for one that is kept.
 func newKept(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
 	x := new(kept)
 	x.in, x.base, x.route, x.rare = in, base, d.route, &x.own
@@ -117,22 +109,16 @@ func (a *way) begin(
 	at *reached, m *Mux, in context.Context, bound, keep bool, d *decision, steps []step[*middleware], r *http.Request,
 ) {
 	a.steps, a.end, a.from = steps, d.end, r
-	vanilla := isVanilla(d.end)
 	if d.route != nil {
-		a.deep = vanilla && sharesPathValues(r, d.route)
+		a.deep = isVanilla(d.end) && sharesPathValues(r, d.route)
 		r.Pattern = d.route.path
 	}
-	switch {
-	case keep:
+	if keep {
 		a.x, at.ctx, a.params = newKept(in, m.base(), d)
-		at.stale = true
-	case vanilla || len(steps) > 0 && steps[0].ware.derive != nil:
-		a.x, at.ctx, a.params = newExchange(in, m.base(), d, nil)
-		at.stale = true
-	default: // whoever comes first sees the request
-		a.x, at.ctx, a.params = newExchange(in, m.base(), d, r)
-		at.r = &a.x.request
+	} else {
+		a.x, at.ctx, a.params = newExchange(in, m.base(), d)
 	}
+	at.stale = true
 	if cancel := m.cancels(); bound || cancel {
 		a.finish = m.govern(a.x, cancel)
 	}
@@ -155,7 +141,7 @@ func sharesPathValues(r *http.Request, route *route) bool {
 	return r.Pattern != "" || slices.ContainsFunc(route.names, func(name string) bool { return r.PathValue(name) != "" })
 }
 
-// receive makes the exchange's own request of the incoming one, as newExchange does.
+// receive makes the exchange's own request of the incoming one.
 func (a *way) receive(ctx context.Context) *http.Request {
 	x := a.x
 	if a.deep {
@@ -163,18 +149,11 @@ func (a *way) receive(ctx context.Context) *http.Request {
 	} else {
 		x.request = *a.from.WithContext(ctx)
 	}
-	x.showPattern()
+	x.request.Pattern = x.pattern()
 	if a.params != nil && isVanilla(a.end) {
 		a.setPathValues()
 	}
 	return &x.request
-}
-
-// showPattern has a request without a route show no pattern. One with a route has that of the incoming request.
-func (x *exchange) showPattern() {
-	if x.route == nil {
-		x.request.Pattern = ""
-	}
 }
 
 // pattern is what r.Pattern is for the handlers: that of the route, or none.
@@ -295,9 +274,18 @@ func (a *way) parsed(at *reached) *multipart.Form {
 	}
 }
 
+// show returns the request with the context, as a copy of that which was shown last, nil for none, or of the incoming one.
+func (x *exchange) show(last *http.Request, ctx context.Context, r *http.Request) *http.Request {
+	if last == nil {
+		x.request = *r.WithContext(ctx)
+		return &x.request
+	}
+	return last.WithContext(ctx)
+}
+
 // keepForm lets whoever made the incoming request see the form that was parsed in a copy of it.
 func keepForm(from, r *http.Request) {
-	if r.MultipartForm != nil {
+	if r != nil && r.MultipartForm != nil {
 		from.MultipartForm = r.MultipartForm
 	}
 }

@@ -65,6 +65,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	m.mustChange(func() {
 		m.draft.middleware = m.draft.middleware.with(pattern, added)
 		m.draft.wraps = m.draft.wraps || added.standard != nil
+		m.draft.besides = m.draft.besides || added.standard != nil || pattern.Wild()
 	})
 }
 

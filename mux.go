@@ -57,7 +57,7 @@ type plan struct {
 	middleware scopes[*middleware]
 	afterware  scopes[*afterware]
 	depth      int  // segments of the longest scope
-	besides    bool // whether there is any middleware or afterware
+	besides    bool // whether there is more beside routes than middleware for static scopes that gets the request
 	wraps      bool // whether there is standard middleware
 
 	notFound           ContextHandler // nil for the default
@@ -75,16 +75,42 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	// optimization: a handler of kami's own type with nothing beside it needs no way (BenchmarkServe/Param).
-	handler, plain := d.end.(HandlerFunc)
-	if !plain || d.route == nil || p.besides || m.cancels() || m.hooks().set() {
+	// optimization: what is usual needs no way (BenchmarkServe/Param and Value).
+	handler, usual := d.end.(HandlerFunc)
+	if !usual || d.route == nil || p.besides || m.cancels() || m.hooks().set() {
 		m.serve(r.Context(), false, p, &d, w, r)
 		return
 	}
+	chain := p.middleware.all
+	if p.depth > 0 { // else there is no scope but "/"
+		chain, _ = p.scopesOf(&d, r.URL)
+	}
 	r.Pattern = d.route.path
-	x, ctx, _ := newExchange(r.Context(), m.base(), &d, r)
-	defer keepForm(r, &x.request)
-	handler(ctx, w, &x.request)
+	x, ctx, _ := newExchange(r.Context(), m.base(), &d)
+	var own *http.Request
+	defer func() { keepForm(r, own) }()
+	stale := true
+	for i := range chain {
+		var next context.Context
+		if mw := chain[i].ware; mw.derive != nil {
+			next = mw.derive(ctx)
+		} else {
+			if stale {
+				own, stale = x.show(own, ctx, r), false
+			}
+			next = mw.run(ctx, w, own)
+		}
+		if next == nil {
+			return
+		}
+		if !isPointer(next) || next != ctx {
+			ctx, stale = next, true
+		}
+	}
+	if stale {
+		own = x.show(own, ctx, r)
+	}
+	handler(ctx, w, own)
 }
 
 // ServeHTTPContext is ServeHTTP with ctx in the place of r.Context(). It makes a Mux a handler for the routes of another.
@@ -189,7 +215,6 @@ func (m *Mux) publish() *plan {
 	next := m.draft
 	next.routes = m.routes.Tree()
 	next.depth = max(next.middleware.depth, next.afterware.depth)
-	next.besides = next.depth > 0 || len(next.middleware.all)+len(next.afterware.all) > 0
 	m.live.Store(&next)
 	return &next
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/uptrace/bunrouter"
@@ -12,10 +13,13 @@ func newBunrouter(j *job) http.Handler {
 	if j.observed {
 		all = append(all, bunrouterLogger)
 	}
-	for _, i := range j.added() {
+	if j.base {
+		all = append(all, bunrouterBase)
+	}
+	for i := range j.values {
 		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 			return func(w http.ResponseWriter, r bunrouter.Request) error {
-				return next(w, r.WithContext(adding(r.Context(), i)))
+				return next(w, r.WithContext(adding(r.Context(), i+1)))
 			}
 		})
 	}
@@ -28,14 +32,28 @@ func newBunrouter(j *job) http.Handler {
 	for _, rt := range j.routes {
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r bunrouter.Request) error {
 			e := examOf(r.Request)
-			for i, name := range rt.names {
-				e.param(i, r.Param(name))
+			if j.base {
+				e.read(rt.names, bunrouterParam, r.Context(), r.Request.Context())
+			} else {
+				for i, name := range rt.names {
+					e.param(i, r.Param(name))
+				}
 			}
 			e.finish(w, r.Context(), r.Request.Context())
 			return nil
 		})
 	}
 	return m
+}
+
+func bunrouterBase(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+	return func(w http.ResponseWriter, r bunrouter.Request) error {
+		return next(w, r.WithContext(&carried[bunrouter.Params]{r.Context(), r.Params()}))
+	}
+}
+
+func bunrouterParam(ctx context.Context, name string) string {
+	return paramsIn[bunrouter.Params](ctx).ByName(name)
 }
 
 func bunrouterLogger(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {

@@ -16,8 +16,11 @@ func newChi(j *job) http.Handler {
 	if j.observed {
 		m.Use(chiLogger)
 	}
-	for _, i := range j.added() {
-		m.Use(addingStandard(i))
+	if j.base {
+		m.Use(addingStandard(0))
+	}
+	for i := range j.values {
+		m.Use(addingStandard(i + 1))
 	}
 	for range j.standard {
 		m.Use(passOn)
@@ -25,9 +28,7 @@ func newChi(j *job) http.Handler {
 	for _, rt := range j.routes {
 		m.MethodFunc(rt.method, rt.braced(), func(w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
-			for i, name := range rt.names {
-				e.param(i, chi.URLParam(r, name))
-			}
+			e.read(rt.names, chi.URLParamFromCtx, r.Context(), r.Context())
 			e.finish(w, r.Context(), r.Context())
 		})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v5"
@@ -19,10 +20,13 @@ func newEcho(j *job) http.Handler {
 	if j.observed {
 		m.Use(echoLogger)
 	}
-	for _, i := range j.added() {
+	if j.base {
+		m.Use(echoBase)
+	}
+	for i := range j.values {
 		m.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 			return func(c *echo.Context) error {
-				c.SetRequest(c.Request().WithContext(adding(c.Request().Context(), i)))
+				c.SetRequest(c.Request().WithContext(adding(c.Request().Context(), i+1)))
 				return next(c)
 			}
 		})
@@ -34,14 +38,29 @@ func newEcho(j *job) http.Handler {
 		m.Add(rt.method, rt.path, func(c *echo.Context) error {
 			r := c.Request()
 			e := examOf(r)
-			for i, name := range rt.names {
-				e.param(i, c.Param(name))
+			if j.base {
+				e.read(rt.names, echoParam, r.Context(), r.Context())
+			} else {
+				for i, name := range rt.names {
+					e.param(i, c.Param(name))
+				}
 			}
 			e.finish(c.Response(), r.Context(), r.Context())
 			return nil
 		})
 	}
 	return m
+}
+
+func echoBase(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		c.SetRequest(c.Request().WithContext(&carried[echo.PathValues]{c.Request().Context(), c.PathValues()}))
+		return next(c)
+	}
+}
+
+func echoParam(ctx context.Context, name string) string {
+	return paramsIn[echo.PathValues](ctx).GetOr(name, "")
 }
 
 func echoLogger(next echo.HandlerFunc) echo.HandlerFunc {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -19,20 +20,32 @@ func newGin(j *job) http.Handler {
 			logged(c.Request, c.Writer.Status())
 		})
 	}
-	for _, i := range j.added() {
+	if j.base {
 		m.Use(func(c *gin.Context) {
-			c.Request = c.Request.WithContext(adding(c.Request.Context(), i))
+			c.Request = c.Request.WithContext(&carried[gin.Params]{c.Request.Context(), c.Params})
+			c.Next()
+		})
+	}
+	for i := range j.values {
+		m.Use(func(c *gin.Context) {
+			c.Request = c.Request.WithContext(adding(c.Request.Context(), i+1))
 			c.Next()
 		})
 	}
 	for _, rt := range j.routes {
 		m.Handle(rt.method, rt.path, func(c *gin.Context) {
 			e := examOf(c.Request)
-			for i, name := range rt.names {
-				e.param(i, c.Param(name))
+			if j.base {
+				e.read(rt.names, ginParam, c, c.Request.Context())
+			} else {
+				for i, name := range rt.names {
+					e.param(i, c.Param(name))
+				}
 			}
 			e.finish(c.Writer, c, c.Request.Context())
 		})
 	}
 	return wrapped(m, &job{standard: j.standard})
 }
+
+func ginParam(ctx context.Context, name string) string { return paramsIn[gin.Params](ctx).ByName(name) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/julienschmidt/httprouter"
@@ -11,28 +12,40 @@ import (
 func newHTTPRouter(j *job) http.Handler {
 	m := httprouter.New()
 	for _, rt := range j.routes {
-		m.Handle(rt.method, rt.path, httprouterWrapped(j, httprouterHandle(rt)))
+		m.Handle(rt.method, rt.path, httprouterWrapped(j, httprouterHandle(rt, j.base)))
 	}
 	return wrapped(m, &job{standard: j.standard, observed: j.observed})
 }
 
-func httprouterHandle(rt *route) httprouter.Handle {
+func httprouterHandle(rt *route, base bool) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		e := examOf(r)
-		for i, name := range rt.names {
-			e.param(i, params.ByName(name))
+		if base {
+			e.read(rt.names, httprouterParam, r.Context(), r.Context())
+		} else {
+			for i, name := range rt.names {
+				e.param(i, params.ByName(name))
+			}
 		}
 		e.finish(w, r.Context(), r.Context())
 	}
 }
 
 func httprouterWrapped(j *job, h httprouter.Handle) httprouter.Handle {
-	added := j.added()
-	for k := len(added) - 1; k >= 0; k-- {
-		i, next := added[k], h
+	for i := j.values; i > 0; i-- {
+		next := h
 		h = func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 			next(w, r.WithContext(adding(r.Context(), i)), params)
 		}
 	}
-	return h
+	if !j.base {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
+		h(w, r.WithContext(&carried[httprouter.Params]{r.Context(), params}), params)
+	}
+}
+
+func httprouterParam(ctx context.Context, name string) string {
+	return paramsIn[httprouter.Params](ctx).ByName(name)
 }

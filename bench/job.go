@@ -10,7 +10,7 @@ import (
 // job is what a row asks of a framework.
 type job struct {
 	routes   []*route
-	base     bool // every context has the value of the app's base context
+	base     bool // every context has the params and the value of the app's base context
 	values   int  // context middleware: so many, each of which adds a value
 	plain    bool // kami's is of the type func(ctx) ctx
 	standard int  // middleware of the type func(http.Handler) http.Handler: so many that pass on
@@ -38,19 +38,6 @@ func adding(ctx context.Context, i int) context.Context {
 	return context.WithValue(ctx, keys[i], values[i])
 }
 
-// added are the values that a framework adds by middleware. Those that have no base context add its value in the same
-// way, and first.
-func (j *job) added() []int {
-	var all []int
-	if j.base {
-		all = append(all, 0)
-	}
-	for i := range j.values {
-		all = append(all, i+1)
-	}
-	return all
-}
-
 // passOn is standard middleware that does nothing.
 func passOn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
@@ -65,7 +52,7 @@ type exam struct {
 	io.ReadCloser
 	params   []string // the values of the route's params
 	contexts int      // how many values the contexts hold
-	strict   bool     // whether all of them are looked for in both contexts
+	strict   bool     // whether all of them, and the params, are looked for in both contexts
 	observed bool
 
 	taken  int    // how often a handler came here
@@ -83,6 +70,16 @@ func examOf(r *http.Request) *exam {
 func (e *exam) param(i int, value string) {
 	if e != nil && (i >= len(e.params) || e.params[i] != value) {
 		e.failed = fmt.Sprintf("param %d is %q", i, value)
+	}
+}
+
+// read takes the values of all params out of the handler's context, or both.
+func (e *exam) read(names []string, param func(context.Context, string) string, ctx, ofRequest context.Context) {
+	for i, name := range names {
+		e.param(i, param(ctx, name))
+		if e != nil && e.strict {
+			e.param(i, param(ofRequest, name))
+		}
 	}
 }
 

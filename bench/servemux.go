@@ -1,6 +1,9 @@
 package main
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+)
 
 // newServeMux is net/http's ServeMux. Middleware wraps the whole of it, for it has none.
 func newServeMux(j *job) http.Handler {
@@ -8,13 +11,22 @@ func newServeMux(j *job) http.Handler {
 	for _, rt := range j.routes {
 		m.HandleFunc(rt.method+" "+rt.braced(), func(w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
-			for i, name := range rt.names {
-				e.param(i, r.PathValue(name))
+			if j.base {
+				r = r.WithContext(&carried[*http.Request]{r.Context(), r})
+				e.read(rt.names, serveMuxParam, r.Context(), r.Context())
+			} else {
+				for i, name := range rt.names {
+					e.param(i, r.PathValue(name))
+				}
 			}
 			e.finish(w, r.Context(), r.Context())
 		})
 	}
 	return wrapped(m, j)
+}
+
+func serveMuxParam(ctx context.Context, name string) string {
+	return paramsIn[*http.Request](ctx).PathValue(name)
 }
 
 // wrapped returns the handler with all middleware around it.
@@ -32,8 +44,8 @@ func standardMiddleware(j *job) []func(http.Handler) http.Handler {
 	if j.observed {
 		all = append(all, recording)
 	}
-	for _, i := range j.added() {
-		all = append(all, addingStandard(i))
+	for i := range j.values {
+		all = append(all, addingStandard(i+1))
 	}
 	for range j.standard {
 		all = append(all, passOn)
