@@ -64,7 +64,7 @@ type guarded interface{ NeedsGuard() string }
 
 func (c *checker) unguarded(r *route) {
 	handler := any(r.handler)
-	if v, ok := handler.(vanilla); ok {
+	if v, ok := handler.(*vanilla); ok {
 		handler = v.Handler
 	}
 	page, ok := handler.(guarded)

@@ -21,7 +21,7 @@ import (
 type exchange struct {
 	in, base context.Context // the incoming request's, and Mux.Context
 	route    *route          // nil for any other answer
-	rare     *rare           // nil unless the context may be asked for it
+	lead     *lead           // nil unless the context may be asked for it
 	request  http.Request
 }
 
@@ -47,16 +47,17 @@ func newExchange(in, base context.Context, d *decision) (*exchange, context.Cont
 	return &x.exchange, x, &x.params
 }
 
-// kept is an exchange with which its way is kept.
+// kept is an exchange with which more is kept than usual.
 type kept struct {
 	withParams
-	own rare
+	lead lead
+	rare rare
 }
 
 // newKept is newExchange for one that is kept.
 func newKept(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
 	x := new(kept)
-	x.in, x.base, x.route, x.rare = in, base, d.route, &x.own
+	x.in, x.base, x.route, x.exchange.lead, x.lead.rare = in, base, d.route, &x.lead, &x.rare
 	if d.route == nil || len(d.route.names) == 0 {
 		return &x.exchange, &x.exchange, nil
 	}
@@ -76,10 +77,10 @@ type way struct {
 	finish func()        // what ends the context; nil if nothing is to
 }
 
-// rare is what is kept of the ways of some requests: with standard middleware, in which they go on, perhaps in another
-// goroutine, for which nobody waits; or with a logger that asks for the time.
+// rare is what is kept of some requests: with standard middleware, in which they go on, perhaps in another goroutine, for
+// which nobody waits; or with a logger that asks for the time.
 type rare struct {
-	way
+	end      ContextHandler
 	started  time.Time // zero if nobody asks
 	formed   bool      // whether the request may have a form
 	observed bool      // whether something runs after the chain
@@ -98,32 +99,32 @@ type reached struct {
 	changed bool            // whether other code has made the context, which may not derive from kami's last one then
 	view    *view           // that it is seen with
 
-	within *rare           // nil outside of standard middleware
+	within *rare           // nil outside of standard middleware, or if all is as usual
 	depth  int32           // how deep in it
 	form   *multipart.Form // what had been parsed before that
 	handed *http.Request   // what standard middleware got, which it may have left to others; nil if there was none
 }
 
-// begin begins a way, with a new exchange. Bound is as for serve; keep means that the way is kept.
+// begin begins a way, with a new exchange. Bound is as for serve; keep means that more is kept.
 func (a *way) begin(
-	at *reached, m *Mux, in context.Context, bound, keep bool, d *decision, steps []step[*middleware], r *http.Request,
+	at *reached, m *Mux, in context.Context, bound, keep bool, d *decision, c chain[*middleware], r *http.Request,
 ) {
-	a.steps, a.end, a.from = steps, d.end, r
+	a.steps, a.end, a.from = c.steps, d.end, r
 	if d.route != nil {
 		a.deep = isVanilla(d.end) && sharesPathValues(r, d.route)
 		r.Pattern = d.route.path
 	}
-	if keep {
+	formed := c.lead != nil && mayHaveForm(r)
+	if keep = keep || formed || c.lead != nil && d.route == nil; keep {
 		a.x, at.ctx, a.params = newKept(in, m.base(), d)
+		a.x.lead.steps, a.x.lead.rare.end, a.x.lead.rare.formed = c.steps, d.end, formed
 	} else {
 		a.x, at.ctx, a.params = newExchange(in, m.base(), d)
+		a.x.lead = c.lead
 	}
 	at.stale = true
 	if cancel := m.cancels(); bound || cancel {
 		a.finish = m.govern(a.x, cancel)
-	}
-	if keep {
-		a.x.rare.way, a.x.rare.formed = *a, mayHaveForm(r)
 	}
 }
 
@@ -154,6 +155,14 @@ func (a *way) receive(ctx context.Context) *http.Request {
 		a.setPathValues()
 	}
 	return &x.request
+}
+
+// end is what the chain of a request with standard middleware leads to.
+func (x *exchange) end() ContextHandler {
+	if x.lead.rare != nil {
+		return x.lead.rare.end
+	}
+	return x.route.handler
 }
 
 // pattern is what r.Pattern is for the handlers: that of the route, or none.
@@ -265,16 +274,60 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return nil
 	case at.handed == nil || at.r != at.handed && at.r.MultipartForm != nil:
 		return at.r.MultipartForm
-	case !a.x.rare.formed:
+	case a.x.lead.rare == nil || !a.x.lead.rare.formed:
 		return nil
-	case a.x.rare.running.Load() == at.depth: // nobody has it any more
+	case a.x.lead.rare.running.Load() == at.depth: // nobody has it any more
 		return at.handed.MultipartForm
 	default:
-		return a.x.rare.form.Load()
+		return a.x.lead.rare.form.Load()
 	}
 }
 
-// show returns the request with the context, as a copy of that which was shown last, nil for none, or of the incoming one.
+// pass has a usual request pass the chain that leads to the handler: one with nothing to see to afterwards, and with no scopes
+// with params.
+func (x *exchange) pass(
+	ctx context.Context, steps []step[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
+) {
+	r.Pattern = x.route.path
+	var own *http.Request // what was last seen of the request
+	stale := true         // whether that has not the context
+	defer func() { keepForm(r, own) }()
+	for i := range steps {
+		var next context.Context
+		switch mw := steps[i].ware; {
+		case mw.derive != nil:
+			next = mw.derive(ctx)
+		case mw.run != nil:
+			if stale {
+				own, stale = x.show(own, ctx, r), false
+			}
+			next = mw.run(ctx, w, own)
+		default:
+			if i > 0 {
+				ctx, stale = x.leading(ctx, i, stale)
+			}
+			if stale {
+				own = x.show(own, ctx, r)
+			}
+			handed := own
+			own = nil // it may be left to others
+			mw.standard.ServeHTTPContext(ctx, w, handed)
+			return
+		}
+		if next == nil {
+			return
+		}
+		if !isPointer(next) || next != ctx {
+			ctx, stale = next, true
+		}
+	}
+	if stale {
+		own = x.show(own, ctx, r)
+	}
+	handler(ctx, w, own)
+}
+
+// show returns the request with the context, as a copy of that which was seen last, nil for none, or of the incoming one.
 func (x *exchange) show(last *http.Request, ctx context.Context, r *http.Request) *http.Request {
 	if last == nil {
 		x.request = *r.WithContext(ctx)
@@ -320,8 +373,11 @@ func (x *exchange) Value(key any) any {
 //
 // optimization: most are seen not to be at a glance (bench, Same work).
 func (x *exchange) mayOwn(key any) bool {
-	_, ok := key.(incoming.Key)
-	return ok || x.rare != nil || key == cancelKey
+	switch key.(type) {
+	case incoming.Key, *middleware:
+		return true
+	}
+	return key == cancelKey
 }
 
 // own returns the exchange's own value for a key, and whether it answers that. Self is the exchange, or what has its params.
@@ -333,7 +389,7 @@ func (x *exchange) own(key any, self context.Context) (value any, ok bool) {
 		}
 		return incoming.Exchange(x), true
 	case *middleware:
-		return x, x.rare.find(key, nil, 0) >= 0
+		return x, x.find(key) >= 0
 	}
 	if key == cancelKey {
 		return x.ends().Value(key), true
@@ -346,10 +402,10 @@ func (x *exchange) Incoming() context.Context { return incoming.Context(x.in) }
 
 // Started returns when the request came, if a logger asks for that.
 func (x *exchange) Started() time.Time {
-	if x.rare == nil {
+	if x.lead == nil || x.lead.rare == nil {
 		return time.Time{}
 	}
-	return x.rare.started
+	return x.lead.rare.started
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.

@@ -124,7 +124,7 @@ func handlerName(h ContextHandler) string {
 	switch h := h.(type) {
 	case nil, *builtin:
 		return ""
-	case vanilla:
+	case *vanilla:
 		return nameOf(h.Handler)
 	case failing:
 		return nameOf(h.handle)
@@ -203,12 +203,12 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	var decided decision
 	decided.decide(p, method, u)
 	before, after := p.scopesOf(&decided, u)
-	after = slices.Clone(after) // the plan's own stays as it is
-	slices.Reverse(after)
+	mirrored := slices.Clone(after.steps) // the plan's own stay as they are
+	slices.Reverse(mirrored)
 	all := readings(&decided, u, p.depth, nil)
 	e := decided.explain(method, path)
-	e.Middleware = explainSteps(&p.middleware, before, all)
-	e.Afterware = explainSteps(&p.afterware, after, all)
+	e.Middleware = explainSteps(&p.middleware, before.steps, all)
+	e.Afterware = explainSteps(&p.afterware, mirrored, all)
 	return e, nil
 }
 
@@ -276,7 +276,7 @@ func (h headerOnly) WriteHeader(int)             {}
 func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
 	alone := make([][]step[T], len(all))
 	for i := range all {
-		alone[i] = s.chain(all[i:i+1], false)
+		alone[i] = s.chain(all[i:i+1], false).steps
 	}
 	var explained []Step
 	for _, st := range steps {

@@ -35,12 +35,12 @@ func (h HandlerFunc) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 // vanilla makes a handler without context a ContextHandler.
 type vanilla struct{ http.Handler }
 
-func (h vanilla) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
+func (h *vanilla) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
 func isVanilla(h ContextHandler) bool {
-	_, ok := h.(vanilla)
+	_, ok := h.(*vanilla)
 	return ok
 }
 
@@ -59,13 +59,13 @@ func newHandler(handler HandlerType, onError func() func(context.Context, http.R
 	case func(context.Context, http.ResponseWriter, *http.Request): // optimization: most are (BenchmarkC27Register100000)
 		return HandlerFunc(h), nil
 	case http.Handler:
-		return vanilla{h}, nil
+		return &vanilla{h}, nil
 	}
 	if h, ok := as[HandlerFunc](handler); ok {
 		return h, nil
 	}
 	if h, ok := as[http.HandlerFunc](handler); ok {
-		return vanilla{h}, nil
+		return &vanilla{h}, nil
 	}
 	if f, ok := as[func(context.Context, http.ResponseWriter, *http.Request) error](handler); ok {
 		return failing{f, onError}, nil

@@ -65,7 +65,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	m.mustChange(func() {
 		m.draft.middleware = m.draft.middleware.with(pattern, added)
 		m.draft.wraps = m.draft.wraps || added.standard != nil
-		m.draft.besides = m.draft.besides || added.standard != nil || pattern.Wild()
+		m.draft.besides = m.draft.besides || pattern.Wild()
 	})
 }
 
@@ -166,30 +166,42 @@ func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
 
 // goInto runs standard middleware, the step i, in which the chain may go on.
 func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
-	mw, rare := a.steps[i].ware, a.x.rare
 	if at.changed {
-		if along, step, _ := mw.wayOf(at.ctx); along != rare || step != i { // it does not derive from the request's
-			at.ctx, at.stale = &led{at.ctx, rare, i}, true
-		}
+		at.ctx, at.stale = a.x.leading(at.ctx, i, at.stale)
 	}
 	r := at.see(a)
 	at.handed = r
-	if rare.observed && at.within == nil {
+	if rare := a.x.lead.rare; rare != nil && rare.observed && at.within == nil {
 		at.r = r.WithContext(at.ctx) // for what runs after the chain
 	}
-	mw.standard.ServeHTTPContext(at.ctx, w, r)
+	a.steps[i].ware.standard.ServeHTTPContext(at.ctx, w, r)
 }
 
-// led is a context that leads standard middleware to its way where others do not.
+// leading returns ctx if it leads the step i, standard middleware, to the exchange, as all do that derive from the request's,
+// or one that does, and whether the request lacks that one.
+func (x *exchange) leading(ctx context.Context, i int, stale bool) (context.Context, bool) {
+	if found, step, _ := x.lead.steps[i].ware.exchangeOf(ctx); found == x && step == i {
+		return ctx, stale
+	}
+	return &led{ctx, x, i}, true
+}
+
+// lead leads standard middleware on to what follows it. It is part of the plan, or kept with a request.
+type lead struct {
+	steps []step[*middleware]
+	rare  *rare // nil if all is as usual
+}
+
+// led is a context that leads standard middleware to its request where others do not.
 type led struct {
 	context.Context
-	along *rare
-	step  int
+	x    *exchange
+	step int
 }
 
 // Value answers for the key of the middleware: itself.
 func (l *led) Value(key any) any {
-	if key == l.along.steps[l.step].ware {
+	if key == l.x.lead.steps[l.step].ware {
 		return l
 	}
 	return l.Context.Value(key)
@@ -197,7 +209,7 @@ func (l *led) Value(key any) any {
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
 func (l *led) String() string {
-	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.along.steps[l.step].ware)
+	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.x.lead.steps[l.step].ware)
 }
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
@@ -212,20 +224,31 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 
 // next goes on after the middleware with ctx and the request, which is stale if it has another context.
 //
-// optimization: the way is found by the context that the request has anyway, and not by one, and a copy of the request, for
-// each middleware (BenchmarkServe/Standard).
+// optimization: what follows is found by the context that the request has anyway, and not by one, and a copy of the request,
+// for each middleware; and most often nothing is to be seen to before it (BenchmarkServe/Standard).
 func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Request, stale bool) {
-	along, i, own := m.wayOf(ctx)
-	if along == nil {
+	x := exchangeIn(ctx)
+	i := x.find(m)
+	if i >= 0 && !stale && x.lead.rare == nil {
+		if steps := x.lead.steps; i+1 == len(steps) {
+			x.route.handler.ServeHTTPContext(ctx, w, r)
+			return
+		} else if s := &steps[i+1]; s.ware.standard != nil && s.view == nil {
+			s.ware.standard.ServeHTTPContext(ctx, w, r)
+			return
+		}
+	}
+	x, i, own := m.exchangeOf(ctx)
+	if x == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
-	var at reached
-	at.ctx, at.r, at.stale, at.changed, at.view = ctx, r, stale, !own, along.steps[i].view
-	at.within = along
-	if along.observed {
-		along.publish(ctx)
+	rare := x.lead.rare
+	along := way{x: x, steps: x.lead.steps, end: x.end()}
+	at := reached{ctx: ctx, r: r, stale: stale, changed: !own, view: along.steps[i].view, within: rare}
+	if rare != nil && rare.observed {
+		rare.publish(ctx)
 	}
-	if along.formed {
+	if rare != nil && rare.formed {
 		along.runFor(i+1, w, &at)
 	} else {
 		along.run(i+1, w, &at)
@@ -235,45 +258,59 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 // runFor is run for requests that may bring a form.
 //
 // optimization: nobody counts how many run for the others (BenchmarkServe/Standard).
-func (a *rare) runFor(i int, w http.ResponseWriter, at *reached) {
+func (a *way) runFor(i int, w http.ResponseWriter, at *reached) {
 	if at.form = at.r.MultipartForm; at.form != nil {
-		a.form.Store(at.form)
+		at.within.form.Store(at.form)
 	}
-	at.depth = a.running.Add(1)
-	defer a.running.Add(-1)
+	at.depth = at.within.running.Add(1)
+	defer at.within.running.Add(-1)
 	defer a.release(at)
 	a.run(i, w, at)
 }
 
-// wayOf returns the way that goes on after the middleware, which step that is, and whether the context is kami's own, which
-// leads all middleware to its ways. The way is nil if there is none.
-func (m *middleware) wayOf(ctx context.Context) (along *rare, step int, own bool) {
+// exchangeOf returns the exchange whose chain goes on after the middleware, which step that is, and whether the context is
+// kami's own, which leads all middleware to its exchange. That is nil if there is none.
+func (m *middleware) exchangeOf(ctx context.Context) (x *exchange, step int, own bool) {
 	if ctx == nil {
 		return nil, 0, false
 	}
-	if x, ok := ctx.(*withParams); ok { // optimization: most often it is (BenchmarkServe/Standard)
-		if i := x.rare.find(m, nil, 0); i >= 0 {
-			return x.rare, i, true
-		}
-	}
 	switch at := ctx.Value(m).(type) {
 	case *exchange:
-		return at.rare, at.rare.find(m, nil, 0), ctx == at
+		return at, at.find(m), at == exchangeIn(ctx)
 	case *viewed:
-		return at.x.rare, at.x.rare.find(m, at.view, at.first), ctx == at
+		return at.x, at.x.lead.find(m, at.view, at.first), ctx == at
 	case *led:
-		return at.along, at.step, false
+		return at.x, at.step, false
 	}
 	return nil, 0, false
 }
 
-// find returns which step with the view the middleware is, from the first such on, or -1.
-func (a *rare) find(m *middleware, v *view, first int) int {
-	if a == nil {
+// exchangeIn returns the exchange that the context itself is, or nil.
+func exchangeIn(ctx context.Context) *exchange {
+	switch x := ctx.(type) {
+	case *withParams:
+		return &x.exchange
+	case *exchange:
+		return x
+	}
+	return nil
+}
+
+// find returns which step the middleware is for whoever has seen no scope with params, or -1.
+func (x *exchange) find(m *middleware) int {
+	if x == nil {
 		return -1
 	}
-	for i := first; i < len(a.steps) && a.steps[i].view == v; i++ {
-		if a.steps[i].ware == m {
+	return x.lead.find(m, nil, 0)
+}
+
+// find returns which step with the view the middleware is, from the first such on, or -1.
+func (l *lead) find(m *middleware, v *view, first int) int {
+	if l == nil {
+		return -1
+	}
+	for i := first; i < len(l.steps) && l.steps[i].view == v; i++ {
+		if l.steps[i].ware == m {
 			return i
 		}
 	}

@@ -435,6 +435,46 @@ func TestC36ContextHandlers(t *testing.T) {
 	})
 }
 
+// TestC36ContextHandlersRequestFollowsTheContext has a middleware pass on the context that it got, and a request with another.
+func TestC36ContextHandlersRequestFollowsTheContext(t *testing.T) {
+	astray := func(next kami.ContextHandler) kami.ContextHandler {
+		return kami.HandlerFunc(func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTPContext(ctx, w, r.WithContext(leave(ctx, "request")))
+		})
+	}
+	for name, register := range map[string]func(s *stack){
+		"before the handler": func(*stack) {},
+		"before another":     func(s *stack) { s.use("/", func(next http.Handler) http.Handler { return next }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *stack) {
+				var ran trail
+				s.use("/", astray)
+				register(s)
+				s.get("/:p", func(ctx context.Context, _ http.ResponseWriter, r *http.Request) {
+					ran.add("handler:%s:%v", left(ctx, "request"), ctx == r.Context())
+				})
+				s.do("GET", "/x")
+				assert.Equal(t, "handler::true", ran.take())
+			})
+		})
+	}
+}
+
+// TestC36AfterAContextFromElsewhere has middleware return a context that does not lead to the request.
+func TestC36AfterAContextFromElsewhere(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/", func(context.Context) context.Context { return leave(context.Background(), "elsewhere") })
+		s.use("/", func(next http.Handler) http.Handler { return next })
+		s.get("/:p", func(ctx context.Context, _ http.ResponseWriter, r *http.Request) {
+			ran.add("handler:%s:%v", left(ctx, "elsewhere"), ctx == r.Context())
+		})
+		s.do("GET", "/x")
+		assert.Equal(t, "handler:elsewhere:true", ran.take())
+	})
+}
+
 func TestC36ContextHandlerFromElsewhere(t *testing.T) {
 	for _, ctx := range []context.Context{nil, context.Background()} {
 		each(t, func(t *testing.T, s *stack) {
@@ -463,6 +503,22 @@ func TestC36WildcardScopesSeeTheirParams(t *testing.T) {
 		s.do("GET", "/users/7/a/b")
 		assert.Equal(t, "m(rest=7/a/b,user=) wrapper(user=7,id=7,file=a/b) handler(id=7,file=a/b,user=7) end(user=7)",
 			ran.take())
+	})
+}
+
+func TestC36WildcardScopeBehindAStaticOne(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		tells := around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			ran.add("%s", kami.Param(r.Context(), "p"))
+			next.ServeHTTP(w, r)
+		})
+		s.use("/", tells)
+		s.use("/*p", tells)
+		s.use("/:p/", tells)
+		s.get("/:q/:p", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { ran.add("%s", kami.Param(ctx, "p")) })
+		s.do("GET", "/a/b")
+		assert.Equal(t, "b a/b a b", ran.take())
 	})
 }
 

@@ -75,42 +75,19 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	// optimization: what is usual needs no way (BenchmarkServe/Param and Value).
+	// optimization: what is usual needs no way (BenchmarkServe/Param, Value and Standard).
 	handler, usual := d.end.(HandlerFunc)
-	if !usual || d.route == nil || p.besides || m.cancels() || m.hooks().set() {
+	if !usual || d.route == nil || p.besides || m.cancels() || m.hooks().set() || p.wraps && mayHaveForm(r) {
 		m.serve(r.Context(), false, p, &d, w, r)
 		return
 	}
-	chain := p.middleware.all
+	before := p.middleware.all
 	if p.depth > 0 { // else there is no scope but "/"
-		chain, _ = p.scopesOf(&d, r.URL)
+		before, _ = p.scopesOf(&d, r.URL)
 	}
-	r.Pattern = d.route.path
 	x, ctx, _ := newExchange(r.Context(), m.base(), &d)
-	var own *http.Request
-	defer func() { keepForm(r, own) }()
-	stale := true
-	for i := range chain {
-		var next context.Context
-		if mw := chain[i].ware; mw.derive != nil {
-			next = mw.derive(ctx)
-		} else {
-			if stale {
-				own, stale = x.show(own, ctx, r), false
-			}
-			next = mw.run(ctx, w, own)
-		}
-		if next == nil {
-			return
-		}
-		if !isPointer(next) || next != ctx {
-			ctx, stale = next, true
-		}
-	}
-	if stale {
-		own = x.show(own, ctx, r)
-	}
-	handler(ctx, w, own)
+	x.lead = before.lead
+	x.pass(ctx, before.steps, handler, w, r)
 }
 
 // ServeHTTPContext is ServeHTTP with ctx in the place of r.Context(). It makes a Mux a handler for the routes of another.
@@ -128,13 +105,13 @@ func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http
 	if p.depth > 0 { // else there is no scope but "/"
 		before, after = p.scopesOf(d, r.URL)
 	}
-	if len(after) > 0 || m.hooks().set() {
-		m.serveObserved(in, bound, p, d, before, after, w, r)
+	if len(after.steps) > 0 || m.hooks().set() {
+		m.serveObserved(in, bound, d, before, after.steps, w, r)
 		return
 	}
 	var along way
 	var at reached
-	along.begin(&at, m, in, bound, p.wraps && wraps(before), d, before, r)
+	along.begin(&at, m, in, bound, false, d, before, r)
 	if mayFail(d.end) {
 		w = mutil.WrapWriter(w)
 	}

@@ -38,17 +38,17 @@ const (
 
 // serveObserved serves a request after whose chain something is to run. The rest is as for serve.
 func (m *Mux) serveObserved(
-	in context.Context, bound bool, p *plan, d *decision,
-	before []step[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
+	in context.Context, bound bool, d *decision,
+	before chain[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	var o outcome
 	o.mux, o.hooks, o.after, o.w = m, m.hooks(), after, mutil.WrapWriter(w)
 	timed := o.logHandler != nil && incoming.Timed()
-	o.along.begin(&o.reached, m, in, bound, timed || p.wraps && wraps(before), d, before, r)
-	if kept := o.along.x.rare; kept != nil {
-		kept.observed = true
+	o.along.begin(&o.reached, m, in, bound, timed || before.lead != nil, d, before, r)
+	if lead := o.along.x.lead; lead != nil {
+		lead.rare.observed = true
 		if timed {
-			kept.started = time.Now()
+			lead.rare.started = time.Now()
 		}
 	}
 	defer o.finish()
@@ -84,8 +84,8 @@ func (o *outcome) finish() {
 // of the context, end here.
 func (o *outcome) settle() {
 	x := o.along.x
-	if x.rare != nil {
-		if inner := x.rare.branched.Load(); inner != nil {
+	if x.lead != nil {
+		if inner := x.lead.rare.branched.Load(); inner != nil {
 			o.ctx, o.stale = &carried{Context: o.ctx, values: *inner}, true
 			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
 		}

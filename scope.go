@@ -14,7 +14,7 @@ type scopes[T any] struct {
 	static treemux.Tree[*scope[T]]
 	wild   treemux.Tree[*scope[T]] // those with params
 	depth  int                     // segments of the longest scope
-	all    []step[T]               // the chain of the scope "/"
+	all    chain[T]                // that of the scope "/"
 }
 
 // scope is a place in a tree of scopes: all that is registered for the path /p and for what lies below it.
@@ -24,9 +24,23 @@ type scope[T any] struct {
 	exact   []step[T] // registered for "/p"
 
 	// Of a static scope, the whole chains with all that is above it.
-	below []step[T] // for a path below it
-	here  []step[T] // for the path itself
-	alone []step[T] // for the path itself if that keeps out of "/p/"
+	below chain[T] // for a path below it
+	here  chain[T] // for the path itself
+	alone chain[T] // for the path itself if that keeps out of "/p/"
+}
+
+// chain is all that runs for a path, in order.
+type chain[T any] struct {
+	steps []step[T]
+	lead  *lead // what leads standard middleware on; nil if there is none
+}
+
+func newChain[T any](steps []step[T]) chain[T] {
+	c := chain[T]{steps: steps}
+	if all, ok := any(steps).([]step[*middleware]); ok && wraps(all) {
+		c.lead = &lead{steps: all}
+	}
+	return c
 }
 
 // step is one step of a chain. Its view is nil for a static scope.
@@ -70,17 +84,17 @@ func (s scopes[T]) with(pattern treemux.Pattern, ware T) scopes[T] {
 func compose[T any](above, s *scope[T]) *scope[T] {
 	var inherited []step[T]
 	if above != nil {
-		inherited = above.below
+		inherited = above.below.steps
 	}
 	composed := *s
-	composed.below = slices.Concat(inherited, s.prefix)
-	composed.here = slices.Concat(composed.below, s.exact)
-	composed.alone = slices.Concat(inherited, s.exact)
+	composed.below = newChain(slices.Concat(inherited, s.prefix))
+	composed.here = newChain(slices.Concat(inherited, s.prefix, s.exact))
+	composed.alone = newChain(slices.Concat(inherited, s.exact))
 	return &composed
 }
 
 // scopesOf finds the middleware and the afterware for a request.
-func (p *plan) scopesOf(d *decision, u *url.URL) ([]step[*middleware], []step[*afterware]) {
+func (p *plan) scopesOf(d *decision, u *url.URL) (chain[*middleware], chain[*afterware]) {
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
@@ -164,28 +178,27 @@ func (r *reading) values(spans []treemux.Span) []string {
 }
 
 // chain returns all steps for a path, in order. Once means that a scope runs but once, whatever its params can be.
-func (s *scopes[T]) chain(readings []reading, once bool) []step[T] {
-	var chain []step[T]
+func (s *scopes[T]) chain(readings []reading, once bool) (c chain[T]) {
 	if len(readings) == 1 {
-		chain = s.composed(&readings[0])
+		c = s.composed(&readings[0])
 	} else {
-		chain = appendSteps(chain, hits(s.static, readings, true))
+		c = newChain(appendSteps(nil, hits(s.static, readings, true)))
 	}
 	if s.wild.Empty() { // optimization: most apps have none (BenchmarkServe/Scopes)
-		return chain
+		return c
 	}
-	return appendSteps(chain, hits(s.wild, readings, once))
+	return newChain(appendSteps(c.steps, hits(s.wild, readings, once)))
 }
 
 // composed returns the chain of the static scopes for one reading.
 //
 // optimization: the deepest scope has it ready, so a request whose path has one reading builds nothing
 // (BenchmarkServe/Scopes).
-func (s *scopes[T]) composed(r *reading) []step[T] {
+func (s *scopes[T]) composed(r *reading) chain[T] {
 	deepest, left, ok := s.static.Deepest(r.path, r.decode)
 	switch {
 	case !ok:
-		return nil
+		return chain[T]{}
 	case left != "" && left != "/":
 		return deepest.below
 	case left == "" && len(deepest.prefix) > 0 && r.keepsOut(deepest.pattern):
