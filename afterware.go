@@ -43,7 +43,7 @@ func (m *Mux) After(path string, aw AfterwareType) {
 		refuse(what, place, err)
 	}
 	added := &afterware{entry{path, nameOf(aw), place}, run}
-	m.mustChange(func() { m.draft.afterware, m.draft.besides = m.draft.afterware.with(pattern, added), true })
+	m.mustChange(func() { m.draft.afterware = m.draft.afterware.with(pattern, added) })
 }
 
 // afterware is registered afterware.

@@ -53,9 +53,9 @@ var work = []struct {
 		s.use("/users/7", derive)
 		s.get("/users/:id", echoNothing)
 	}, 4},
-	{"Error", "/users/7", func(s *stack) { // the proxy of a handler that may fail
+	{"Error", "/users/7", func(s *stack) { // the same for a handler that may fail, behind which there is a proxy
 		s.get("/users/:id", func(context.Context, http.ResponseWriter, *http.Request) error { return nil })
-	}, 2},
+	}, 1},
 	{"Standard", "/users/7", func(s *stack) { // the way, by which they find what is next, is part of the context
 		pass := func(next http.Handler) http.Handler { return next }
 		s.use("/", pass)
@@ -66,13 +66,18 @@ var work = []struct {
 	{"WildScope", "/users/7/edit", func(s *stack) {
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id/edit", echoNothing)
-	}, 8},
-	{"Observed", "/users/7", func(s *stack) { // the proxy of the writer
+	}, 9},
+	{"OutsideWildScope", "/books/7", func(s *stack) {
+		s.use("/", func(ctx context.Context) context.Context { return ctx })
+		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
+		s.get("/books/:id", echoNothing)
+	}, 1},
+	{"Observed", "/users/7", func(s *stack) { // the proxy of the writer is part of the context's
 		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
 		*s.panicHandler = echoNothing
 		s.after("/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id", echoNothing)
-	}, 2},
+	}, 1},
 }
 
 func readABCD(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/mutil"
 )
 
 // exchange is one request on its way through a Mux, and the context that it begins with. Once other code has its request
@@ -19,9 +20,9 @@ import (
 // optimization: context, params and request are one allocation, which has but what a kept context may be asked for; all
 // else of a request is on its way (BenchmarkServe/Param).
 type exchange struct {
-	in, base context.Context // the incoming request's, and Mux.Context
-	route    *route          // nil for any other answer
-	lead     *lead           // nil unless the context may be asked for it
+	in, base context.Context     // the incoming request's, and Mux.Context
+	route    *route              // nil for any other answer
+	chain    *chain[*middleware] // nil unless the context may be asked for it
 	request  http.Request
 }
 
@@ -33,37 +34,50 @@ type withParams struct {
 	params
 }
 
-// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is to be made yet.
-func newExchange(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
-	if d.route == nil || len(d.route.names) == 0 {
-		x := new(exchange)
-		x.in, x.base, x.route = in, base, d.route
-		return x, x, nil
-	}
-	x := new(withParams)
-	x.in, x.base, x.route = in, base, d.route
-	path, _ := cutSlash(d.path)
-	x.params.set(path, d.decode != nil, &d.spans)
-	return &x.exchange, x, &x.params
+// watched is an exchange whose response is watched.
+//
+// optimization: the proxy of the writer is part of the allocation (BenchmarkServe/Observed).
+type watched struct {
+	withParams
+	place mutil.Place
 }
 
 // kept is an exchange with which more is kept than usual.
 type kept struct {
-	withParams
-	lead lead
-	rare rare
+	watched
+	chain chain[*middleware]
+	rare  rare
 }
 
-// newKept is newExchange for one that is kept.
-func newKept(in, base context.Context, d *decision) (*exchange, context.Context, *params) {
-	x := new(kept)
-	x.in, x.base, x.route, x.exchange.lead, x.lead.rare = in, base, d.route, &x.lead, &x.rare
+// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is to be made yet.
+func newExchange(in, base context.Context, c *chain[*middleware], d *decision) (*exchange, context.Context, *params) {
+	if d.route == nil || len(d.route.names) == 0 {
+		x := new(exchange)
+		x.init(in, base, c, d)
+		return x, x, nil
+	}
+	x := new(withParams)
+	return x.init(in, base, c, d)
+}
+
+func (x *exchange) init(in, base context.Context, c *chain[*middleware], d *decision) {
+	x.in, x.base, x.route = in, base, d.route
+	if c.wraps || c.rare != nil {
+		x.chain = c
+	}
+}
+
+// init is newExchange for one that is there.
+func (x *withParams) init(in, base context.Context, c *chain[*middleware], d *decision) (
+	*exchange, context.Context, *params,
+) {
+	x.exchange.init(in, base, c, d)
 	if d.route == nil || len(d.route.names) == 0 {
 		return &x.exchange, &x.exchange, nil
 	}
 	path, _ := cutSlash(d.path)
 	x.params.set(path, d.decode != nil, &d.spans)
-	return &x.exchange, &x.withParams, &x.params
+	return &x.exchange, x, &x.params
 }
 
 // way is what a request passes on its way.
@@ -105,27 +119,38 @@ type reached struct {
 	handed *http.Request   // what standard middleware got, which it may have left to others; nil if there was none
 }
 
-// begin begins a way, with a new exchange. Bound is as for serve; keep means that more is kept.
+// begin begins a way, with a new exchange, and returns the place for a proxy of the writer if that is watched. Bound is as for
+// serve; timed means that the time is kept.
 func (a *way) begin(
-	at *reached, m *Mux, in context.Context, bound, keep bool, d *decision, c chain[*middleware], r *http.Request,
-) {
+	at *reached, m *Mux, in context.Context, bound, watch, timed bool, d *decision, c *chain[*middleware], r *http.Request,
+) (place *mutil.Place) {
 	a.steps, a.end, a.from = c.steps, d.end, r
 	if d.route != nil {
 		a.deep = isVanilla(d.end) && sharesPathValues(r, d.route)
 		r.Pattern = d.route.path
 	}
-	formed := c.lead != nil && mayHaveForm(r)
-	if keep = keep || formed || c.lead != nil && d.route == nil; keep {
-		a.x, at.ctx, a.params = newKept(in, m.base(), d)
-		a.x.lead.steps, a.x.lead.rare.end, a.x.lead.rare.formed = c.steps, d.end, formed
-	} else {
-		a.x, at.ctx, a.params = newExchange(in, m.base(), d)
-		a.x.lead = c.lead
+	formed := c.wraps && mayHaveForm(r)
+	switch {
+	case timed || c.wraps && (watch || formed || d.route == nil):
+		k := new(kept)
+		k.chain, k.rare.end, k.rare.formed, place = *c, d.end, formed, &k.place
+		k.chain.rare = &k.rare
+		if timed {
+			k.rare.started = time.Now()
+		}
+		a.x, at.ctx, a.params = k.init(in, m.base(), &k.chain, d)
+	case watch:
+		x := new(watched)
+		place = &x.place
+		a.x, at.ctx, a.params = x.init(in, m.base(), c, d)
+	default:
+		a.x, at.ctx, a.params = newExchange(in, m.base(), c, d)
 	}
 	at.stale = true
 	if cancel := m.cancels(); bound || cancel {
 		a.finish = m.govern(a.x, cancel)
 	}
+	return place
 }
 
 // mayHaveForm reports whether a form may be parsed that comes with the request. A body of no length may be one whose length
@@ -159,8 +184,8 @@ func (a *way) receive(ctx context.Context) *http.Request {
 
 // end is what the chain of a request with standard middleware leads to.
 func (x *exchange) end() ContextHandler {
-	if x.lead.rare != nil {
-		return x.lead.rare.end
+	if x.chain.rare != nil {
+		return x.chain.rare.end
 	}
 	return x.route.handler
 }
@@ -274,57 +299,60 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return nil
 	case at.handed == nil || at.r != at.handed && at.r.MultipartForm != nil:
 		return at.r.MultipartForm
-	case a.x.lead.rare == nil || !a.x.lead.rare.formed:
+	case a.x.chain.rare == nil || !a.x.chain.rare.formed:
 		return nil
-	case a.x.lead.rare.running.Load() == at.depth: // nobody has it any more
+	case a.x.chain.rare.running.Load() == at.depth: // nobody has it any more
 		return at.handed.MultipartForm
 	default:
-		return a.x.lead.rare.form.Load()
+		return a.x.chain.rare.form.Load()
 	}
 }
 
-// pass has a usual request pass the chain that leads to the handler: one with nothing to see to afterwards, and with no scopes
+// handler returns the route's handler, and whether the request is usual: with a handler of kami's own type, and without scopes
 // with params.
+func (c *chain[T]) handler(d *decision) (h HandlerFunc, usual bool) {
+	h, usual = d.end.(HandlerFunc)
+	return h, usual && d.route != nil && !c.wild
+}
+
+// pass has a usual request pass the chain that leads to the handler.
 func (x *exchange) pass(
-	ctx context.Context, steps []step[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
+	at *reached, steps []step[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
 ) {
 	r.Pattern = x.route.path
-	var own *http.Request // what was last seen of the request
-	stale := true         // whether that has not the context
-	defer func() { keepForm(r, own) }()
 	for i := range steps {
 		var next context.Context
 		switch mw := steps[i].ware; {
 		case mw.derive != nil:
-			next = mw.derive(ctx)
+			next = mw.derive(at.ctx)
 		case mw.run != nil:
-			if stale {
-				own, stale = x.show(own, ctx, r), false
+			if at.stale {
+				at.r, at.stale = x.show(at.r, at.ctx, r), false
 			}
-			next = mw.run(ctx, w, own)
+			next = mw.run(at.ctx, w, at.r)
 		default:
 			if i > 0 {
-				ctx, stale = x.leading(ctx, i, stale)
+				at.ctx, at.stale = x.leading(at.ctx, i, at.stale)
 			}
-			if stale {
-				own = x.show(own, ctx, r)
+			if at.stale {
+				at.r = x.show(at.r, at.ctx, r)
 			}
-			handed := own
-			own = nil // it may be left to others
-			mw.standard.ServeHTTPContext(ctx, w, handed)
+			handed := at.r
+			at.r = nil // it may be left to others
+			mw.standard.ServeHTTPContext(at.ctx, w, handed)
 			return
 		}
 		if next == nil {
 			return
 		}
-		if !isPointer(next) || next != ctx {
-			ctx, stale = next, true
+		if !isPointer(next) || next != at.ctx {
+			at.ctx, at.stale = next, true
 		}
 	}
-	if stale {
-		own = x.show(own, ctx, r)
+	if at.stale {
+		at.r, at.stale = x.show(at.r, at.ctx, r), false
 	}
-	handler(ctx, w, own)
+	handler(at.ctx, w, at.r)
 }
 
 // show returns the request with the context, as a copy of that which was seen last, nil for none, or of the incoming one.
@@ -389,7 +417,7 @@ func (x *exchange) own(key any, self context.Context) (value any, ok bool) {
 		}
 		return incoming.Exchange(x), true
 	case *middleware:
-		return x, x.find(key) >= 0
+		return x, x.find(key, nil, 0) >= 0
 	}
 	if key == cancelKey {
 		return x.ends().Value(key), true
@@ -402,10 +430,10 @@ func (x *exchange) Incoming() context.Context { return incoming.Context(x.in) }
 
 // Started returns when the request came, if a logger asks for that.
 func (x *exchange) Started() time.Time {
-	if x.lead == nil || x.lead.rare == nil {
+	if x.chain == nil || x.chain.rare == nil {
 		return time.Time{}
 	}
-	return x.lead.rare.started
+	return x.chain.rare.started
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.

@@ -62,11 +62,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	m.mustChange(func() {
-		m.draft.middleware = m.draft.middleware.with(pattern, added)
-		m.draft.wraps = m.draft.wraps || added.standard != nil
-		m.draft.besides = m.draft.besides || pattern.Wild()
-	})
+	m.mustChange(func() { m.draft.middleware = m.draft.middleware.with(pattern, added) })
 }
 
 // middleware is registered middleware, in one of its forms.
@@ -171,7 +167,7 @@ func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
 	}
 	r := at.see(a)
 	at.handed = r
-	if rare := a.x.lead.rare; rare != nil && rare.observed && at.within == nil {
+	if rare := a.x.chain.rare; rare != nil && rare.observed && at.within == nil {
 		at.r = r.WithContext(at.ctx) // for what runs after the chain
 	}
 	a.steps[i].ware.standard.ServeHTTPContext(at.ctx, w, r)
@@ -180,16 +176,10 @@ func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
 // leading returns ctx if it leads the step i, standard middleware, to the exchange, as all do that derive from the request's,
 // or one that does, and whether the request lacks that one.
 func (x *exchange) leading(ctx context.Context, i int, stale bool) (context.Context, bool) {
-	if found, step, _ := x.lead.steps[i].ware.exchangeOf(ctx); found == x && step == i {
+	if found, step, _ := x.chain.steps[i].ware.exchangeOf(ctx); found == x && step == i {
 		return ctx, stale
 	}
 	return &led{ctx, x, i}, true
-}
-
-// lead leads standard middleware on to what follows it. It is part of the plan, or kept with a request.
-type lead struct {
-	steps []step[*middleware]
-	rare  *rare // nil if all is as usual
 }
 
 // led is a context that leads standard middleware to its request where others do not.
@@ -201,7 +191,7 @@ type led struct {
 
 // Value answers for the key of the middleware: itself.
 func (l *led) Value(key any) any {
-	if key == l.x.lead.steps[l.step].ware {
+	if key == l.x.chain.steps[l.step].ware {
 		return l
 	}
 	return l.Context.Value(key)
@@ -209,7 +199,7 @@ func (l *led) Value(key any) any {
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
 func (l *led) String() string {
-	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.x.lead.steps[l.step].ware)
+	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.x.chain.steps[l.step].ware)
 }
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
@@ -228,9 +218,9 @@ func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 // for each middleware; and most often nothing is to be seen to before it (BenchmarkServe/Standard).
 func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Request, stale bool) {
 	x := exchangeIn(ctx)
-	i := x.find(m)
-	if i >= 0 && !stale && x.lead.rare == nil {
-		if steps := x.lead.steps; i+1 == len(steps) {
+	i := x.find(m, nil, 0)
+	if i >= 0 && !stale && x.chain.rare == nil {
+		if steps := x.chain.steps; i+1 == len(steps) {
 			x.route.handler.ServeHTTPContext(ctx, w, r)
 			return
 		} else if s := &steps[i+1]; s.ware.standard != nil && s.view == nil {
@@ -242,8 +232,8 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if x == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
-	rare := x.lead.rare
-	along := way{x: x, steps: x.lead.steps, end: x.end()}
+	rare := x.chain.rare
+	along := way{x: x, steps: x.chain.steps, end: x.end()}
 	at := reached{ctx: ctx, r: r, stale: stale, changed: !own, view: along.steps[i].view, within: rare}
 	if rare != nil && rare.observed {
 		rare.publish(ctx)
@@ -276,9 +266,9 @@ func (m *middleware) exchangeOf(ctx context.Context) (x *exchange, step int, own
 	}
 	switch at := ctx.Value(m).(type) {
 	case *exchange:
-		return at, at.find(m), at == exchangeIn(ctx)
+		return at, at.find(m, nil, 0), at == exchangeIn(ctx)
 	case *viewed:
-		return at.x, at.x.lead.find(m, at.view, at.first), ctx == at
+		return at.x, at.x.find(m, at.view, at.first), ctx == at
 	case *led:
 		return at.x, at.step, false
 	}
@@ -296,21 +286,13 @@ func exchangeIn(ctx context.Context) *exchange {
 	return nil
 }
 
-// find returns which step the middleware is for whoever has seen no scope with params, or -1.
-func (x *exchange) find(m *middleware) int {
-	if x == nil {
-		return -1
-	}
-	return x.lead.find(m, nil, 0)
-}
-
 // find returns which step with the view the middleware is, from the first such on, or -1.
-func (l *lead) find(m *middleware, v *view, first int) int {
-	if l == nil {
+func (x *exchange) find(m *middleware, v *view, first int) int {
+	if x == nil || x.chain == nil {
 		return -1
 	}
-	for i := first; i < len(l.steps) && l.steps[i].view == v; i++ {
-		if l.steps[i].ware == m {
+	for i := first; i < len(x.chain.steps) && x.chain.steps[i].view == v; i++ {
+		if x.chain.steps[i].ware == m {
 			return i
 		}
 	}

@@ -56,9 +56,7 @@ type plan struct {
 	routes     treemux.Tree[*route]
 	middleware scopes[*middleware]
 	afterware  scopes[*afterware]
-	depth      int  // segments of the longest scope
-	besides    bool // whether there is more beside routes than middleware for static scopes that gets the request
-	wraps      bool // whether there is standard middleware
+	depth      int // segments of the longest scope
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
@@ -75,19 +73,18 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
+	before, after := p.scopesOf(&d, r.URL)
 	// optimization: what is usual needs no way (BenchmarkServe/Param, Value and Standard).
-	handler, usual := d.end.(HandlerFunc)
-	if !usual || d.route == nil || p.besides || m.cancels() || m.hooks().set() || p.wraps && mayHaveForm(r) {
-		m.serve(r.Context(), false, p, &d, w, r)
+	handler, usual := before.handler(&d)
+	if !usual || len(after.steps) > 0 || m.hooks().set() || m.cancels() || before.wraps && mayHaveForm(r) {
+		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
 	}
-	before := p.middleware.all
-	if p.depth > 0 { // else there is no scope but "/"
-		before, _ = p.scopesOf(&d, r.URL)
-	}
-	x, ctx, _ := newExchange(r.Context(), m.base(), &d)
-	x.lead = before.lead
-	x.pass(ctx, before.steps, handler, w, r)
+	var at reached
+	x, ctx, _ := newExchange(r.Context(), m.base(), before, &d)
+	at.ctx, at.stale = ctx, true
+	defer func() { keepForm(r, at.r) }()
+	x.pass(&at, before.steps, handler, w, r)
 }
 
 // ServeHTTPContext is ServeHTTP with ctx in the place of r.Context(). It makes a Mux a handler for the routes of another.
@@ -96,24 +93,25 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	m.serve(ctx, true, p, &d, w, r)
+	before, after := p.scopesOf(&d, r.URL)
+	m.serve(ctx, true, &d, before, after, w, r)
 }
 
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
-func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http.ResponseWriter, r *http.Request) {
-	before, after := p.middleware.all, p.afterware.all
-	if p.depth > 0 { // else there is no scope but "/"
-		before, after = p.scopesOf(d, r.URL)
-	}
+func (m *Mux) serve(
+	in context.Context, bound bool, d *decision,
+	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
+) {
 	if len(after.steps) > 0 || m.hooks().set() {
 		m.serveObserved(in, bound, d, before, after.steps, w, r)
 		return
 	}
 	var along way
 	var at reached
-	along.begin(&at, m, in, bound, false, d, before, r)
-	if mayFail(d.end) {
-		w = mutil.WrapWriter(w)
+	failing := mayFail(d.end)
+	place := along.begin(&at, m, in, bound, failing, false, d, before, r)
+	if failing {
+		w = place.Wrap(w)
 	}
 	defer along.release(&at)
 	along.run(0, w, &at)
@@ -170,7 +168,7 @@ func (m *Mux) errorHandler() func(context.Context, http.ResponseWriter, *http.Re
 // plan returns what is registered now. That of nil is empty.
 func (m *Mux) plan() *plan {
 	if m == nil {
-		return new(plan)
+		m = New()
 	}
 	return m.registered()
 }
@@ -191,6 +189,7 @@ func (m *Mux) publish() *plan {
 	}
 	next := m.draft
 	next.routes = m.routes.Tree()
+	next.middleware, next.afterware = next.middleware.ready(), next.afterware.ready()
 	next.depth = max(next.middleware.depth, next.afterware.depth)
 	m.live.Store(&next)
 	return &next

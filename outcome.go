@@ -4,7 +4,6 @@ import (
 	"context"
 	"log"
 	"net/http"
-	"time"
 
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
@@ -39,20 +38,21 @@ const (
 // serveObserved serves a request after whose chain something is to run. The rest is as for serve.
 func (m *Mux) serveObserved(
 	in context.Context, bound bool, d *decision,
-	before chain[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
+	before *chain[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	var o outcome
-	o.mux, o.hooks, o.after, o.w = m, m.hooks(), after, mutil.WrapWriter(w)
+	o.mux, o.hooks, o.after = m, m.hooks(), after
 	timed := o.logHandler != nil && incoming.Timed()
-	o.along.begin(&o.reached, m, in, bound, timed || before.lead != nil, d, before, r)
-	if lead := o.along.x.lead; lead != nil {
-		lead.rare.observed = true
-		if timed {
-			lead.rare.started = time.Now()
-		}
+	o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).Wrap(w)
+	if chain := o.along.x.chain; chain != nil {
+		chain.rare.observed = true
 	}
 	defer o.finish()
-	o.along.run(0, o.w, &o.reached)
+	if handler, usual := before.handler(d); usual && !before.wraps {
+		o.along.x.pass(&o.reached, before.steps, handler, o.w, r)
+	} else {
+		o.along.run(0, o.w, &o.reached)
+	}
 	o.stage = settled
 	o.settle()
 	o.rest()
@@ -84,8 +84,8 @@ func (o *outcome) finish() {
 // of the context, end here.
 func (o *outcome) settle() {
 	x := o.along.x
-	if x.lead != nil {
-		if inner := x.lead.rare.branched.Load(); inner != nil {
+	if x.chain != nil {
+		if inner := x.chain.rare.branched.Load(); inner != nil {
 			o.ctx, o.stale = &carried{Context: o.ctx, values: *inner}, true
 			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
 		}

@@ -66,7 +66,7 @@ func (v *viewed) Value(key any) any {
 	if key == incoming.Params {
 		return v
 	}
-	if mw, ok := key.(*middleware); ok && v.x.lead.find(mw, v.view, v.first) >= 0 {
+	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.view, v.first) >= 0 {
 		return v
 	}
 	return v.Context.Value(key)

@@ -14,7 +14,7 @@ type scopes[T any] struct {
 	static treemux.Tree[*scope[T]]
 	wild   treemux.Tree[*scope[T]] // those with params
 	depth  int                     // segments of the longest scope
-	all    chain[T]                // that of the scope "/"
+	all    *chain[T]               // that of the scope "/"; nil in a draft if there is none
 }
 
 // scope is a place in a tree of scopes: all that is registered for the path /p and for what lies below it.
@@ -24,23 +24,22 @@ type scope[T any] struct {
 	exact   []step[T] // registered for "/p"
 
 	// Of a static scope, the whole chains with all that is above it.
-	below chain[T] // for a path below it
-	here  chain[T] // for the path itself
-	alone chain[T] // for the path itself if that keeps out of "/p/"
+	below *chain[T] // for a path below it
+	here  *chain[T] // for the path itself
+	alone *chain[T] // for the path itself if that keeps out of "/p/"
 }
 
-// chain is all that runs for a path, in order.
+// chain is all that runs for a path, in order. It is immutable, and most often part of the plan.
 type chain[T any] struct {
 	steps []step[T]
-	lead  *lead // what leads standard middleware on; nil if there is none
+	wraps bool  // whether there is standard middleware, which finds in the chain what follows it
+	wild  bool  // whether there are scopes with params
+	rare  *rare // what is kept with a request; nil in the plan
 }
 
-func newChain[T any](steps []step[T]) chain[T] {
-	c := chain[T]{steps: steps}
-	if all, ok := any(steps).([]step[*middleware]); ok && wraps(all) {
-		c.lead = &lead{steps: all}
-	}
-	return c
+func newChain[T any](steps []step[T]) *chain[T] {
+	all, ok := any(steps).([]step[*middleware])
+	return &chain[T]{steps: steps, wraps: ok && wraps(all)}
 }
 
 // step is one step of a chain. Its view is nil for a static scope.
@@ -80,6 +79,14 @@ func (s scopes[T]) with(pattern treemux.Pattern, ware T) scopes[T] {
 	return s
 }
 
+// ready returns the scopes as they are in a plan.
+func (s scopes[T]) ready() scopes[T] {
+	if s.all == nil {
+		s.all = new(chain[T])
+	}
+	return s
+}
+
 // compose returns a static scope with its chains, given the one above it.
 func compose[T any](above, s *scope[T]) *scope[T] {
 	var inherited []step[T]
@@ -94,7 +101,14 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 }
 
 // scopesOf finds the middleware and the afterware for a request.
-func (p *plan) scopesOf(d *decision, u *url.URL) (chain[*middleware], chain[*afterware]) {
+func (p *plan) scopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*afterware]) {
+	if p.depth == 0 { // there is no scope but "/"
+		return p.middleware.all, p.afterware.all
+	}
+	return p.deepScopesOf(d, u)
+}
+
+func (p *plan) deepScopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*afterware]) {
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
@@ -178,7 +192,7 @@ func (r *reading) values(spans []treemux.Span) []string {
 }
 
 // chain returns all steps for a path, in order. Once means that a scope runs but once, whatever its params can be.
-func (s *scopes[T]) chain(readings []reading, once bool) (c chain[T]) {
+func (s *scopes[T]) chain(readings []reading, once bool) (c *chain[T]) {
 	if len(readings) == 1 {
 		c = s.composed(&readings[0])
 	} else {
@@ -187,18 +201,22 @@ func (s *scopes[T]) chain(readings []reading, once bool) (c chain[T]) {
 	if s.wild.Empty() { // optimization: most apps have none (BenchmarkServe/Scopes)
 		return c
 	}
-	return newChain(appendSteps(c.steps, hits(s.wild, readings, once)))
+	if all := hits(s.wild, readings, once); len(all) > 0 {
+		c = newChain(appendSteps(c.steps, all))
+		c.wild = true
+	}
+	return c
 }
 
 // composed returns the chain of the static scopes for one reading.
 //
 // optimization: the deepest scope has it ready, so a request whose path has one reading builds nothing
 // (BenchmarkServe/Scopes).
-func (s *scopes[T]) composed(r *reading) chain[T] {
+func (s *scopes[T]) composed(r *reading) *chain[T] {
 	deepest, left, ok := s.static.Deepest(r.path, r.decode)
 	switch {
 	case !ok:
-		return chain[T]{}
+		return s.all
 	case left != "" && left != "/":
 		return deepest.below
 	case left == "" && len(deepest.prefix) > 0 && r.keepsOut(deepest.pattern):
