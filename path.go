@@ -42,10 +42,13 @@ func cutSlash(path string) (rest string, had bool) {
 func cleaned(p string, suffixes ...string) string {
 	clean := path.Clean(p)
 	ends := func(suffix string) bool { return strings.HasSuffix(p, suffix) }
-	if clean != "/" && slices.ContainsFunc(suffixes, ends) {
-		clean += "/"
+	switch {
+	case clean == "/" || !slices.ContainsFunc(suffixes, ends):
+		return clean
+	case strings.TrimSuffix(p, "/") == clean: // it is clean
+		return p
 	}
-	return clean
+	return clean + "/"
 }
 
 // cleanPath cleans a path as github.com/dimfeld/httptreemux/v5 does.
