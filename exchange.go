@@ -49,20 +49,32 @@ type kept struct {
 	rare  rare
 }
 
-// newExchange returns an exchange, the context that it is, and its params, nil if it has none. Its request is to be made yet.
-func newExchange(in, base context.Context, c *chain[*middleware], d *decision) (*exchange, context.Context, *params) {
+// newExchange returns an exchange, the context that it is, and its params, nil if it has none. The chain may be nil. The request
+// is the copy of r, which shows the pattern of the route by now, or where r is nil it is to be made yet.
+func newExchange(in, base context.Context, c *chain[*middleware], d *decision, r *http.Request) (
+	*exchange, context.Context, *params,
+) {
 	if d.route == nil || len(d.route.names) == 0 {
 		x := new(exchange)
 		x.init(in, base, c, d)
+		if r != nil {
+			x.request = *r.WithContext(x)
+		}
 		return x, x, nil
 	}
 	x := new(withParams)
-	return x.init(in, base, c, d)
+	x.exchange.init(in, base, c, d)
+	path, _ := cutSlash(d.path)
+	x.params.set(path, d.decode != nil, &d.spans)
+	if r != nil {
+		x.request = *r.WithContext(x)
+	}
+	return &x.exchange, x, &x.params
 }
 
 func (x *exchange) init(in, base context.Context, c *chain[*middleware], d *decision) {
 	x.in, x.base, x.route = in, base, d.route
-	if c.wraps || c.rare != nil {
+	if c != nil && (c.wraps || c.rare != nil) {
 		x.chain = c
 	}
 }
@@ -144,7 +156,7 @@ func (a *way) begin(
 		place = &x.place
 		a.x, at.ctx, a.params = x.init(in, m.base(), c, d)
 	default:
-		a.x, at.ctx, a.params = newExchange(in, m.base(), c, d)
+		a.x, at.ctx, a.params = newExchange(in, m.base(), c, d, nil)
 	}
 	at.stale = true
 	if cancel := m.cancels(); bound || cancel {

@@ -56,7 +56,8 @@ type plan struct {
 	routes     treemux.Tree[*route]
 	middleware scopes[*middleware]
 	afterware  scopes[*afterware]
-	depth      int // segments of the longest scope
+	depth      int  // segments of the longest scope
+	besides    bool // whether there is any middleware or afterware
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
@@ -73,18 +74,17 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	before, after := p.scopesOf(&d, r.URL)
-	// optimization: what is usual needs no way (BenchmarkServe/Param, Value and Standard).
-	handler, usual := before.handler(&d)
-	if !usual || len(after.steps) > 0 || m.hooks().set() || m.cancels() || before.wraps && mayHaveForm(r) {
+	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
+	handler, plain := d.end.(HandlerFunc)
+	if !plain || d.route == nil || p.besides || m.hooks().set() || m.cancels() {
+		before, after := p.scopesOf(&d, r.URL)
 		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
 	}
-	var at reached
-	x, ctx, _ := newExchange(r.Context(), m.base(), before, &d)
-	at.ctx, at.stale = ctx, true
-	defer func() { keepForm(r, at.r) }()
-	x.pass(&at, before.steps, handler, w, r)
+	r.Pattern = d.route.path
+	x, ctx, _ := newExchange(r.Context(), m.base(), nil, &d, r)
+	defer keepForm(r, &x.request)
+	handler(ctx, w, &x.request)
 }
 
 // ServeHTTPContext is ServeHTTP with ctx in the place of r.Context(). It makes a Mux a handler for the routes of another.
@@ -106,8 +106,18 @@ func (m *Mux) serve(
 		m.serveObserved(in, bound, d, before, after.steps, w, r)
 		return
 	}
-	var along way
 	var at reached
+	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).
+	handler, usual := before.handler(d)
+	if usual && !bound && !m.cancels() && !(before.wraps && mayHaveForm(r)) {
+		var x *exchange
+		x, at.ctx, _ = newExchange(in, m.base(), before, d, nil)
+		at.stale = true
+		defer func() { keepForm(r, at.r) }()
+		x.pass(&at, before.steps, handler, w, r)
+		return
+	}
+	var along way
 	failing := mayFail(d.end)
 	place := along.begin(&at, m, in, bound, failing, false, d, before, r)
 	if failing {
@@ -191,6 +201,7 @@ func (m *Mux) publish() *plan {
 	next.routes = m.routes.Tree()
 	next.middleware, next.afterware = next.middleware.ready(), next.afterware.ready()
 	next.depth = max(next.middleware.depth, next.afterware.depth)
+	next.besides = next.depth > 0 || len(next.middleware.all.steps)+len(next.afterware.all.steps) > 0
 	m.live.Store(&next)
 	return &next
 }

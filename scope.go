@@ -37,9 +37,9 @@ type chain[T any] struct {
 	rare  *rare // what is kept with a request; nil in the plan
 }
 
-func newChain[T any](steps []step[T]) *chain[T] {
+func newChain[T any](steps []step[T]) chain[T] {
 	all, ok := any(steps).([]step[*middleware])
-	return &chain[T]{steps: steps, wraps: ok && wraps(all)}
+	return chain[T]{steps: steps, wraps: ok && wraps(all)}
 }
 
 // step is one step of a chain. Its view is nil for a static scope.
@@ -94,9 +94,10 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 		inherited = above.below.steps
 	}
 	composed := *s
-	composed.below = newChain(slices.Concat(inherited, s.prefix))
-	composed.here = newChain(slices.Concat(inherited, s.prefix, s.exact))
-	composed.alone = newChain(slices.Concat(inherited, s.exact))
+	below := newChain(slices.Concat(inherited, s.prefix))
+	here := newChain(slices.Concat(inherited, s.prefix, s.exact))
+	alone := newChain(slices.Concat(inherited, s.exact))
+	composed.below, composed.here, composed.alone = &below, &here, &alone
 	return &composed
 }
 
@@ -105,10 +106,6 @@ func (p *plan) scopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*a
 	if p.depth == 0 { // there is no scope but "/"
 		return p.middleware.all, p.afterware.all
 	}
-	return p.deepScopesOf(d, u)
-}
-
-func (p *plan) deepScopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*afterware]) {
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
@@ -196,14 +193,21 @@ func (s *scopes[T]) chain(readings []reading, once bool) (c *chain[T]) {
 	if len(readings) == 1 {
 		c = s.composed(&readings[0])
 	} else {
-		c = newChain(appendSteps(nil, hits(s.static, readings, true)))
+		all := newChain(appendSteps(nil, hits(s.static, readings, true)))
+		c = &all
 	}
 	if s.wild.Empty() { // optimization: most apps have none (BenchmarkServe/Scopes)
 		return c
 	}
 	if all := hits(s.wild, readings, once); len(all) > 0 {
-		c = newChain(appendSteps(c.steps, all))
-		c.wild = true
+		// optimization: a chain of a few steps is one allocation (BenchmarkServe/WildScope).
+		built := new(struct {
+			chain[T]
+			few [4]step[T]
+		})
+		built.chain = newChain(appendSteps(append(built.few[:0], c.steps...), all))
+		built.wild = true
+		return &built.chain
 	}
 	return c
 }
@@ -275,10 +279,9 @@ func compareHits[T any](a, b hit[T]) int {
 	return 1
 }
 
-// appendSteps appends the steps of the hits to a chain, which stays as it is. Those that follow each other with the
-// same names for one binding share a view.
-func appendSteps[T any](chain []step[T], hits []hit[T]) []step[T] {
-	chain = slices.Clip(chain)
+// appendSteps appends the steps of the hits to others. Those that follow each other with the same names for one binding share a
+// view.
+func appendSteps[T any](steps []step[T], hits []hit[T]) []step[T] {
 	for _, h := range hits {
 		registered := h.scope.prefix
 		if h.exact {
@@ -289,10 +292,10 @@ func appendSteps[T any](chain []step[T], hits []hit[T]) []step[T] {
 			if s.view != nil && (shared == nil || !slices.Equal(shared.names, s.view.names)) {
 				shared = &view{names: s.view.names, values: h.values, again: h.again}
 			}
-			chain = append(chain, step[T]{s.ware, shared})
+			steps = append(steps, step[T]{s.ware, shared})
 		}
 	}
-	return chain
+	return steps
 }
 
 // rooted returns the path with a slash at its beginning.

@@ -33,7 +33,13 @@ func newKami(j *job) http.Handler {
 	for _, rt := range j.routes {
 		m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
-			e.read(rt.names, kami.Param, ctx, r.Context())
+			if j.base {
+				e.read(rt.names, kami.Param, ctx, r.Context())
+			} else {
+				for i, name := range rt.names {
+					e.param(i, kami.Param(ctx, name))
+				}
+			}
 			e.finish(w, ctx, r.Context())
 		})
 	}
