@@ -106,18 +106,24 @@ func (m *Mux) serve(
 		m.serveObserved(in, bound, d, before, after.steps, w, r)
 		return
 	}
-	var at reached
 	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).
 	handler, usual := before.handler(d)
-	if usual && !bound && !m.cancels() && !(before.wraps && mayHaveForm(r)) {
-		var x *exchange
-		x, at.ctx, _ = newExchange(in, m.base(), before, d, nil)
-		at.stale = true
-		defer func() { keepForm(r, at.r) }()
-		x.pass(&at, before.steps, handler, w, r)
+	if !usual || bound || m.cancels() || before.wraps && mayHaveForm(r) {
+		m.serveAny(in, bound, d, before, w, r)
 		return
 	}
+	x, ctx, _ := newExchange(in, m.base(), before, d, nil)
+	at := reached{ctx: ctx, stale: true}
+	defer func() { keepForm(r, at.r) }()
+	x.pass(&at, before.steps, handler, w, r)
+}
+
+// serveAny serves any request after whose chain nothing is to run.
+func (m *Mux) serveAny(
+	in context.Context, bound bool, d *decision, before *chain[*middleware], w http.ResponseWriter, r *http.Request,
+) {
 	var along way
+	var at reached
 	failing := mayFail(d.end)
 	place := along.begin(&at, m, in, bound, failing, false, d, before, r)
 	if failing {
