@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,6 +44,45 @@ func TestChecksFail(t *testing.T) {
 		})
 	}
 }
+
+// Params and values that only one of the contexts has are not enough.
+func TestBothContextsAreRead(t *testing.T) {
+	r := &row{job: job{routes: params1, base: true}}
+	for name, test := range map[string]struct {
+		ours, ofRequest func(context.Context, *http.Request) context.Context
+		failed          string
+	}{
+		"both":          {carrying, carrying, ""},
+		"the handler's": {carrying, adds, `param 0 is ""`},
+		"the request's": {adds, carrying, `param 0 is ""`},
+		"neither":       {asItIs, asItIs, "a context lacks value 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := http.NewServeMux()
+			m.HandleFunc("GET /users/{id}", func(w http.ResponseWriter, r *http.Request) {
+				e, ctx, ofRequest := examOf(r), test.ours(r.Context(), r), test.ofRequest(r.Context(), r)
+				e.read([]string{"id"}, carriedID, ctx, ofRequest)
+				e.finish(w, ctx, ofRequest)
+			})
+			d := newDrive(r, m, requests(r.routes))
+			d.prove()
+			if err := d.check(); test.failed == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, test.failed)
+			}
+		})
+	}
+}
+
+func carriedID(ctx context.Context, _ string) string { return paramsIn[string](ctx) }
+
+func carrying(ctx context.Context, r *http.Request) context.Context {
+	return &carried[string]{ctx, r.PathValue("id")}
+}
+
+func adds(ctx context.Context, _ *http.Request) context.Context   { return adding(ctx, 0) }
+func asItIs(ctx context.Context, _ *http.Request) context.Context { return ctx }
 
 // BenchmarkRows is the same as the tables, as plain benchmarks.
 func BenchmarkRows(b *testing.B) {

@@ -87,11 +87,12 @@ func (r *report) explanation() string {
 			"a context of its own cannot be had for less. Every handler checks what it got.",
 		"",
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
-			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* they also read the app's " +
-			"base value from their context and from `r.Context()`, and those of middleware from their context (before the " +
-			"clock runs, from both); the peers put them there with `r.WithContext`, and are asked for params only by their own " +
-			"means, which in most of them do not reach the context. The first kami is missing: the module proxy does not have " +
-			"it.",
+			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* params, the app's base value and " +
+			"those of middleware are in the handler's context and in that of the request (before the clock runs, all are read " +
+			"from both; then the base value is). kami, chi and httptreemux have means of their own for params there. For the " +
+			"others the app has a type of context, the cheapest there can be: one allocation for params and base value, and the " +
+			"copy of the request that middleware needs anyway. (It holds gin's and echo's params as they are, pooled.) The first " +
+			"kami is missing: the module proxy does not have it.",
 	}, "\n")
 }
 

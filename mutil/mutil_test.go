@@ -507,6 +507,11 @@ func TestC43Allocations(t *testing.T) {
 		}{Flusher: discard1{}},
 	} {
 		assert.EqualValues(t, 1, testing.AllocsPerRun(100, func() { sink = mutil.WrapWriter(w) }), "%T", w)
+		place := new(mutil.Place)
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			*place = mutil.Place{}
+			sink = place.Wrap(w)
+		}), "in a place: %T", w)
 
 		p, body := mutil.WrapWriter(w), []byte("body")
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
