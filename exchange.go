@@ -320,13 +320,6 @@ func (a *way) parsed(at *reached) *multipart.Form {
 	}
 }
 
-// handler returns the route's handler, and whether the request is usual: with a handler of kami's own type, and without scopes
-// with params.
-func (c *chain[T]) handler(d *decision) (h HandlerFunc, usual bool) {
-	h, usual = d.end.(HandlerFunc)
-	return h, usual && d.route != nil && !c.wild
-}
-
 // pass has a usual request pass the chain that leads to the handler.
 func (x *exchange) pass(
 	at *reached, steps []step[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,

@@ -31,26 +31,16 @@ func serveMuxParam(ctx context.Context, name string) string {
 
 // wrapped returns the handler with all middleware around it.
 func wrapped(h http.Handler, j *job) http.Handler {
-	all := standardMiddleware(j)
-	for i := len(all) - 1; i >= 0; i-- {
-		h = all[i](h)
+	for range j.standard {
+		h = passOn(h)
+	}
+	for i := j.values; i > 0; i-- {
+		h = addingStandard(i)(h)
+	}
+	if j.observed {
+		h = recording(h)
 	}
 	return h
-}
-
-// standardMiddleware is all middleware of the job, the outermost first, for those whose middleware is net/http's.
-func standardMiddleware(j *job) []func(http.Handler) http.Handler {
-	var all []func(http.Handler) http.Handler
-	if j.observed {
-		all = append(all, recording)
-	}
-	for i := range j.values {
-		all = append(all, addingStandard(i+1))
-	}
-	for range j.standard {
-		all = append(all, passOn)
-	}
-	return all
 }
 
 func addingStandard(i int) func(http.Handler) http.Handler {
