@@ -53,10 +53,10 @@ var work = []struct {
 		s.use("/users/7", derive)
 		s.get("/users/:id", echoNothing)
 	}, 4},
-	{"Error", "/users/7", func(s *stack) { // the same for a handler that may fail, behind which there is a proxy
+	{"Error", "/users/7", func(s *stack) { // the proxy of a handler that may fail is part of the context's allocation
 		s.get("/users/:id", func(context.Context, http.ResponseWriter, *http.Request) error { return nil })
 	}, 1},
-	{"Standard", "/users/7", func(s *stack) { // the way, by which they find what is next, is part of the context
+	{"Standard", "/users/7", func(s *stack) { // what is next is found in the chain, which is the plan's
 		pass := func(next http.Handler) http.Handler { return next }
 		s.use("/", pass)
 		s.use("/users/", pass)
@@ -72,7 +72,7 @@ var work = []struct {
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/books/:id", echoNothing)
 	}, 1},
-	{"Observed", "/users/7", func(s *stack) { // the proxy of the writer is part of the context's
+	{"Observed", "/users/7", func(s *stack) { // so is that of what is observed
 		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
 		*s.panicHandler = echoNothing
 		s.after("/", func(ctx context.Context) context.Context { return ctx })

@@ -17,8 +17,8 @@ import (
 // exchange is one request on its way through a Mux, and the context that it begins with. Once other code has its request
 // nothing here changes but by that code, and before only the request is still to be made; so both may be kept.
 //
-// optimization: context, params and request are one allocation, which has but what a kept context may be asked for; all
-// else of a request is on its way (BenchmarkServe/Param).
+// optimization: context, params and request are one allocation, which has but what a kept context may be asked for, and the
+// proxy of its writer; all else of a request is on its way (BenchmarkServe/Param).
 type exchange struct {
 	in, base context.Context     // the incoming request's, and Mux.Context
 	route    *route              // nil for any other answer
@@ -36,7 +36,8 @@ type withParams struct {
 
 // watched is an exchange whose response is watched.
 //
-// optimization: the proxy of the writer is part of the allocation (BenchmarkServe/Observed).
+// optimization: the proxy of the writer is part of the allocation, so who keeps the context keeps the writer, of which net/http
+// has let go by then: a kilobyte or so (BenchmarkServe/Observed).
 type watched struct {
 	withParams
 	place mutil.Place
@@ -63,7 +64,7 @@ func newExchange(in, base context.Context, c *chain[*middleware], d *decision, r
 		return x, x, nil
 	}
 	x := new(withParams)
-	x.exchange.init(in, base, c, d)
+	x.init(in, base, c, d)
 	path, _ := cutSlash(d.path)
 	x.params.set(path, d.decode != nil, &d.spans)
 	if r != nil {
@@ -79,11 +80,11 @@ func (x *exchange) init(in, base context.Context, c *chain[*middleware], d *deci
 	}
 }
 
-// init is newExchange for one that is there.
-func (x *withParams) init(in, base context.Context, c *chain[*middleware], d *decision) (
+// fill is newExchange for one that is there.
+func (x *withParams) fill(in, base context.Context, c *chain[*middleware], d *decision) (
 	*exchange, context.Context, *params,
 ) {
-	x.exchange.init(in, base, c, d)
+	x.init(in, base, c, d)
 	if d.route == nil || len(d.route.names) == 0 {
 		return &x.exchange, &x.exchange, nil
 	}
@@ -150,11 +151,11 @@ func (a *way) begin(
 		if timed {
 			k.rare.started = time.Now()
 		}
-		a.x, at.ctx, a.params = k.init(in, m.base(), &k.chain, d)
+		a.x, at.ctx, a.params = k.fill(in, m.base(), &k.chain, d)
 	case watch:
 		x := new(watched)
 		place = &x.place
-		a.x, at.ctx, a.params = x.init(in, m.base(), c, d)
+		a.x, at.ctx, a.params = x.fill(in, m.base(), c, d)
 	default:
 		a.x, at.ctx, a.params = newExchange(in, m.base(), c, d, nil)
 	}
@@ -320,7 +321,9 @@ func (a *way) parsed(at *reached) *multipart.Form {
 	}
 }
 
-// pass has a usual request pass the chain that leads to the handler.
+// pass has a usual request pass the chain that leads to the handler, as run does it for any.
+//
+// optimization: it has nothing to look after but the context and the request (BenchmarkServe/Value and Derive).
 func (x *exchange) pass(
 	at *reached, steps []step[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
 ) {

@@ -42,8 +42,8 @@ func newChain[T any](steps []step[T]) chain[T] {
 	return chain[T]{steps: steps, wraps: ok && wraps(all)}
 }
 
-// handler returns the route's handler, and whether the request is usual: with a handler of kami's own type, and without scopes
-// with params.
+// handler returns the route's handler, and whether the request is usual as far as the chain says: with a handler of kami's own
+// type, and without scopes with params.
 func (c *chain[T]) handler(d *decision) (h HandlerFunc, usual bool) {
 	h, usual = d.end.(HandlerFunc)
 	return h, usual && d.route != nil && !c.wild

@@ -61,7 +61,7 @@ func TestBothContextsAreRead(t *testing.T) {
 			m := http.NewServeMux()
 			m.HandleFunc("GET /users/{id}", func(w http.ResponseWriter, r *http.Request) {
 				e, ctx, ofRequest := examOf(r), test.ours(r.Context(), r), test.ofRequest(r.Context(), r)
-				e.read([]string{"id"}, carriedID, ctx, ofRequest)
+				readCarried(e, []string{"id"}, ctx, ofRequest, carriedID)
 				e.finish(w, ctx, ofRequest)
 			})
 			d := newDrive(r, m, requests(r.routes))
@@ -75,7 +75,7 @@ func TestBothContextsAreRead(t *testing.T) {
 	}
 }
 
-func carriedID(ctx context.Context, _ string) string { return paramsIn[string](ctx) }
+func carriedID(id, _ string) string { return id }
 
 func carrying(ctx context.Context, r *http.Request) context.Context {
 	return &carried[string]{ctx, r.PathValue("id")}

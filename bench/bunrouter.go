@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/uptrace/bunrouter"
@@ -33,7 +32,7 @@ func newBunrouter(j *job) http.Handler {
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r bunrouter.Request) error {
 			e := examOf(r.Request)
 			if j.base {
-				e.read(rt.names, bunrouterParam, r.Context(), r.Request.Context())
+				readCarried(e, rt.names, r.Context(), r.Request.Context(), bunrouter.Params.ByName)
 			} else {
 				for i, name := range rt.names {
 					e.param(i, r.Param(name))
@@ -50,10 +49,6 @@ func bunrouterBase(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 	return func(w http.ResponseWriter, r bunrouter.Request) error {
 		return next(w, r.WithContext(&carried[bunrouter.Params]{r.Context(), r.Params()}))
 	}
-}
-
-func bunrouterParam(ctx context.Context, name string) string {
-	return paramsIn[bunrouter.Params](ctx).ByName(name)
 }
 
 func bunrouterLogger(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {

@@ -23,8 +23,26 @@ func (c *carried[P]) Value(key any) any {
 
 // paramsIn returns the params that the context carries.
 func paramsIn[P any](ctx context.Context) (params P) {
-	if c, ok := ctx.Value(paramsKey{}).(*carried[P]); ok {
+	c, ok := ctx.(*carried[P])
+	if !ok {
+		c, ok = ctx.Value(paramsKey{}).(*carried[P])
+	}
+	if ok {
 		return c.params
 	}
 	return params
+}
+
+// readCarried has the exam take all params that the contexts carry. It looks for them once, and then by the means of the router.
+func readCarried[P any](e *exam, names []string, ctx, ofRequest context.Context, get func(P, string) string) {
+	params := paramsIn[P](ctx)
+	for i, name := range names {
+		e.param(i, get(params, name))
+	}
+	if e != nil && e.strict {
+		params = paramsIn[P](ofRequest)
+		for i, name := range names {
+			e.param(i, get(params, name))
+		}
+	}
 }

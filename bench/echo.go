@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v5"
@@ -39,7 +38,7 @@ func newEcho(j *job) http.Handler {
 			r := c.Request()
 			e := examOf(r)
 			if j.base {
-				e.read(rt.names, echoParam, r.Context(), r.Context())
+				readCarried(e, rt.names, r.Context(), r.Context(), echoParam)
 			} else {
 				for i, name := range rt.names {
 					e.param(i, c.Param(name))
@@ -59,9 +58,7 @@ func echoBase(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func echoParam(ctx context.Context, name string) string {
-	return paramsIn[echo.PathValues](ctx).GetOr(name, "")
-}
+func echoParam(params echo.PathValues, name string) string { return params.GetOr(name, "") }
 
 func echoLogger(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/julienschmidt/httprouter"
@@ -21,7 +20,7 @@ func httprouterHandle(rt *route, base bool) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		e := examOf(r)
 		if base {
-			e.read(rt.names, httprouterParam, r.Context(), r.Context())
+			readCarried(e, rt.names, r.Context(), r.Context(), httprouter.Params.ByName)
 		} else {
 			for i, name := range rt.names {
 				e.param(i, params.ByName(name))
@@ -44,8 +43,4 @@ func httprouterWrapped(j *job, h httprouter.Handle) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		h(w, r.WithContext(&carried[httprouter.Params]{r.Context(), params}), params)
 	}
-}
-
-func httprouterParam(ctx context.Context, name string) string {
-	return paramsIn[httprouter.Params](ctx).ByName(name)
 }

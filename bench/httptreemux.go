@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/dimfeld/httptreemux/v5"
@@ -14,7 +13,7 @@ func newHTTPTreeMux(j *job) http.Handler {
 	if j.base {
 		m.Use(func(next httptreemux.HandlerFunc) httptreemux.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
-				next(w, r.WithContext(httptreemux.AddParamsToContext(adding(r.Context(), 0), params)), params)
+				next(w, r.WithContext(&carried[map[string]string]{r.Context(), params}), params)
 			}
 		})
 	}
@@ -29,7 +28,7 @@ func newHTTPTreeMux(j *job) http.Handler {
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 			e := examOf(r)
 			if j.base {
-				e.read(rt.names, httptreemuxParam, r.Context(), r.Context())
+				readCarried(e, rt.names, r.Context(), r.Context(), httptreemuxParam)
 			} else {
 				for i, name := range rt.names {
 					e.param(i, params[name])
@@ -41,6 +40,4 @@ func newHTTPTreeMux(j *job) http.Handler {
 	return wrapped(m, &job{standard: j.standard, observed: j.observed})
 }
 
-func httptreemuxParam(ctx context.Context, name string) string {
-	return httptreemux.ContextParams(ctx)[name]
-}
+func httptreemuxParam(params map[string]string, name string) string { return params[name] }

@@ -89,10 +89,10 @@ func (r *report) explanation() string {
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
 			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* params, the app's base value and " +
 			"those of middleware are in the handler's context and in that of the request (before the clock runs, all are read " +
-			"from both; then the base value is). kami, chi and httptreemux have means of their own for params there. For the " +
-			"others the app has a type of context, the cheapest there can be: one allocation for params and base value, and the " +
-			"copy of the request that middleware needs anyway. (It holds gin's and echo's params as they are, pooled.) The first " +
-			"kami is missing: the module proxy does not have it.",
+			"from both; then the base value is). kami and chi have means of their own for params there. For the others the app " +
+			"has a type of context, the cheapest there can be: one allocation for params and base value, and the copy of the " +
+			"request that middleware needs anyway; the handler looks for them once. (It holds gin's and echo's params as they " +
+			"are, pooled.) The first kami is missing: the module proxy does not have it.",
 	}, "\n")
 }
 

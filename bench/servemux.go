@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"net/http"
-)
+import "net/http"
 
 // newServeMux is net/http's ServeMux. Middleware wraps the whole of it, for it has none.
 func newServeMux(j *job) http.Handler {
@@ -13,7 +10,7 @@ func newServeMux(j *job) http.Handler {
 			e := examOf(r)
 			if j.base {
 				r = r.WithContext(&carried[*http.Request]{r.Context(), r})
-				e.read(rt.names, serveMuxParam, r.Context(), r.Context())
+				readCarried(e, rt.names, r.Context(), r.Context(), (*http.Request).PathValue)
 			} else {
 				for i, name := range rt.names {
 					e.param(i, r.PathValue(name))
@@ -23,10 +20,6 @@ func newServeMux(j *job) http.Handler {
 		})
 	}
 	return wrapped(m, j)
-}
-
-func serveMuxParam(ctx context.Context, name string) string {
-	return paramsIn[*http.Request](ctx).PathValue(name)
 }
 
 // wrapped returns the handler with all middleware around it.
