@@ -71,6 +71,7 @@ type middleware struct {
 	run      Middleware
 	derive   func(context.Context) context.Context // in the place of run, for what sees nothing else
 	standard ContextHandler                        // what wraps the rest of the chain
+	wrapper  http.Handler                          // the same, if it takes no context of its own
 }
 
 // String says what it is and where it was registered.
@@ -87,6 +88,9 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		m.standard, err = newHandler(wrap(m), nil)
 		if err != nil { // nil is all that can be wrong about a handler of the type
 			return nil, errors.New("the middleware must not return a nil handler")
+		}
+		if v, ok := m.standard.(*vanilla); ok {
+			m.wrapper = v.Handler
 		}
 		return m, nil
 	}
@@ -212,11 +216,15 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if i := x.find(m, nil, 0); i >= 0 && x.chain.rare == nil {
 		steps := x.chain.steps[i+1:]
 		if len(steps) == 0 {
-			x.route.handler.ServeHTTPContext(ctx, w, r)
+			if h, ok := x.route.handler.(HandlerFunc); ok {
+				h(ctx, w, r)
+			} else {
+				x.route.handler.ServeHTTPContext(ctx, w, r)
+			}
 			return
 		}
-		if mw := steps[0].ware; mw.standard != nil && steps[0].view == nil {
-			mw.standard.ServeHTTPContext(ctx, w, r)
+		if mw := steps[0].ware; mw.wrapper != nil && steps[0].view == nil {
+			mw.wrapper.ServeHTTP(w, r)
 			return
 		}
 	}
