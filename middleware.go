@@ -89,8 +89,11 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		if err != nil { // nil is all that can be wrong about a handler of the type
 			return nil, errors.New("the middleware must not return a nil handler")
 		}
-		if v, ok := m.standard.(*vanilla); ok {
-			m.wrapper = v.Handler
+		switch h := m.standard.(type) {
+		case *vanilla:
+			m.wrapper = h.Handler
+		case *middleware: // next itself
+			m.wrapper = h
 		}
 		return m, nil
 	}
@@ -233,7 +236,11 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTPContext is ServeHTTP for middleware that passes a context on.
 func (m *middleware) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	m.next(ctx, w, r, !isPointer(ctx) || ctx != r.Context())
+	if isPointer(ctx) && ctx == r.Context() {
+		m.ServeHTTP(w, r)
+	} else {
+		m.next(ctx, w, r, true)
+	}
 }
 
 // next goes on after the middleware with ctx and the request, which is stale if it has another context.
