@@ -106,29 +106,37 @@ type decision struct {
 //
 // optimization: what is usual is decided here, and all else elsewhere (BenchmarkServe/Static).
 func (d *decision) decide(p *plan, method string, u *url.URL) {
-	if d.path = u.Path; u.RawPath == "" && strings.HasPrefix(d.path, "/") {
-		path, slash := cutSlash(d.path)
-		best, _ := p.routes.Lookup(path, &d.spans, nil)
-		if r := best.find(method); r != nil && (r.slash == slash || r.rest || path == "/") {
-			d.end, d.route, d.own = r.handler, r, r
-			return
-		}
+	if d.path = u.Path; u.RawPath != "" || !strings.HasPrefix(d.path, "/") {
+		d.decideOdd(p, method, u)
+		return
 	}
-	d.decideElse(p, method, u)
+	path, slash := cutSlash(d.path)
+	best, _ := p.routes.Lookup(path, &d.spans, nil)
+	if r := best.find(method); r != nil && (r.slash == slash || r.rest || path == "/") {
+		d.end, d.route, d.own = r.handler, r, r
+		return
+	}
+	d.decideElse(p, method, path, u.RawQuery, best)
 }
 
-// decideElse decides about any request.
-func (d *decision) decideElse(p *plan, method string, u *url.URL) {
+// decideOdd decides about a URL with escapes or without a path.
+func (d *decision) decideOdd(p *plan, method string, u *url.URL) {
 	if d.path, d.decode = routedPath(u); d.path[0] != '/' { // such as OPTIONS *
 		d.path, d.end = "/"+d.path, p.notFoundEnd()
 		return
 	}
 	path, _ := cutSlash(d.path)
-	found := p.match(method, path, d.decode, &d.spans)
+	best, _ := p.routes.Lookup(path, &d.spans, &treemux.Options[*route]{Decode: d.decode})
+	d.decideElse(p, method, path, u.RawQuery, best)
+}
+
+// decideElse decides about any path, for which the list is the best, nil if there is none.
+func (d *decision) decideElse(p *plan, method, path, query string, best *route) {
+	found := p.matchBest(best, method, path, d.decode, &d.spans)
 	d.own = found.best
 	switch r := found.route; {
 	case found.best == nil:
-		d.decideClean(p, method, path, u.RawQuery)
+		d.decideClean(p, method, path, query)
 	case r == nil && p.noMethodNotAllowed:
 		d.end, d.own = p.notFoundEnd(), nil
 	case r == nil:
@@ -136,9 +144,9 @@ func (d *decision) decideElse(p *plan, method string, u *url.URL) {
 	case r.rest || r.slash == (path != d.path) || path == "/":
 		d.end, d.route = r.handler, r
 	case r.slash:
-		d.end = redirectEnd(method, path+"/", d, u.RawQuery)
+		d.end = redirectEnd(method, path+"/", d, query)
 	default:
-		d.end = redirectEnd(method, path, d, u.RawQuery)
+		d.end = redirectEnd(method, path, d, query)
 	}
 }
 
@@ -168,9 +176,16 @@ type match struct {
 	others []*route // without one, the first of all other lists that match
 }
 
-func (p *plan) match(method, path string, decode func(string) string, spans *treemux.Spans) (m match) {
-	best, ok := p.routes.Lookup(path, spans, &treemux.Options[*route]{Decode: decode})
-	if !ok {
+func (p *plan) match(method, path string, decode func(string) string, spans *treemux.Spans) match {
+	best, _ := p.routes.Lookup(path, spans, &treemux.Options[*route]{Decode: decode})
+	return p.matchBest(best, method, path, decode, spans)
+}
+
+// matchBest is match for a path whose best list is known, nil if there is none.
+func (p *plan) matchBest(
+	best *route, method, path string, decode func(string) string, spans *treemux.Spans,
+) (m match) {
+	if best == nil {
 		return m
 	}
 	if m.best, m.route = best, best.find(method); m.route == nil {
