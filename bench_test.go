@@ -72,7 +72,7 @@ var work = []struct {
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/books/:id", echoNothing)
 	}, 1},
-	{"Observed", "/users/7", func(s *stack) { // so is that of what is observed
+	{"Observed", "/users/7", func(s *stack) { // the proxy of the writer is part of the context's allocation
 		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
 		*s.panicHandler = echoNothing
 		s.after("/", func(ctx context.Context) context.Context { return ctx })

@@ -64,7 +64,7 @@ func (d *drive) run(n int) {
 	d.sent += n
 }
 
-// prove sends all of the requests once, to handlers that look for every value in both contexts. Those that are timed look
+// prove sends all of the requests once, to handlers that look for all params and values in both contexts. Those that are timed look
 // for that of the base in both and for those of middleware in their own.
 func (d *drive) prove() {
 	d.exam.strict = true
