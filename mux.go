@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,7 @@ type Mux struct {
 	changing sync.Mutex // held while something is registered
 	draft    plan       // without what publish adds
 	routes   treemux.Draft[*route]
-	names    map[string][]string  // the names of params that routes have, by what they are joined to
+	common   common
 	live     atomic.Pointer[plan] // nil if there is something new in the draft
 	joins    joins
 }
@@ -227,7 +226,7 @@ func (m *Mux) change(edit func() error) error {
 func (m *Mux) mustChange(edit func()) { _ = m.change(func() error { edit(); return nil }) }
 
 func (m *Mux) reset() {
-	m.mustChange(func() { m.draft, m.routes, m.names = plan{}, treemux.Draft[*route]{}, nil })
+	m.mustChange(func() { m.draft, m.routes, m.common = plan{}, treemux.Draft[*route]{}, common{} })
 }
 
 // Handle registers a handler for the method under the path. It panics with a message that says what, where and why if
@@ -256,30 +255,12 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	}
 	added.rest = pattern.CatchAll()
 	err = m.change(func() error {
-		added.names = m.shared(pattern.Names())
-		return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added) })
+		added.names = m.common.namesOf(pattern)
+		return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added, &m.common) })
 	})
 	if err != nil {
 		panic(err.Error())
 	}
-}
-
-// shared returns the names, in one piece of memory for all routes that have the same.
-//
-// optimization: they stay in the processor's caches, however many routes there are (bench, Growth).
-func (m *Mux) shared(names []string) []string {
-	if len(names) == 0 {
-		return nil
-	}
-	joined := strings.Join(names, "/")
-	if known, ok := m.names[joined]; ok {
-		return known
-	}
-	if m.names == nil {
-		m.names = make(map[string][]string)
-	}
-	m.names[joined] = names
-	return names
 }
 
 // Get registers a GET handler under the given path. See [Mux.Handle].

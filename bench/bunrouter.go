@@ -29,12 +29,13 @@ func newBunrouter(j *job) http.Handler {
 	}
 	m := bunrouter.New(bunrouter.Use(all...))
 	for _, rt := range j.routes {
+		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r bunrouter.Request) error {
 			e := examOf(r.Request)
 			if j.base {
-				readCarried(e, rt.names, r.Context(), r.Request.Context(), bunrouter.Params.ByName)
+				readCarried(e, shape.names, r.Context(), r.Request.Context(), bunrouter.Params.ByName)
 			} else {
-				for i, name := range rt.names {
+				for i, name := range shape.names {
 					e.param(i, r.Param(name))
 				}
 			}

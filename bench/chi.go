@@ -26,9 +26,10 @@ func newChi(j *job) http.Handler {
 		m.Use(passOn)
 	}
 	for _, rt := range j.routes {
+		shape := rt.shape
 		m.MethodFunc(rt.method, rt.braced(), func(w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
-			e.read(rt.names, chi.URLParamFromCtx, r.Context(), r.Context())
+			e.read(shape.names, chi.URLParamFromCtx, r.Context(), r.Context())
 			e.finish(w, r.Context(), r.Context())
 		})
 	}

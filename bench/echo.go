@@ -34,13 +34,14 @@ func newEcho(j *job) http.Handler {
 		m.Use(echo.WrapMiddleware(passOn))
 	}
 	for _, rt := range j.routes {
+		shape := rt.shape
 		m.Add(rt.method, rt.path, func(c *echo.Context) error {
 			r := c.Request()
 			e := examOf(r)
 			if j.base {
-				readCarried(e, rt.names, r.Context(), r.Context(), echoParam)
+				readCarried(e, shape.names, r.Context(), r.Context(), echoParam)
 			} else {
-				for i, name := range rt.names {
+				for i, name := range shape.names {
 					e.param(i, c.Param(name))
 				}
 			}

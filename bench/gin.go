@@ -30,12 +30,13 @@ func newGin(j *job) http.Handler {
 		})
 	}
 	for _, rt := range j.routes {
+		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(c *gin.Context) {
 			e, ctx := examOf(c.Request), c.Request.Context()
 			if j.base {
-				readCarried(e, rt.names, ctx, ctx, gin.Params.ByName)
+				readCarried(e, shape.names, ctx, ctx, gin.Params.ByName)
 			} else {
-				for i, name := range rt.names {
+				for i, name := range shape.names {
 					e.param(i, c.Param(name))
 				}
 			}

@@ -49,31 +49,34 @@ const patience = 20 * time.Second
 // is measured.
 type grower struct {
 	name string
-	grow func(n int) (register func() http.Handler, asked []request)
+	grow func(n int) (register func() http.Handler, ask func(i int) request)
 }
 
 // asks is how many requests are made, of all those that could be: what is popular in a large service. With many more of
-// them the paths and params that are compared here would themselves no longer be in the caches.
+// them the paths and params that are compared here would themselves no longer be in the caches. They are made one after the
+// other, so that they are together in memory, for it is not they that are to grow.
 const asks = 1024
 
 // growths measures how time, memory and registration grow with routes and scopes, up to most.
 func (p pace) growths(most int) ([]growth, error) {
 	var all []growth
 	for _, kind := range []struct {
-		name  string
-		route func(i int) *route
+		name string
+		path string
 	}{
-		{"Routes with one param", func(i int) *route { return newRoute("GET", fmt.Sprintf("/g%d/i%d/:id", i%317, i/317)) }},
-		{"Static routes", func(i int) *route { return newRoute("GET", fmt.Sprintf("/g%d/i%d/fixed", i%317, i/317)) }},
+		{"Routes with one param", "/g%d/i%d/:id"},
+		{"Static routes", "/g%d/i%d/fixed"},
 	} {
+		shared := newRoute("GET", kind.path).shape
 		var growers []grower
 		for _, frame := range append(append([]peer{kamiPeer}, peers...), floorPeer) {
-			growers = append(growers, grower{frame.name, func(n int) (func() http.Handler, []request) {
+			growers = append(growers, grower{frame.name, func(n int) (func() http.Handler, func(i int) request) {
 				routes := make([]*route, n)
 				for i := range routes {
-					routes[i] = kind.route(i)
+					routes[i] = &route{"GET", fmt.Sprintf(kind.path, i%317, i/317), shared}
 				}
-				return func() http.Handler { return frame.build(&job{routes: routes}) }, requests(routes)
+				ask := func(i int) request { return routes[i].request() }
+				return func() http.Handler { return frame.build(&job{routes: routes}) }, ask
 			}})
 		}
 		g, err := p.growth(kind.name, growers, sizes(10, most))
@@ -89,7 +92,7 @@ func (p pace) growths(most int) ([]growth, error) {
 		{"Scopes of prefixes", "/s%d/"},
 		{"Scopes with a param", "/s%d/:id/"},
 	} {
-		growers := []grower{{ours, func(n int) (func() http.Handler, []request) { return scoped(kind.scope, n) }}}
+		growers := []grower{{ours, func(n int) (func() http.Handler, func(i int) request) { return scoped(kind.scope, n) }}}
 		g, err := p.growth(kind.name, growers, sizes(1, most/10))
 		if err != nil {
 			return all, err
@@ -108,11 +111,13 @@ func sizes(least, most int) []int {
 }
 
 // scoped is kami with one route below n scopes, each with a middleware that passes on.
-func scoped(scope string, n int) (register func() http.Handler, asked []request) {
+func scoped(scope string, n int) (register func() http.Handler, ask func(i int) request) {
 	scopes := make([]string, n)
 	for i := range scopes {
 		scopes[i] = fmt.Sprintf(scope, i)
-		asked = append(asked, request{method: "GET", path: fmt.Sprintf("/s%d/7", i), params: []string{"7"}})
+	}
+	ask = func(i int) request {
+		return request{method: "GET", path: fmt.Sprintf("/s%d/7", i), params: []string{"7"}}
 	}
 	pass := func(ctx context.Context) context.Context { return ctx }
 	return func() http.Handler {
@@ -126,7 +131,7 @@ func scoped(scope string, n int) (register func() http.Handler, asked []request)
 			e.finish(w, ctx, r.Context())
 		})
 		return m
-	}, asked
+	}, ask
 }
 
 // growth measures at all sizes, which take turns: their times are what is compared. Nothing is collected in a turn, for
@@ -143,8 +148,8 @@ func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
 			if i > 0 && lines[i-1].register > patience/100 {
 				break
 			}
-			register, all := grower.grow(n)
-			c, line := grown(grower.name, newDrive(new(row), nil, shuffled(all)), register, n)
+			register, ask := grower.grow(n)
+			c, line := grown(grower.name, newDrive(new(row), nil, drawn(ask, n)), register, n)
 			if grower.name == theFloor {
 				c.check = nil
 			}
@@ -176,14 +181,14 @@ func contestantOf(name string, d *drive) *contestant {
 	return &contestant{name: name, run: d.run, check: d.check}
 }
 
-// shuffled draws the requests that are made. They are the same in every run.
-func shuffled(all []request) []request {
+// drawn returns the requests that are made, of the n that could be. They are the same in every run.
+func drawn(ask func(i int) request, n int) []request {
 	random := rand.New(rand.NewPCG(1, 2))
-	drawn := make([]request, asks)
-	for i := range drawn {
-		drawn[i] = all[random.IntN(len(all))]
+	asked := make([]request, asks)
+	for i := range asked {
+		asked[i] = ask(random.IntN(n))
 	}
-	return drawn
+	return asked
 }
 
 // held is how much memory is in use.

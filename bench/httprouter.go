@@ -11,18 +11,18 @@ import (
 func newHTTPRouter(j *job) http.Handler {
 	m := httprouter.New()
 	for _, rt := range j.routes {
-		m.Handle(rt.method, rt.path, httprouterWrapped(j, httprouterHandle(rt, j.base)))
+		m.Handle(rt.method, rt.path, httprouterWrapped(j, httprouterHandle(rt.shape, j.base)))
 	}
 	return wrapped(m, &job{standard: j.standard, observed: j.observed})
 }
 
-func httprouterHandle(rt *route, base bool) httprouter.Handle {
+func httprouterHandle(shape *shape, base bool) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		e := examOf(r)
 		if base {
-			readCarried(e, rt.names, r.Context(), r.Context(), httprouter.Params.ByName)
+			readCarried(e, shape.names, r.Context(), r.Context(), httprouter.Params.ByName)
 		} else {
-			for i, name := range rt.names {
+			for i, name := range shape.names {
 				e.param(i, params.ByName(name))
 			}
 		}

@@ -25,12 +25,13 @@ func newHTTPTreeMux(j *job) http.Handler {
 		})
 	}
 	for _, rt := range j.routes {
+		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 			e := examOf(r)
 			if j.base {
-				readCarried(e, rt.names, r.Context(), r.Context(), httptreemuxParam)
+				readCarried(e, shape.names, r.Context(), r.Context(), httptreemuxParam)
 			} else {
-				for i, name := range rt.names {
+				for i, name := range shape.names {
 					e.param(i, params[name])
 				}
 			}

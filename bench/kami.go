@@ -31,17 +31,18 @@ func newKami(j *job) http.Handler {
 		m.LogHandler = func(_ context.Context, w mutil.WriterProxy, r *http.Request) { logged(r, w.Status()) }
 	}
 	for _, rt := range j.routes {
+		shape := rt.shape
 		if j.base {
 			m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 				e := examOf(r)
-				e.read(rt.names, kami.Param, ctx, r.Context())
+				e.read(shape.names, kami.Param, ctx, r.Context())
 				e.finish(w, ctx, r.Context())
 			})
 			continue
 		}
 		m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
-			for i, name := range rt.names {
+			for i, name := range shape.names {
 				e.param(i, kami.Param(ctx, name))
 			}
 			e.finish(w, ctx, r.Context())

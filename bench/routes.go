@@ -16,8 +16,12 @@ var (
 // route is what is registered. Its path is in kami's notation: /users/:id.
 type route struct {
 	method, path string
-	names        []string // of its params
+	*shape
 }
+
+// shape is what the handler of a route knows of it. Many routes can share one, whose handlers then bring nothing else of their
+// own into the processor's caches.
+type shape struct{ names []string } // of the params
 
 // request is what is asked for.
 type request struct {
@@ -45,7 +49,7 @@ func table(text string) []*route {
 }
 
 func newRoute(method, path string) *route {
-	r := &route{method: method, path: path}
+	r := &route{method, path, new(shape)}
 	for segment := range strings.SplitSeq(path, "/") {
 		if name, ok := strings.CutPrefix(segment, ":"); ok {
 			r.names = append(r.names, name)

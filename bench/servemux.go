@@ -6,13 +6,14 @@ import "net/http"
 func newServeMux(j *job) http.Handler {
 	m := http.NewServeMux()
 	for _, rt := range j.routes {
+		shape := rt.shape
 		m.HandleFunc(rt.method+" "+rt.braced(), func(w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
 			if j.base {
 				r = r.WithContext(&carried[*http.Request]{r.Context(), r})
-				readCarried(e, rt.names, r.Context(), r.Context(), (*http.Request).PathValue)
+				readCarried(e, shape.names, r.Context(), r.Context(), (*http.Request).PathValue)
 			} else {
-				for i, name := range rt.names {
+				for i, name := range shape.names {
 					e.param(i, r.PathValue(name))
 				}
 			}

@@ -84,23 +84,28 @@ func (d *Draft[V]) own(n *node[V]) *node[V] {
 }
 
 // to returns the draft's own node of the pattern, and makes what is missing on the way.
+//
+// optimization: that is one piece of memory, so that a search in a large tree comes to fewer pages of it (bench, Growth).
 func (d *Draft[V]) to(pattern Pattern) *node[V] {
 	d.root = d.own(d.root)
 	n := d.root
-	for _, segment := range pattern.Segments {
-		n = d.below(n, segment)
+	var missing []node[V]
+	for i, segment := range pattern.Segments {
+		child := n.child(segment)
+		if child == nil {
+			if missing == nil {
+				missing = make([]node[V], len(pattern.Segments)-i)
+			}
+			child, missing = &missing[0], missing[1:]
+			child.by = d.id
+			d.link(n, segment, child)
+		} else if own := d.own(child); own != child {
+			d.link(n, segment, own)
+			child = own
+		}
+		n = child
 	}
 	return n
-}
-
-// below returns the draft's own node of the segment below its own n.
-func (d *Draft[V]) below(n *node[V], segment Segment) *node[V] {
-	known := n.child(segment)
-	child := d.own(known)
-	if child != known {
-		d.link(n, segment, child)
-	}
-	return child
 }
 
 // link makes child the node of the segment below the draft's own n.
