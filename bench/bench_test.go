@@ -138,11 +138,13 @@ func TestRowsAreChosen(t *testing.T) {
 	}
 }
 
-// made is a run with these times of kami, a fast peer, chi and the floor at the default GOGC; all take half at 400.
+// made is a run with these times of kami, a fast peer, chi and the floor at the default GOGC; all take half at 400. In two of
+// the three turns the machine is slower.
 func made(row string, times ...float64) outcome {
 	o := outcome{Group: bare, Row: row}
 	for i, name := range []string{ours, "fast", "chi", theFloor} {
-		l := line{Name: name, Kind: []kind{kamis, others, others, reference}[i], Least: [2]float64{times[i], times[i] / 2}}
+		l := line{Name: name, Kind: []kind{kamis, others, others, reference}[i]}
+		l.Slices = [2][]float64{{times[i] * 3, times[i], times[i] * 2}, {times[i], times[i] / 2, times[i]}}
 		o.Lines = append(o.Lines, l)
 	}
 	return o
@@ -159,17 +161,27 @@ func TestVerdicts(t *testing.T) {
 	got := s.verdicts(0, r)
 	require.Len(t, got, 3, "one target is beside what is not there")
 	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
-	assert.Equal(t, 2, got[0].held, "0.8 is too much at 400")
+	assert.Equal(t, [2]int{3, 2}, got[0].held, "0.8 is too much at 400")
+	assert.True(t, got[0].missed())
 	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
-	assert.Equal(t, 2, got[1].held)
+	assert.Equal(t, [2]int{2, 2}, got[1].held)
 	assert.Equal(t, [2]float64{50, 25}, got[2].value)
-	assert.Equal(t, 2, got[2].held)
+	assert.Equal(t, [2]int{2, 3}, got[2].held)
 
 	lines := s.merge(0)
 	assert.Equal(t, theFloor, lines[0].Name, "the fastest line is first")
 	assert.Equal(t, ours, lines[1].Name)
 	assert.Equal(t, 90.0, lines[1].Least[0])
+	assert.Equal(t, 180.0, lines[1].Median[0])
 	assert.Equal(t, 0.72, lines[1].Ratio[0])
+	assert.Equal(t, 0.72, lines[1].OfLeast[0])
+}
+
+func TestRatioInTurn(t *testing.T) {
+	slow := []float64{10, 40, 12, 44, 11}
+	half := []float64{5, 20, 6, 22, 100} // disturbed in the last turn
+	assert.Equal(t, 2.0, ratioInTurn(slow, half))
+	assert.Equal(t, 0.5, ratioInTurn(half, slow))
 }
 
 func TestComparedRows(t *testing.T) {

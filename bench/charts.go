@@ -136,7 +136,7 @@ func (r *report) workChart() (*plot.Plot, vg.Length, error) {
 			for len(of) < len(names) { // it takes no part in all of them
 				of = append(of, 0)
 			}
-			times[l.Name] = append(of, l.Least[0])
+			times[l.Name] = append(of, l.Median[0])
 		}
 		names = append(names, short.Replace(row.name))
 	}
@@ -145,7 +145,7 @@ func (r *report) workChart() (*plot.Plot, vg.Length, error) {
 	}
 	p := plot.New()
 	p.Y.Min = 0
-	p.Y.Label.Text = "ns for each request: less is better"
+	p.Y.Label.Text = "ns for each request, the median: less is better"
 	const width = 6
 	shown := append(append([]peer{kamiPeer, {name: oursPlain}}, peers...), peer{name: theFloor})
 	for i, c := range shown {
@@ -182,7 +182,7 @@ func (r *report) growthChart() (*plot.Plot, vg.Length, error) {
 		var points plotter.XYs
 		for _, s := range sizes {
 			if at, ok := s.line(l.name); ok {
-				points = append(points, plotter.XY{X: float64(s.n), Y: at.ns})
+				points = append(points, plotter.XY{X: float64(s.n), Y: at.ns()})
 			}
 		}
 		line, err := plotter.NewLine(points)

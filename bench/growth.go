@@ -18,12 +18,12 @@ type size struct {
 	lines []sized
 }
 
-// sized is what was measured of a contestant at a size. It was left out if it has no time.
+// sized is what was measured of a contestant at a size. It has no slices if it was left out.
 type sized struct {
 	name     string
-	ns       float64 // of a request
-	register time.Duration
-	bytes    float64 // held for each route or scope
+	slices   []float64     // the ns of a request in each slice, turn by turn
+	register time.Duration // the median
+	bytes    float64       // held for each route or scope
 }
 
 // line returns the contestant's line, if it was not left out.
@@ -35,6 +35,9 @@ func (s size) line(name string) (sized, bool) {
 	return s.lines[i], true
 }
 
+// ns is the least time of a request.
+func (s sized) ns() float64 { return slices.Min(s.slices) }
+
 // growth is a series of sizes.
 type growth struct {
 	name  string
@@ -44,6 +47,9 @@ type growth struct {
 // patience is how long a contestant may take to register. One that takes a hundredth of it is left out of what is ten
 // times as large, which may take a hundred times as long.
 const patience = 20 * time.Second
+
+// registrations is how often registering is measured.
+const registrations = 3
 
 // grower prepares n of something to be registered, and the requests for it. What it has prepared is no part of what
 // is measured.
@@ -155,7 +161,7 @@ func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
 			}
 			field, lines = append(field, c), append(lines, line)
 		}
-		err := p.turns(field, collectNothing, func(i int, ns []float64) { lines[i].ns = slices.Min(ns) })
+		err := p.turns(field, collectNothing, func(i int, ns []float64) { lines[i].slices = ns })
 		if err != nil {
 			return g, fmt.Errorf("%s: %w", name, err)
 		}
@@ -166,15 +172,21 @@ func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
 	return g, nil
 }
 
-// grown registers n of something, and measures that.
+// grown registers n of something, some times anew, and measures that.
 func grown(name string, d *drive, register func() http.Handler, n int) (*contestant, sized) {
-	before, start := held(), time.Now()
-	d.handler = register()
-	d.run(1) // some finish their registration with the first request
-	took := time.Since(start)
-	bytes := (held() - before) / float64(n)
+	var took []float64
+	line := sized{name: name}
+	for range registrations {
+		d.handler = nil
+		before, start := held(), time.Now()
+		d.handler = register()
+		d.run(1) // some finish their registration with the first request
+		took = append(took, float64(time.Since(start)))
+		line.bytes = (held() - before) / float64(n)
+	}
 	runtime.KeepAlive(register)
-	return contestantOf(name, d), sized{name: name, register: took, bytes: bytes}
+	line.register = time.Duration(median(took))
+	return contestantOf(name, d), line
 }
 
 func contestantOf(name string, d *drive) *contestant {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -8,17 +9,18 @@ import (
 // series are the outcomes of several runs, all with the same rows.
 type series [][]outcome
 
-// merged is a line of all runs: medians, and those of the ratios within each run.
+// merged is a line of all runs: medians of what it is in each, at each of the gogcs.
 type merged struct {
 	line
-	Ratio  [2]float64 // of the least times to the fastest peer's; 0 for a reference
-	Middle [2]float64 // the same of the medians
+	Least, Median [2]float64
+	Ratio         [2]float64 // to the fastest peer; 0 for a reference
+	OfLeast       [2]float64 // the same of the least times
 }
 
 // faster reports whether m is faster than another line at either GOGC, by either measure.
 func (m merged) faster(than merged) bool {
 	for g := range gogcs {
-		if m.Least[g] < than.Least[g] || m.Median[g] < than.Median[g] {
+		if m.Ratio[g] < than.Ratio[g] || m.OfLeast[g] < than.OfLeast[g] {
 			return true
 		}
 	}
@@ -29,22 +31,21 @@ func (m merged) faster(than merged) bool {
 func (s series) merge(i int) []merged {
 	var all []merged
 	for k, first := range s[0][i].Lines {
-		m := merged{line: line{Name: first.Name, Kind: first.Kind, Allocs: first.Allocs, Bytes: first.Bytes}}
+		m := merged{line: first}
 		for g := range gogcs {
-			m.Least[g] = s.median(func(run []outcome) float64 { return run[i].Lines[k].Least[g] })
-			m.Median[g] = s.median(func(run []outcome) float64 { return run[i].Lines[k].Median[g] })
+			of := func(value func(outcome, line) float64) float64 {
+				return s.median(func(run []outcome) float64 { return value(run[i], run[i].Lines[k]) })
+			}
+			m.Least[g] = of(func(_ outcome, l line) float64 { return l.least(g) })
+			m.Median[g] = of(func(_ outcome, l line) float64 { return l.median(g) })
 			if first.Kind != reference {
-				m.Ratio[g] = s.median(func(run []outcome) float64 {
-					return run[i].Lines[k].Least[g] / run[i].fastest().Least[g]
-				})
-				m.Middle[g] = s.median(func(run []outcome) float64 {
-					return run[i].Lines[k].Median[g] / run[i].fastest().Median[g]
-				})
+				m.Ratio[g] = of(func(o outcome, l line) float64 { return o.ratio(l, g) })
+				m.OfLeast[g] = of(func(o outcome, l line) float64 { return o.ratioOfLeast(l, g) })
 			}
 		}
 		all = append(all, m)
 	}
-	slices.SortStableFunc(all, func(a, b merged) int { return int(math.Copysign(1, a.Least[0]-b.Least[0])) })
+	slices.SortStableFunc(all, func(a, b merged) int { return cmp.Compare(a.Median[0], b.Median[0]) })
 	return all
 }
 
@@ -56,18 +57,23 @@ func (s series) median(of func(run []outcome) float64) float64 {
 	return median(each)
 }
 
-// fastest is the line of the fastest peer, at each GOGC and by each measure.
-func (o outcome) fastest() line {
-	never := [2]float64{math.Inf(1), math.Inf(1)}
-	l := line{Name: "the fastest peer", Least: never, Median: never}
-	for _, p := range o.Lines {
-		for g := range gogcs {
-			if p.Kind == others {
-				l.Least[g], l.Median[g] = min(l.Least[g], p.Least[g]), min(l.Median[g], p.Median[g])
-			}
+// ratio is that of a line to the fastest peer, to which it is the largest.
+func (o outcome) ratio(of line, g int) float64 {
+	return o.mostOfPeers(func(peer line) float64 { return of.ratio(peer, g) })
+}
+
+// ratioOfLeast is the same of the least times.
+func (o outcome) ratioOfLeast(of line, g int) float64 {
+	return o.mostOfPeers(func(peer line) float64 { return of.least(g) / peer.least(g) })
+}
+
+func (o outcome) mostOfPeers(of func(peer line) float64) (most float64) {
+	for _, l := range o.Lines {
+		if l.Kind == others {
+			most = max(most, of(l))
 		}
 	}
-	return l
+	return most
 }
 
 // line returns the line of that name.
@@ -79,15 +85,18 @@ func (o outcome) line(name string) (line, bool) {
 	return o.Lines[i], true
 }
 
-// verdict is how a target fared.
+// verdict is how a target fared. Its arrays are for the gogcs.
 type verdict struct {
-	row    string
-	target target
-	value  [2]float64 // the medians of the runs
-	middle float64    // of a ratio: what it is of the median times, at the default GOGC
-	held   int        // in so many runs, at both GOGC
-	runs   int
+	row     string
+	target  target
+	value   [2]float64 // the medians of the runs
+	ofLeast float64    // of a ratio: what it is of the least times, at the default GOGC
+	held    [2]int     // in so many runs
+	runs    int
 }
+
+// missed reports whether the target did not hold in all runs.
+func (v verdict) missed() bool { return v.held[0] < v.runs || v.held[1] < v.runs }
 
 // verdicts says how the targets of the row fared.
 func (s series) verdicts(i int, r *row) []verdict {
@@ -99,22 +108,19 @@ func (s series) verdicts(i int, r *row) []verdict {
 			v.value[g] = s.median(func(run []outcome) float64 {
 				value, ok := t.value(run, run[i], g)
 				missing = missing || !ok
+				if ok && value <= t.limit(g) {
+					v.held[g]++
+				}
 				return value
 			})
 		}
+		if missing {
+			continue
+		}
 		if t.of == ratio {
-			v.middle = s.median(func(run []outcome) float64 { return t.middle(run[i]) })
+			v.ofLeast = s.median(func(run []outcome) float64 { return t.ofLeast(run[i]) })
 		}
-		for _, run := range s {
-			first, _ := t.value(run, run[i], 0)
-			second, _ := t.value(run, run[i], 1)
-			if first <= t.limit(0) && second <= t.limit(1) {
-				v.held++
-			}
-		}
-		if !missing {
-			all = append(all, v)
-		}
+		all = append(all, v)
 	}
 	return all
 }
@@ -126,38 +132,41 @@ func (t target) limit(g int) float64 {
 	return t.most
 }
 
-// value is what the target is about, in one run. It is rounded as the page shows it. It has none if a row that it needs
-// was not measured.
-func (t target) value(run []outcome, o outcome, g int) (float64, bool) {
+// value is what the target is about, in one run. It is rounded as the page shows it. It has none if a row or a line that it
+// needs was not measured.
+func (t target) value(run []outcome, o outcome, g int) (value float64, ok bool) {
 	of, beside, ok := t.lines(o)
-	switch t.of {
-	case allocations:
+	switch {
+	case !ok:
+		return 0, false
+	case t.of == allocations:
 		return of.Allocs, true
-	case above:
-		return math.Round(of.Least[g] - beside.Least[g]), ok
-	case hits:
-		answer, _ := o.line(theAnswer)
+	case t.of == above:
+		return math.Round(of.least(g) - beside.least(g)), true
+	case t.of == hits:
 		hitting, ok := hitTime(run, g)
-		return cents((of.Least[g] - answer.Least[g]) / hitting), ok
+		return cents((of.least(g) - beside.least(g)) / hitting), ok
+	case t.beside == "":
+		return cents(o.ratio(of, g)), true
 	}
-	return cents(of.Least[g] / beside.Least[g]), ok
+	return cents(of.ratio(beside, g)), true
 }
 
-// middle is the ratio of the medians, at the default GOGC.
-func (t target) middle(o outcome) float64 {
+// ofLeast is the ratio of the least times, at the default GOGC.
+func (t target) ofLeast(o outcome) float64 {
 	of, beside, _ := t.lines(o)
-	return cents(of.Median[0] / beside.Median[0])
+	if t.beside == "" {
+		return cents(o.ratioOfLeast(of, 0))
+	}
+	return cents(of.least(0) / beside.least(0))
 }
 
-// lines returns the two lines that are compared, and whether there is the second one.
+// lines returns the two lines that are compared, and whether they are there. The second is that of nobody if it is beside the
+// fastest peer, or nobody.
 func (t target) lines(o outcome) (of, beside line, ok bool) {
-	who := t.who
-	if who == "" {
-		who = ours
-	}
-	of, _ = o.line(who)
-	if t.beside == "" {
-		return of, o.fastest(), true
+	of, ok = o.line(cmp.Or(t.who, ours))
+	if t.beside == "" || !ok {
+		return of, beside, ok
 	}
 	beside, ok = o.line(t.beside)
 	return of, beside, ok
@@ -171,6 +180,6 @@ func hitTime(run []outcome, g int) (float64, bool) {
 	if i < 0 {
 		return 0, false
 	}
-	l, ok := run[i].line(ours)
-	return l.Least[g], ok
+	l, _ := run[i].line(ours)
+	return l.least(g), true
 }

@@ -32,7 +32,7 @@ func profiles(rows []*row, all series, long time.Duration) ([]profiled, error) {
 	var found []profiled
 	for i, r := range rows {
 		missed := slices.ContainsFunc(all.verdicts(i, r), func(v verdict) bool {
-			return v.target.of != allocations && v.held < v.runs
+			return v.target.of != allocations && v.missed()
 		})
 		if !missed {
 			continue

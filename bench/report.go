@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,13 +78,13 @@ func (r *report) write(w io.Writer) error {
 // explanation says how to read the tables.
 func (r *report) explanation() string {
 	return strings.Join([]string{
-		"The least of many slices is the time that nothing else on the machine disturbed, but the least of very short ones " +
-			"would also hide the collections of garbage. So a slice is long enough for two collections or so at GOGC=100, and the " +
-			"median of the slices stands beside the least.",
+		"A slice is long enough for some collections of garbage at GOGC=100, so that everyone pays for what they leave. The " +
+			"least of the slices is the time that nothing else on the machine disturbed, but how many collections fall into it is " +
+			"luck. So *ratio* is to the fastest peer by the slices of the same turns, which met much the same machine: their " +
+			"median. On a shared machine that stays within a few percent from run to run, while the ratio of the least times, " +
+			"which stands beside it, moves by ten percent and more. All figures are the medians of the runs.",
 		"",
-		"*Ratio* is the least time, or the median, divided by that of the fastest peer in the same run; the median of the runs " +
-			"is shown. Targets are about the least times. " +
-			"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
+		"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
 			"a context of its own cannot be had for less. Every handler checks what it got.",
 		"",
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
@@ -106,14 +107,16 @@ func (r *report) writeVerdicts(p *page) {
 		return
 	}
 	p.printf("\n## Targets\n")
-	p.head("row", "of", "at most", "is", "by the medians", "at GOGC=400", "is", "holds in")
+	p.head("row", "of", "at most", "is", "holds in", "by the least times", "at GOGC=400", "is", "holds in")
 	for _, v := range all {
-		limit400, value400 := number(v.target.limit(1)), number(v.value[1])
-		if v.target.of == allocations {
-			limit400, value400 = "", ""
+		var at [2][]string
+		for g := range gogcs {
+			at[g] = []string{number(v.target.limit(g)), number(v.value[g]), fmt.Sprintf("%d of %d", v.held[g], v.runs)}
 		}
-		p.cells(v.row, v.target.text(), number(v.target.limit(0)), number(v.value[0]), ratioText(v.middle), limit400, value400,
-			fmt.Sprintf("%d of %d", v.held, v.runs))
+		if v.target.of == allocations { // which are the same
+			at[1] = []string{"", "", ""}
+		}
+		p.cells(slices.Concat([]string{v.row, v.target.text()}, at[0], []string{ratioText(v.ofLeast)}, at[1])...)
 	}
 	for _, cells := range more {
 		p.cells(cells...)
@@ -140,7 +143,7 @@ func (r *report) otherVerdicts() [][]string {
 	var all [][]string
 	add := func(row, of string, limit, value float64, holds bool) {
 		held := map[bool]string{true: "1 of 1", false: "0 of 1"}[holds]
-		all = append(all, []string{row, of, number(limit), number(value), "", "", "", held})
+		all = append(all, []string{row, of, number(limit), number(value), held, "", "", "", ""})
 	}
 	for _, t := range r.trips {
 		if t.name == ours {
@@ -159,7 +162,7 @@ func (r *report) otherVerdicts() [][]string {
 			continue
 		}
 		row := fmt.Sprintf("%s: %s", growing, g.name)
-		times := cents(to.ns / from.ns)
+		times := cents(ratioInTurn(to.slices, from.slices))
 		add(row, fmt.Sprintf("time at %s : at %s", thousands(last.n), thousands(first.n)), 2, times, times <= 2)
 		if ms := float64(to.register) / float64(time.Millisecond); routes {
 			add(row, "bytes a route", 300, to.bytes, to.bytes <= 300)
@@ -202,11 +205,15 @@ func (r *report) writeRows(p *page) {
 			p.printf("\n%s\n", row.about)
 		}
 		lines := r.series.merge(i)
-		p.head("", "ns", "ratio", "median", "ratio", "allocations", "bytes", "ns, GOGC=400", "ratio", "median", "ratio")
+		p.head("", "least ns", "ratio", "median ns", "**ratio**", "allocations", "bytes",
+			"least ns, GOGC=400", "ratio", "median ns", "**ratio**")
 		for _, l := range lines {
-			p.cells(bold(l.Name, l.Kind), number(l.Least[0]), ratioText(l.Ratio[0]), number(l.Median[0]), ratioText(l.Middle[0]),
-				number(l.Allocs), number(l.Bytes),
-				number(l.Least[1]), ratioText(l.Ratio[1]), number(l.Median[1]), ratioText(l.Middle[1]))
+			var at [2][]string
+			for g := range gogcs {
+				at[g] = []string{number(l.Least[g]), ratioText(l.OfLeast[g]), number(l.Median[g]), ratioText(l.Ratio[g])}
+			}
+			p.cells(slices.Concat(
+				[]string{bold(l.Name, l.Kind)}, at[0], []string{number(l.Allocs), number(l.Bytes)}, at[1])...)
 		}
 		if faster := fasterPeers(lines); len(faster) > 0 {
 			p.printf("\nFaster than kami here: %s.\n", strings.Join(faster, ", "))
@@ -268,7 +275,7 @@ func (r *report) writeGrowths(p *page) {
 		asks, patience)
 	r.writeCharts(p, growing)
 	for _, g := range r.growths {
-		g.write(p, "ns", func(l sized) string { return number(l.ns) })
+		g.write(p, "ns", func(l sized) string { return number(l.ns()) })
 		g.write(p, "bytes for each", func(l sized) string { return absent(l.name == theFloor, number(l.bytes)) })
 		g.write(p, "ms to register all", func(l sized) string {
 			return absent(l.name == theFloor, number(float64(l.register)/float64(time.Millisecond)))

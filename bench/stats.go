@@ -10,3 +10,12 @@ func median(all []float64) float64 {
 	}
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
+
+// ratioInTurn is the median of the ratios of what was measured in the same turns. The machine is then much the same for both.
+func ratioInTurn(of, to []float64) float64 {
+	ratios := make([]float64, len(of))
+	for turn := range of {
+		ratios[turn] = of[turn] / to[turn]
+	}
+	return median(ratios)
+}

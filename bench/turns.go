@@ -16,15 +16,20 @@ var gogcs = [2]int{100, 400}
 // collectNothing is the setting of the collector for measures in whose slices nothing is to be collected.
 const collectNothing = -1
 
-// line is what was measured of a contestant, in ns for each request. Its arrays are for the gogcs.
+// line is what was measured of a contestant.
 type line struct {
 	Name   string
 	Kind   kind
-	Least  [2]float64 // of all slices
-	Median [2]float64
+	Slices [2][]float64 // the ns of a request in each slice, turn by turn, at each of the gogcs
 	Allocs float64
 	Bytes  float64
 }
+
+func (l line) least(g int) float64  { return slices.Min(l.Slices[g]) }
+func (l line) median(g int) float64 { return median(l.Slices[g]) }
+
+// ratio is that to the other line, see [ratioInTurn].
+func (l line) ratio(to line, g int) float64 { return ratioInTurn(l.Slices[g], to.Slices[g]) }
 
 // outcome is what was measured of a row.
 type outcome struct {
@@ -46,10 +51,7 @@ func (p pace) measure(r *row) (outcome, error) {
 		o.Lines = append(o.Lines, line{Name: c.name, Kind: c.kind})
 	}
 	for g, gogc := range gogcs {
-		if err := p.turns(field, gogc, func(i int, ns []float64) {
-			slices.Sort(ns)
-			o.Lines[i].Least[g], o.Lines[i].Median[g] = ns[0], ns[len(ns)/2]
-		}); err != nil {
+		if err := p.turns(field, gogc, func(i int, ns []float64) { o.Lines[i].Slices[g] = ns }); err != nil {
 			return o, fmt.Errorf("%s, %w", r.title(), err)
 		}
 	}
@@ -60,7 +62,7 @@ func (p pace) measure(r *row) (outcome, error) {
 }
 
 // turns runs a slice of each contestant, and that again and again. So what else the machine does meets all of them. It
-// then reports the times of each.
+// then reports the times of each, turn by turn.
 func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float64)) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(gogc))
 	n, ns := make([]int, len(field)), make([][]float64, len(field))
