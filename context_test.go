@@ -178,6 +178,26 @@ func TestC10WithoutAnythingElse(t *testing.T) {
 	})
 }
 
+func TestC10AfterwareReturnsAContextThatCannotBeCompared(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		see := func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {
+			ran.add("%v %v", ctx.Value(valueKey("prior")), identical(ctx, r.Context()))
+		}
+		s.use("/", newLoose)
+		s.get("/", func(context.Context, http.ResponseWriter, *http.Request) {})
+		for range 2 {
+			s.after("/", func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
+				see(ctx, w, r)
+				return ctx
+			})
+		}
+		*s.logHandler = see
+		s.do("GET", "/")
+		assert.Equal(t, "1 true 1 true 1 true", ran.take())
+	})
+}
+
 func TestC11OrderOfValues(t *testing.T) {
 	layer := func(ctx context.Context, name string, keys ...string) context.Context {
 		for _, key := range keys {

@@ -121,6 +121,7 @@ type rare struct {
 // reached is how far a request has come.
 type reached struct {
 	ctx     context.Context // what its context has become
+	odd     bool            // whether that is no pointer, and so may be one that cannot be compared
 	r       *http.Request   // what was last seen of it; nil if nobody has seen it
 	stale   bool            // whether that may not have the context
 	changed bool            // whether other code has made the context, which may not derive from kami's last one then
@@ -241,6 +242,9 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 			return
 		}
 		at.adopt(ctx)
+		if at.within != nil && at.within.observed {
+			at.within.publish(ctx)
+		}
 	}
 	if at.view != nil {
 		at.look(a, routeView, i)
@@ -249,16 +253,18 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 	a.end.ServeHTTPContext(at.ctx, w, r)
 }
 
-// adopt takes over the context that other code has returned.
+// adopt takes over the context that other code has returned. Another one than a pointer always counts as new.
 //
-// optimization: the request is not copied before it is to be seen again (BenchmarkServe/Derive).
+// optimization: one that is the same costs a comparison (BenchmarkServe/Observed), and the request is not copied for a new one
+// before it is to be seen again (BenchmarkServe/Derive).
 func (at *reached) adopt(ctx context.Context) {
-	if at.stale || !isPointer(ctx) || ctx != at.ctx {
-		at.ctx, at.stale, at.changed = ctx, true, true
+	if at.odd || ctx != at.ctx {
+		at.take(ctx)
 	}
-	if at.within != nil && at.within.observed {
-		at.within.publish(ctx)
-	}
+}
+
+func (at *reached) take(ctx context.Context) {
+	at.ctx, at.odd, at.stale, at.changed = ctx, !isPointer(ctx), true, true
 }
 
 // publish tells what the context has become within standard middleware.
@@ -353,8 +359,8 @@ func (x *exchange) pass(
 		if next == nil {
 			return
 		}
-		if !isPointer(next) || next != at.ctx {
-			at.ctx, at.stale = next, true
+		if pointer := isPointer(next); !pointer || next != at.ctx { // as adopt does it, without a call for each new one
+			at.ctx, at.odd, at.stale = next, !pointer, true
 		}
 	}
 	if at.stale {

@@ -251,7 +251,7 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 	rare := x.chain.rare
 	along := way{x: x, steps: x.chain.steps, end: x.end()}
-	at := reached{ctx: ctx, r: r, stale: stale, changed: !own, view: along.steps[i].view, within: rare}
+	at := reached{ctx: ctx, odd: !isPointer(ctx), r: r, stale: stale, changed: !own, view: along.steps[i].view, within: rare}
 	if rare != nil && rare.observed {
 		rare.publish(ctx)
 	}

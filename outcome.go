@@ -151,8 +151,8 @@ func (o *outcome) rest() {
 		next := o.after[len(o.after)-1]
 		o.after = o.after[:len(o.after)-1]
 		r := o.see(next.view)
-		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil && (!isPointer(ctx) || ctx != o.ctx) {
-			o.ctx, o.stale = ctx, true
+		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil {
+			o.adopt(ctx)
 		}
 	}
 	if o.stage < answered {

@@ -68,7 +68,7 @@ func isOurs(counter uintptr) bool {
 // optimization: it walks a few frames at a time, for the stack may be deep and the place is near, and looks but once into
 // the tables that say what they are (BenchmarkC27Register100000).
 func caller() place {
-	var counters [3]uintptr
+	var counters [4]uintptr
 	for skip := 2; ; skip += len(counters) {
 		n := runtime.Callers(skip, counters[:])
 		for _, counter := range counters[:n] {

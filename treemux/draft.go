@@ -85,7 +85,8 @@ func (d *Draft[V]) own(n *node[V]) *node[V] {
 
 // to returns the draft's own node of the pattern, and makes what is missing on the way.
 //
-// optimization: that is one piece of memory, so that a search in a large tree comes to fewer pages of it (bench, Growth).
+// optimization: that is one piece of memory, so that a search in a large tree comes to fewer pages of it (bench, Growth). A node
+// that is replaced later stays in memory as long as another of its piece is in use.
 func (d *Draft[V]) to(pattern Pattern) *node[V] {
 	d.root = d.own(d.root)
 	n := d.root
