@@ -169,12 +169,26 @@ func TestVerdicts(t *testing.T) {
 	assert.Equal(t, [2]int{2, 3}, got[2].held)
 
 	lines := s.merge(0)
-	assert.Equal(t, theFloor, lines[0].Name, "the fastest line is first")
-	assert.Equal(t, ours, lines[1].Name)
-	assert.Equal(t, 90.0, lines[1].Least[0])
-	assert.Equal(t, 180.0, lines[1].Median[0])
-	assert.Equal(t, 0.72, lines[1].Ratio[0])
-	assert.Equal(t, 0.72, lines[1].OfLeast[0])
+	assert.Equal(t, theFloor, lines[0].name, "the fastest line is first")
+	assert.Equal(t, ours, lines[1].name)
+	assert.Equal(t, 90.0, lines[1].least[0])
+	assert.Equal(t, 180.0, lines[1].median[0])
+	assert.Equal(t, 0.72, lines[1].ratio[0])
+	assert.Equal(t, 0.72, lines[1].ofLeast[0])
+}
+
+// A miss is compared with a hit by the floors of their rows, for the machine may have been slower for one of them.
+func TestMissesAreComparedWithHits(t *testing.T) {
+	miss := made("404", 700, 125, 250, 100)
+	answer := miss.Lines[0]
+	answer.Name, answer.Kind = theAnswer, reference
+	answer.Slices = miss.Lines[3].Slices // 1 floor
+	miss.Lines = append(miss.Lines, answer)
+	got := series{{made(hit, 150, 125, 250, 50), miss}}.verdicts(1, &row{targets: missTargets})
+	require.Len(t, got, 1)
+	assert.Equal(t, [2]float64{2, 2}, got[0].value, "7 floors without 1, of 3")
+	assert.Equal(t, [2]int{1, 1}, got[0].held)
+	assert.Empty(t, series{{miss}}.verdicts(0, &row{targets: missTargets}), "without a hit")
 }
 
 func TestRatioInTurn(t *testing.T) {

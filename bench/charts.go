@@ -83,16 +83,16 @@ func (r *report) ratioChart() (*plot.Plot, vg.Length, error) {
 	var ratios [2]plotter.Values
 	for i, row := range slices.Backward(r.rows) {
 		for _, l := range r.series.merge(i) {
-			if l.Kind != kamis {
+			if l.kind != kamis {
 				continue
 			}
 			name := strings.ToLower(strings.TrimPrefix(row.group, "Same ")) + ": " + short.Replace(row.name)
-			if l.Name == oursPlain {
+			if l.name == oursPlain {
 				name += " (ctx)"
 			}
 			names = append(names, name)
 			for g := range gogcs {
-				ratios[g] = append(ratios[g], l.Ratio[g])
+				ratios[g] = append(ratios[g], l.ratio[g])
 			}
 		}
 	}
@@ -132,11 +132,11 @@ func (r *report) workChart() (*plot.Plot, vg.Length, error) {
 			continue
 		}
 		for _, l := range r.series.merge(i) {
-			of := times[l.Name]
+			of := times[l.name]
 			for len(of) < len(names) { // it takes no part in all of them
 				of = append(of, 0)
 			}
-			times[l.Name] = append(of, l.Median[0])
+			times[l.name] = append(of, l.median[0])
 		}
 		names = append(names, short.Replace(row.name))
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -18,12 +17,12 @@ type size struct {
 	lines []sized
 }
 
-// sized is what was measured of a contestant at a size. It has no slices if it was left out.
+// sized is what was measured of a contestant at a size.
 type sized struct {
 	name     string
-	slices   []float64     // the ns of a request in each slice, turn by turn
-	register time.Duration // the median
-	bytes    float64       // held for each route or scope
+	slices   []float64 // the ns of a request in each slice, turn by turn
+	register time.Duration
+	bytes    float64 // held for each route or scope
 }
 
 // line returns the contestant's line, if it was not left out.
@@ -174,28 +173,26 @@ func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
 
 // grown registers n of something, some times anew, and measures that.
 func grown(name string, d *drive, register func() http.Handler, n int) (*contestant, sized) {
-	var took []float64
-	line := sized{name: name}
+	var took, bytes []float64
 	for range registrations {
 		d.handler = nil
 		before, start := held(), time.Now()
 		d.handler = register()
 		d.run(1) // some finish their registration with the first request
 		took = append(took, float64(time.Since(start)))
-		line.bytes = (held() - before) / float64(n)
+		bytes = append(bytes, (held()-before)/float64(n))
 	}
 	runtime.KeepAlive(register)
-	line.register = time.Duration(median(took))
-	return contestantOf(name, d), line
+	return contestantOf(name, d), sized{name: name, register: time.Duration(median(took)), bytes: median(bytes)}
 }
 
 func contestantOf(name string, d *drive) *contestant {
 	return &contestant{name: name, run: d.run, check: d.check}
 }
 
-// drawn returns the requests that are made, of the n that could be. They are the same in every run.
+// drawn returns the requests that are made, of the n that could be.
 func drawn(ask func(i int) request, n int) []request {
-	random := rand.New(rand.NewPCG(1, 2))
+	random := newRandom()
 	asked := make([]request, asks)
 	for i := range asked {
 		asked[i] = ask(random.IntN(n))

@@ -23,7 +23,7 @@ type trip struct {
 const (
 	bareHTTP    = "net/http without a router"
 	connections = 8
-	rounds      = 45
+	rounds      = 225
 )
 
 // server is one of those that take turns, with its open connections.
@@ -36,8 +36,8 @@ type server struct {
 	took    []time.Duration
 }
 
-// loopback has every server answer, one after the other and again and again, for a turn each. Each connection has one
-// request at a time on its way and is kept alive.
+// loopback has every server answer, one after the other and again and again, in another order each time, for a turn
+// each. Each connection has one request at a time on its way and is kept alive.
 func loopback(turn time.Duration, rounds int) ([]trip, error) {
 	j := &job{routes: params1, base: true}
 	handlers := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer), theFloor: http.HandlerFunc(floorAnswer)}
@@ -58,9 +58,10 @@ func loopback(turn time.Duration, rounds int) ([]trip, error) {
 		}
 		servers = append(servers, s)
 	}
+	random := newRandom()
 	for round := range rounds + 1 {
-		for k := range servers {
-			s := servers[(round+k)%len(servers)]
+		for _, i := range random.Perm(len(servers)) {
+			s := servers[i]
 			if err := s.turn(turn, round > 0); err != nil {
 				return nil, fmt.Errorf("loopback, %s: %w", s.name, err)
 			}
@@ -135,21 +136,15 @@ func (s *server) turn(long time.Duration, counts bool) error {
 	return nil
 }
 
-// trips sums up.
+// trips sums up. The first server is the one that others are compared with.
 func trips(servers []*server) []trip {
 	var all []trip
 	for _, s := range servers {
-		ratios := make([]float64, len(s.rates))
-		for i, rate := range s.rates {
-			ratios[i] = rate / servers[0].rates[i]
-		}
 		slices.Sort(s.took)
 		all = append(all, trip{
-			name: s.name, ratio: median(ratios), p50: s.took[len(s.took)/2], p99: s.took[len(s.took)*99/100],
+			name: s.name, rate: median(s.rates), ratio: ratioInTurn(s.rates, servers[0].rates),
+			p50: s.took[len(s.took)/2], p99: s.took[len(s.took)*99/100],
 		})
-	}
-	for i, s := range servers {
-		all[i].rate = median(s.rates)
 	}
 	return all
 }

@@ -62,7 +62,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return err
 	})
 	flags.DurationVar(&o.slice, "slice", 8*time.Millisecond, "how long each contestant runs in its turn")
-	flags.IntVar(&o.slices, "slices", 60, "how many turns each contestant has in a run")
+	flags.IntVar(&o.slices, "slices", 61, "how many turns each contestant has in a run; an odd number has a median of its own")
 	flags.IntVar(&o.runs, "runs", 3, "how many runs, each of a program linked in another order; with 1 this program runs")
 	flags.BoolVar(&o.quick, "quick", false, "short turns and small sizes, whose figures mean nothing")
 	flags.StringVar(&o.json, "json", "", "write the rows to the `file` as JSON and nothing else, as runs do")
@@ -133,7 +133,7 @@ func (o options) measureAll(log io.Writer) (*report, error) {
 			return nil, err
 		}
 	}
-	turn, most, rounds, requests, watched := 100*time.Millisecond, 100_000, rounds, asked, time.Second
+	turn, most, rounds, requests, watched := 20*time.Millisecond, 100_000, rounds, asked, time.Second
 	if o.quick {
 		turn, most, rounds, requests, watched = 2*time.Millisecond, 100, 1, 100, 2*time.Millisecond
 	}

@@ -9,18 +9,20 @@ import (
 // series are the outcomes of several runs, all with the same rows.
 type series [][]outcome
 
-// merged is a line of all runs: medians of what it is in each, at each of the gogcs.
+// merged is a line of all runs: medians of what it is in each. Its arrays are for the gogcs.
 type merged struct {
-	line
-	Least, Median [2]float64
-	Ratio         [2]float64 // to the fastest peer; 0 for a reference
-	OfLeast       [2]float64 // the same of the least times
+	name          string
+	kind          kind
+	least, median [2]float64
+	ratio         [2]float64 // to the fastest peer; 0 for a reference
+	ofLeast       [2]float64 // the same of the least times
+	allocs, bytes float64
 }
 
 // faster reports whether m is faster than another line at either GOGC, by either measure.
 func (m merged) faster(than merged) bool {
 	for g := range gogcs {
-		if m.Ratio[g] < than.Ratio[g] || m.OfLeast[g] < than.OfLeast[g] {
+		if m.ratio[g] < than.ratio[g] || m.ofLeast[g] < than.ofLeast[g] {
 			return true
 		}
 	}
@@ -31,21 +33,23 @@ func (m merged) faster(than merged) bool {
 func (s series) merge(i int) []merged {
 	var all []merged
 	for k, first := range s[0][i].Lines {
-		m := merged{line: first}
+		of := func(value func(outcome, line) float64) float64 {
+			return s.median(func(run []outcome) float64 { return value(run[i], run[i].Lines[k]) })
+		}
+		m := merged{name: first.Name, kind: first.Kind}
+		m.allocs = of(func(_ outcome, l line) float64 { return l.Allocs })
+		m.bytes = of(func(_ outcome, l line) float64 { return l.Bytes })
 		for g := range gogcs {
-			of := func(value func(outcome, line) float64) float64 {
-				return s.median(func(run []outcome) float64 { return value(run[i], run[i].Lines[k]) })
-			}
-			m.Least[g] = of(func(_ outcome, l line) float64 { return l.least(g) })
-			m.Median[g] = of(func(_ outcome, l line) float64 { return l.median(g) })
+			m.least[g] = of(func(_ outcome, l line) float64 { return l.least(g) })
+			m.median[g] = of(func(_ outcome, l line) float64 { return l.median(g) })
 			if first.Kind != reference {
-				m.Ratio[g] = of(func(o outcome, l line) float64 { return o.ratio(l, g) })
-				m.OfLeast[g] = of(func(o outcome, l line) float64 { return o.ratioOfLeast(l, g) })
+				m.ratio[g] = of(func(o outcome, l line) float64 { return o.ratio(l, g) })
+				m.ofLeast[g] = of(func(o outcome, l line) float64 { return o.ratioOfLeast(l, g) })
 			}
 		}
 		all = append(all, m)
 	}
-	slices.SortStableFunc(all, func(a, b merged) int { return cmp.Compare(a.Median[0], b.Median[0]) })
+	slices.SortStableFunc(all, func(a, b merged) int { return cmp.Compare(a.median[0], b.median[0]) })
 	return all
 }
 
@@ -145,7 +149,7 @@ func (t target) value(run []outcome, o outcome, g int) (value float64, ok bool) 
 		return math.Round(of.least(g) - beside.least(g)), true
 	case t.of == hits:
 		hitting, ok := hitTime(run, g)
-		return cents((of.least(g) - beside.least(g)) / hitting), ok
+		return cents((of.floors(o, g) - beside.floors(o, g)) / hitting), ok
 	case t.beside == "":
 		return cents(o.ratio(of, g)), true
 	}
@@ -174,12 +178,19 @@ func (t target) lines(o outcome) (of, beside line, ok bool) {
 
 func cents(x float64) float64 { return math.Round(x*100) / 100 }
 
-// hitTime is how long a request takes that reaches a handler.
+// hitTime is how long a request takes that reaches a handler, in floors.
 func hitTime(run []outcome, g int) (float64, bool) {
 	i := slices.IndexFunc(run, func(o outcome) bool { return o.Group == bare && o.Row == hit })
 	if i < 0 {
 		return 0, false
 	}
 	l, _ := run[i].line(ours)
-	return l.least(g), true
+	return l.floors(run[i], g), true
+}
+
+// floors is the line's ratio to the floor of its row: a time that can be compared with those of other rows, which the machine was
+// faster or slower for.
+func (l line) floors(of outcome, g int) float64 {
+	floor, _ := of.line(theFloor)
+	return l.ratio(floor, g)
 }

@@ -80,9 +80,12 @@ func (r *report) explanation() string {
 	return strings.Join([]string{
 		"A slice is long enough for some collections of garbage at GOGC=100, so that everyone pays for what they leave. The " +
 			"least of the slices is the time that nothing else on the machine disturbed, but how many collections fall into it is " +
-			"luck. So *ratio* is to the fastest peer by the slices of the same turns, which met much the same machine: their " +
-			"median. On a shared machine that stays within a few percent from run to run, while the ratio of the least times, " +
-			"which stands beside it, moves by ten percent and more. All figures are the medians of the runs.",
+			"luck. So *ratio*, in bold, is by the slices of the same turns, which met much the same machine: their median. It is " +
+			"to the peer to which it is the largest. The ratio of the least times stands beside them. Figures of rows are the " +
+			"medians of the runs.",
+		"",
+		"Targets are about the ratio in bold. Those in ns are about the least times; times without that of the answer are " +
+			"compared with a hit by the floors of their rows.",
 		"",
 		"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
 			"a context of its own cannot be had for less. Every handler checks what it got.",
@@ -210,10 +213,10 @@ func (r *report) writeRows(p *page) {
 		for _, l := range lines {
 			var at [2][]string
 			for g := range gogcs {
-				at[g] = []string{number(l.Least[g]), ratioText(l.OfLeast[g]), number(l.Median[g]), ratioText(l.Ratio[g])}
+				at[g] = []string{number(l.least[g]), ratioText(l.ofLeast[g]), number(l.median[g]), ratioText(l.ratio[g])}
 			}
 			p.cells(slices.Concat(
-				[]string{bold(l.Name, l.Kind)}, at[0], []string{number(l.Allocs), number(l.Bytes)}, at[1])...)
+				[]string{bold(l.name, l.kind)}, at[0], []string{number(l.allocs), number(l.bytes)}, at[1])...)
 		}
 		if faster := fasterPeers(lines); len(faster) > 0 {
 			p.printf("\nFaster than kami here: %s.\n", strings.Join(faster, ", "))
@@ -226,8 +229,8 @@ func fasterPeers(lines []merged) []string {
 	var faster []string
 	for _, l := range lines {
 		for _, k := range lines {
-			if l.Kind == others && k.Name == ours && l.faster(k) {
-				faster = append(faster, l.Name)
+			if l.kind == others && k.name == ours && l.faster(k) {
+				faster = append(faster, l.name)
 			}
 		}
 	}
@@ -270,12 +273,14 @@ func (r *report) writeGrowths(p *page) {
 	}
 	p.printf("\n## %s\n\n", growing)
 	p.printf("Bare requests, %d of them for paths drawn at random. No garbage is collected meanwhile, for a larger heap "+
-		"would make that rarer and the times shorter. The memory is what routes or scopes hold, with a handler for each "+
-		"route but without the texts of the paths. A contestant is left out where registering might take longer than %v.\n",
-		asks, patience)
+		"would make that rarer and the times shorter. The times are the least of the slices; the targets are by the slices of "+
+		"the same turns. The memory is what routes or scopes hold, with a handler for each route but without the texts of the "+
+		"paths; it and the time to register are the medians of %d registrations. A contestant is left out where registering "+
+		"might take longer than %v.\n",
+		asks, registrations, patience)
 	r.writeCharts(p, growing)
 	for _, g := range r.growths {
-		g.write(p, "ns", func(l sized) string { return number(l.ns()) })
+		g.write(p, "least ns", func(l sized) string { return number(l.ns()) })
 		g.write(p, "bytes for each", func(l sized) string { return absent(l.name == theFloor, number(l.bytes)) })
 		g.write(p, "ms to register all", func(l sized) string {
 			return absent(l.name == theFloor, number(float64(l.register)/float64(time.Millisecond)))

@@ -49,7 +49,7 @@ type measure string
 
 const (
 	ratio       measure = "ratio"       // of the times
-	above       measure = "above"       // the difference of the times, in ns
+	above       measure = "above"       // the difference of the least times, in ns
 	hits        measure = "hits"        // the time without that of the answer beside, as a ratio to that of a hit
 	allocations measure = "allocations" // for each request
 )

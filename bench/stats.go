@@ -1,6 +1,12 @@
 package main
 
-import "slices"
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// newRandom is the same in every run.
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 // median returns the median, which is the mean of the middle two if there are two.
 func median(all []float64) float64 {

@@ -61,17 +61,17 @@ func (p pace) measure(r *row) (outcome, error) {
 	return o, nil
 }
 
-// turns runs a slice of each contestant, and that again and again. So what else the machine does meets all of them. It
-// then reports the times of each, turn by turn.
+// turns runs a slice of each contestant, and that again and again, each time in another order: what else the machine does, and
+// what the one before has left to be collected, meets all of them. It then reports the times of each, turn by turn.
 func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float64)) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(gogc))
 	n, ns := make([]int, len(field)), make([][]float64, len(field))
 	for i, c := range field {
 		n[i] = perSlice(c, p.slice)
 	}
-	for turn := range p.slices {
-		for k := range field {
-			i := (turn + k) % len(field)
+	random := newRandom()
+	for range p.slices {
+		for _, i := range random.Perm(len(field)) {
 			if gogc == collectNothing {
 				runtime.GC()
 			}
