@@ -24,9 +24,9 @@ type scope[T any] struct {
 	exact   []step[T] // registered for "/p"
 
 	// Of a static scope, the whole chains with all that is above it.
-	below *chain[T] // for a path below it
-	here  *chain[T] // for the path itself
-	alone *chain[T] // for the path itself if that keeps out of "/p/"
+	below chain[T] // for a path below it
+	here  chain[T] // for the path itself
+	alone chain[T] // for the path itself if that keeps out of "/p/"
 }
 
 // chain is all that runs for a path, in order. It is immutable, and most often part of the plan.
@@ -81,7 +81,7 @@ func (s scopes[T]) with(pattern treemux.Pattern, ware T) scopes[T] {
 	s.static, _ = s.static.With(pattern, add)
 	s.static = s.static.Rewritten(pattern, compose[T])
 	if top, ok := s.static.Get(treemux.Pattern{}); ok {
-		s.all = top.below
+		s.all = &top.below
 	}
 	return s
 }
@@ -101,10 +101,9 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 		inherited = above.below.steps
 	}
 	composed := *s
-	below := newChain(slices.Concat(inherited, s.prefix))
-	here := newChain(slices.Concat(inherited, s.prefix, s.exact))
-	alone := newChain(slices.Concat(inherited, s.exact))
-	composed.below, composed.here, composed.alone = &below, &here, &alone
+	composed.below = newChain(slices.Concat(inherited, s.prefix))
+	composed.here = newChain(slices.Concat(inherited, s.prefix, s.exact))
+	composed.alone = newChain(slices.Concat(inherited, s.exact))
 	return &composed
 }
 
@@ -229,11 +228,11 @@ func (s *scopes[T]) composed(r *reading) *chain[T] {
 	case !ok:
 		return s.all
 	case left != "" && left != "/":
-		return deepest.below
+		return &deepest.below
 	case left == "" && len(deepest.prefix) > 0 && r.keepsOut(deepest.pattern):
-		return deepest.alone
+		return &deepest.alone
 	default:
-		return deepest.here
+		return &deepest.here
 	}
 }
 
