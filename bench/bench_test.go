@@ -110,7 +110,7 @@ func TestQuick(t *testing.T) {
 	assert.Equal(t, out.String(), string(written))
 	for _, want := range []string{
 		"## Targets", "### Same work: 5 params", "### Raw tree: GitHub", "## End to end", "Static routes: bytes for each",
-		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "| httprouter |",
+		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "| *by hand* |", "| httprouter |",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

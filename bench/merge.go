@@ -14,7 +14,7 @@ type merged struct {
 	name          string
 	kind          kind
 	least, median [2]float64
-	ratio         [2]float64 // to the fastest peer; 0 for a reference
+	ratio         [2]float64 // to the fastest peer
 	ofLeast       [2]float64 // the same of the least times
 	allocs, bytes float64
 }
@@ -42,10 +42,8 @@ func (s series) merge(i int) []merged {
 		for g := range gogcs {
 			m.least[g] = of(func(_ outcome, l line) float64 { return l.least(g) })
 			m.median[g] = of(func(_ outcome, l line) float64 { return l.median(g) })
-			if first.Kind != reference {
-				m.ratio[g] = of(func(o outcome, l line) float64 { return o.ratio(l, g) })
-				m.ofLeast[g] = of(func(o outcome, l line) float64 { return o.ratioOfLeast(l, g) })
-			}
+			m.ratio[g] = of(func(o outcome, l line) float64 { return o.ratio(l, g) })
+			m.ofLeast[g] = of(func(o outcome, l line) float64 { return o.ratioOfLeast(l, g) })
 		}
 		all = append(all, m)
 	}

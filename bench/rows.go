@@ -189,6 +189,9 @@ func (r *row) field() []*contestant {
 		alone := peer{name: theAnswer, build: func(*job) http.Handler { return r.answer }}
 		all = append(all, r.contestant(alone, reference))
 	}
+	if r.base && len(r.routes) == 1 {
+		all = append(all, r.contestant(byHandPeer, reference))
+	}
 	return append(all, floorContestant(r))
 }
 
