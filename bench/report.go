@@ -90,7 +90,7 @@ func (r *report) explanation() string {
 		"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
 			"a context of its own cannot be had for less. *By hand* is the same work of one route as kami's contract asks for " +
 			"it, with every context and copy of the request, but without anything to look for: no router, scopes or hooks. " +
-			"Where that is no faster than a target, the target cannot be met. Every handler checks what it got.",
+			"It says how much of kami's time is the framework's own. Every handler checks what it got.",
 		"",
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
 			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* params, the app's base value and " +
