@@ -359,9 +359,7 @@ func (x *exchange) pass(
 		if next == nil {
 			return
 		}
-		if pointer := isPointer(next); !pointer || next != at.ctx { // as adopt does it, without a call for each new one
-			at.ctx, at.odd, at.stale = next, !pointer, true
-		}
+		at.adopt(next)
 	}
 	if at.stale {
 		at.r, at.stale = x.show(at.r, at.ctx, r), false
