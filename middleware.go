@@ -71,7 +71,7 @@ type middleware struct {
 	run      Middleware
 	derive   func(context.Context) context.Context // in the place of run, for what sees nothing else
 	standard ContextHandler                        // what wraps the rest of the chain
-	wrapper  http.Handler                          // the same, if it takes no context of its own
+	wrapper  http.HandlerFunc                      // the same, if it takes no context of its own
 }
 
 // String says what it is and where it was registered.
@@ -91,9 +91,9 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		}
 		switch h := m.standard.(type) {
 		case *vanilla:
-			m.wrapper = h.Handler
+			m.wrapper = asFunc(h.Handler)
 		case *middleware: // next itself
-			m.wrapper = h
+			m.wrapper = h.ServeHTTP
 		}
 		return m, nil
 	}
@@ -111,6 +111,16 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 			"http.Handler, func(http.ResponseWriter, *http.Request)", mw)
 	}
 	return m, nil
+}
+
+// asFunc returns the function that serves for the handler.
+//
+// optimization: a function is called without its method (BenchmarkServe/Standard).
+func asFunc(h http.Handler) http.HandlerFunc {
+	if f, ok := h.(http.HandlerFunc); ok {
+		return f
+	}
+	return h.ServeHTTP
 }
 
 // asMiddleware converts middleware that does not wrap what follows. It returns nil for other types.
@@ -180,6 +190,14 @@ func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
 	a.steps[i].ware.standard.ServeHTTPContext(at.ctx, w, r)
 }
 
+// opening returns the standard middleware that a chain begins with, if it takes no context of its own; else nil.
+func opening(c *chain[*middleware]) http.HandlerFunc {
+	if len(c.steps) == 0 {
+		return nil
+	}
+	return c.steps[0].ware.wrapper
+}
+
 // leading returns ctx if it leads the step i, standard middleware, to the exchange, as all do that derive from the request's,
 // or one that does, and whether the request lacks that one.
 func (x *exchange) leading(ctx context.Context, i int, stale bool) (context.Context, bool) {
@@ -217,8 +235,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	x := exchangeIn(ctx)
 	if i := x.find(m, nil, 0); i >= 0 && x.chain.rare == nil {
-		steps := x.chain.steps[i+1:]
-		if len(steps) == 0 {
+		if i++; i == len(x.chain.steps) {
 			if h, ok := x.route.handler.(HandlerFunc); ok {
 				h(ctx, w, r)
 			} else {
@@ -226,8 +243,8 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			return
 		}
-		if mw := steps[0].ware; mw.wrapper != nil && steps[0].view == nil {
-			mw.wrapper.ServeHTTP(w, r)
+		if s := &x.chain.steps[i]; s.ware.wrapper != nil && s.view == nil {
+			s.ware.wrapper(w, r)
 			return
 		}
 	}
@@ -294,22 +311,21 @@ func (m *middleware) exchangeOf(ctx context.Context) (x *exchange, step int, own
 
 // exchangeIn returns the exchange that the context itself is, or nil.
 func exchangeIn(ctx context.Context) *exchange {
-	switch x := ctx.(type) {
-	case *withParams:
+	if x, ok := ctx.(*withParams); ok {
 		return &x.exchange
-	case *exchange:
-		return x
 	}
-	return nil
+	x, _ := ctx.(*exchange)
+	return x
 }
 
-// find returns which step with the view the middleware is, from the first such on, or -1.
+// find returns which step with the view the middleware is, from first on, or -1.
 func (x *exchange) find(m *middleware, v *view, first int) int {
 	if x == nil || x.chain == nil {
 		return -1
 	}
-	for i := first; i < len(x.chain.steps) && x.chain.steps[i].view == v; i++ {
-		if x.chain.steps[i].ware == m {
+	steps := x.chain.steps
+	for i := first; i < len(steps); i++ {
+		if steps[i].ware == m && steps[i].view == v {
 			return i
 		}
 	}

@@ -111,6 +111,12 @@ func (m *Mux) serve(
 		m.serveAny(in, bound, d, before, w, r)
 		return
 	}
+	if first := opening(before); first != nil { // the request is its own to leave to others, so nothing follows it here
+		r.Pattern = d.route.path
+		x, _, _ := newExchange(in, m.base(), before, d, r)
+		first(w, &x.request)
+		return
+	}
 	x, ctx, _ := newExchange(in, m.base(), before, d, nil)
 	at := reached{ctx: ctx, stale: true}
 	defer func() { keepForm(r, at.r) }()
