@@ -139,7 +139,7 @@ func TestRowsAreChosen(t *testing.T) {
 }
 
 // made is a run with these times of kami, a fast peer, chi and the floor at the default GOGC; all take half at 400. In two of
-// the three turns the machine is slower.
+// the three turns the machine is slower. By hand takes as long as the fast peer.
 func made(row string, times ...float64) outcome {
 	o := outcome{Group: bare, Row: row}
 	for i, name := range []string{ours, "fast", "chi", theFloor} {
@@ -147,6 +147,9 @@ func made(row string, times ...float64) outcome {
 		l.Slices = [2][]float64{{times[i] * 3, times[i], times[i] * 2}, {times[i], times[i] / 2, times[i]}}
 		o.Lines = append(o.Lines, l)
 	}
+	hand := o.Lines[1]
+	hand.Name, hand.Kind = byHand, reference
+	o.Lines = append(o.Lines, hand)
 	return o
 }
 
@@ -161,11 +164,13 @@ func TestVerdicts(t *testing.T) {
 	got := s.verdicts(0, r)
 	require.Len(t, got, 3, "one target is beside what is not there")
 	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
+	assert.Equal(t, [2]float64{1, 1}, got[0].byHand)
 	assert.Equal(t, [2]int{3, 2}, got[0].held, "0.8 is too much at 400")
 	assert.True(t, got[0].missed())
 	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
 	assert.Equal(t, [2]int{2, 2}, got[1].held)
 	assert.Equal(t, [2]float64{50, 25}, got[2].value)
+	assert.Equal(t, [2]float64{90, 45}, got[2].byHand, "the median of 55, 105 and 90")
 	assert.Equal(t, [2]int{2, 3}, got[2].held)
 
 	lines := s.merge(0)

@@ -92,6 +92,7 @@ type verdict struct {
 	row     string
 	target  target
 	value   [2]float64 // the medians of the runs
+	byHand  [2]float64 // the same of what is done by hand; 0 if nothing is
 	ofLeast float64    // of a ratio: what it is of the least times, at the default GOGC
 	held    [2]int     // in so many runs
 	runs    int
@@ -115,6 +116,10 @@ func (s series) verdicts(i int, r *row) []verdict {
 				}
 				return value
 			})
+			v.byHand[g] = s.median(func(run []outcome) float64 {
+				value, _ := t.byHand().value(run, run[i], g)
+				return value
+			})
 		}
 		if missing {
 			continue
@@ -125,6 +130,16 @@ func (s series) verdicts(i int, r *row) []verdict {
 		all = append(all, v)
 	}
 	return all
+}
+
+// byHand is the target as one of what is done by hand.
+func (t target) byHand() target {
+	if t.who == oursPlain {
+		t.who = plainHand
+	} else {
+		t.who = byHand
+	}
+	return t
 }
 
 func (t target) limit(g int) float64 {

@@ -17,6 +17,7 @@ const (
 	theFloor  = "the floor"
 	theAnswer = "the answer alone"
 	byHand    = "by hand"
+	plainHand = "by hand, `func(ctx) ctx`"
 )
 
 // kamiPeer is kami itself.
@@ -25,7 +26,7 @@ var kamiPeer = peer{name: ours, module: "github.com/guregu/kami", build: newKami
 // floorPeer is no framework, but what no handler with a context of its own can do without.
 var floorPeer = peer{name: theFloor, build: func(*job) http.Handler { return newFloor() }}
 
-// byHandPeer is no framework either, but what the work of one route takes without any.
+// byHandPeer is no framework either, but what the work takes without any.
 var byHandPeer = peer{name: byHand, build: newByHand}
 
 // peers are those with which kami is compared. The first kami is none of them: the module proxy does not have it.

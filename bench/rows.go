@@ -180,7 +180,8 @@ func (r *row) field() []*contestant {
 	if r.values > 0 {
 		plain := *r
 		plain.plain = true
-		all = append(all, plain.contestant(peer{name: oursPlain, build: newKami}, kamis))
+		all = append(all, plain.contestant(peer{name: oursPlain, build: newKami}, kamis),
+			plain.contestant(peer{name: plainHand, build: newByHand}, reference))
 	}
 	for _, p := range peers {
 		all = append(all, r.contestant(p, others))
@@ -188,8 +189,7 @@ func (r *row) field() []*contestant {
 	if r.answer != nil {
 		alone := peer{name: theAnswer, build: func(*job) http.Handler { return r.answer }}
 		all = append(all, r.contestant(alone, reference))
-	}
-	if r.base && len(r.routes) == 1 {
+	} else {
 		all = append(all, r.contestant(byHandPeer, reference))
 	}
 	return append(all, floorContestant(r))
