@@ -178,7 +178,8 @@ func mayHaveForm(r *http.Request) bool {
 // sharesPathValues reports whether the request is seen to have path values, which it shares with its plain copies.
 // (Values of other names alone, without a Pattern, cannot be seen.)
 func sharesPathValues(r *http.Request, route *route) bool {
-	return r.Pattern != "" || slices.ContainsFunc(route.names, func(name string) bool { return r.PathValue(name) != "" })
+	return r.Pattern != "" ||
+		slices.ContainsFunc(route.names, func(name paramName) bool { return r.PathValue(name.text) != "" })
 }
 
 // receive makes the exchange's own request of the incoming one.
@@ -215,8 +216,8 @@ func (x *exchange) pattern() string {
 // setPathValues sets the params for handlers without context.
 func (a *way) setPathValues() {
 	for i, name := range a.x.route.names {
-		if name != "" {
-			a.x.request.SetPathValue(name, a.params.value(a.x.route, i))
+		if name.text != "" {
+			a.x.request.SetPathValue(name.text, a.params.value(a.x.route, i))
 		}
 	}
 }

@@ -240,7 +240,7 @@ func (d *decision) explain(method, path string) Explanation {
 		path, _ := cutSlash(d.path)
 		params.set(path, d.decode != nil, &d.spans)
 		for i, name := range d.route.names {
-			e.Params = append(e.Params, PathParam{name, params.value(d.route, i)})
+			e.Params = append(e.Params, PathParam{name.text, params.value(d.route, i)})
 		}
 		return e
 	}

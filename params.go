@@ -18,7 +18,7 @@ import (
 // Values are decoded once: for /papers/a%2Fb the page is a/b.
 func Param(ctx context.Context, name string) string {
 	if x, ok := ctx.(*withParams); ok { // optimization: most often it is (BenchmarkServe/Params4)
-		if value, ok := x.param(name); ok {
+		if value := x.param(name); value != "" {
 			return value
 		}
 	}
@@ -110,7 +110,7 @@ func param(ctx context.Context, name string) (string, bool) {
 			ctx, nearest = layer.Context, false
 			continue
 		case *withParams:
-			if value, ok := layer.param(name); ok {
+			if value := layer.param(name); value != "" {
 				return value, true
 			}
 			x = &layer.exchange
@@ -152,28 +152,54 @@ func (p *params) set(path string, encoded bool, spans *treemux.Spans) {
 	}
 }
 
-// param returns the route's param of that name.
+// paramName is the name of a route's param.
+type paramName struct {
+	mark uint16
+	text string
+}
+
+// markOf returns what tells most names from each other: their length and last byte.
 //
-// optimization: names that are as long as each other mostly differ in the last byte (BenchmarkServe/Params4).
-func (x *withParams) param(name string) (string, bool) {
-	end := len(name) - 1
+// optimization: so no others are compared (BenchmarkServe/Params4).
+func markOf(name string) uint16 {
+	if name == "" {
+		return 0
+	}
+	return uint16(len(name))<<8 | uint16(name[len(name)-1])
+}
+
+// param returns the route's param of that name, "" if it has none: no param is empty.
+func (x *withParams) param(name string) string {
+	mark := markOf(name)
 	for i, own := range x.route.names {
-		if len(own) == len(name) && (end < 0 || own[end] == name[end]) && own == name {
-			return x.value(x.route, i), true
+		if own.mark != mark {
+			continue
+		}
+		if own.text == name {
+			if value := x.known(i); value != "" { // as value has it, without a call
+				return value
+			}
+			return x.search(x.route, i)
 		}
 	}
-	return "", false
+	return ""
 }
 
 // value returns the value of the route's param with that index, decoded.
 func (p *params) value(of *route, i int) string {
-	if i < len(p.starts) {
-		start := int(p.starts[i])
-		if end := start + int(p.lengths[i]); end > start {
-			return p.path[start:end]
-		}
+	if value := p.known(i); value != "" {
+		return value
 	}
 	return p.search(of, i)
+}
+
+// known is value for those whose place is known, else "".
+func (p *params) known(i int) (value string) {
+	if i < len(p.starts) {
+		start := int(p.starts[i])
+		value = p.path[start : start+int(p.lengths[i])]
+	}
+	return value
 }
 
 // search is value for those whose place is not known.

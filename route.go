@@ -17,8 +17,8 @@ import (
 type route struct {
 	method  string
 	handler ContextHandler
-	names   []string // of its params
-	rest    bool     // whether the last param is a catch-all
+	names   []paramName
+	rest    bool // whether the last param is a catch-all
 
 	// The same for all of a list:
 	slash bool                  // whether one of the paths ends with a slash, which then counts for all
@@ -35,22 +35,26 @@ type route struct {
 // optimization: in one piece of memory it stays in the processor's caches, however many routes there are (bench, Growth), and
 // what is known need not be made again (BenchmarkC27Register100000).
 type common struct {
-	names map[string][]string              // of params, by what they are joined to
+	names map[string][]paramName           // by what they are joined to
 	allow map[string]unique.Handle[string] // the Allow headers of lists of one, by its method
 }
 
 // namesOf returns the names of the pattern's params.
-func (c *common) namesOf(pattern treemux.Pattern) []string {
-	names := pattern.Names()
-	if len(names) == 0 {
+func (c *common) namesOf(pattern treemux.Pattern) []paramName {
+	texts := pattern.Names()
+	if len(texts) == 0 {
 		return nil
 	}
-	joined := strings.Join(names, "/")
+	joined := strings.Join(texts, "/")
 	if known, ok := c.names[joined]; ok {
 		return known
 	}
 	if c.names == nil {
-		c.names = make(map[string][]string)
+		c.names = make(map[string][]paramName)
+	}
+	names := make([]paramName, len(texts))
+	for i, text := range texts {
+		names[i] = paramName{markOf(text), text}
 	}
 	c.names[joined] = names
 	return names
