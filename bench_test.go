@@ -57,7 +57,9 @@ var work = []struct {
 		s.get("/users/:id", func(context.Context, http.ResponseWriter, *http.Request) error { return nil })
 	}, 1},
 	{"Standard", "/users/7", func(s *stack) { // what is next is found in the chain, which is the plan's
-		pass := func(next http.Handler) http.Handler { return next }
+		pass := func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
+		}
 		s.use("/", pass)
 		s.use("/users/", pass)
 		s.use("/users/7", pass)
@@ -67,6 +69,11 @@ var work = []struct {
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id/edit", echoNothing)
 	}, 8},
+	{"WildScopeOddContext", "/users/7/edit", func(s *stack) { // no request is copied for a context that comes back as it was
+		s.use("/", func(ctx context.Context) context.Context { return loose{ctx, nil} })
+		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })
+		s.get("/users/:id/edit", echoNothing)
+	}, 9},
 	{"OutsideWildScope", "/books/7", func(s *stack) {
 		s.use("/", func(ctx context.Context) context.Context { return ctx })
 		s.use("/users/:id/", func(ctx context.Context) context.Context { return ctx })

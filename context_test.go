@@ -243,11 +243,16 @@ func TestC11ServerContextKey(t *testing.T) {
 
 // life is a way in which a request's context can be governed.
 type life struct {
-	cancel bool // Mux.Cancel
-	bound  bool // whether ServeHTTPContext serves
+	cancel   bool // Mux.Cancel
+	bound    bool // whether ServeHTTPContext serves
+	observed bool // whether there is afterware
 }
 
-var lives = []life{{false, false}, {true, false}, {false, true}, {true, true}}
+var lives = []life{
+	{}, {cancel: true}, {bound: true}, {cancel: true, bound: true},
+	{observed: true}, {cancel: true, observed: true}, {bound: true, observed: true},
+	{cancel: true, bound: true, observed: true},
+}
 
 // serve serves a GET request whose incoming context is in.
 func (l life) serve(s *stack, in context.Context, target string) {
@@ -265,6 +270,9 @@ func eachLife(t *testing.T, test func(t *testing.T, s *stack, l life, handle *fu
 		t.Run(fmt.Sprintf("%+v", l), func(t *testing.T) {
 			each(t, func(t *testing.T, s *stack) {
 				handle := new(func(context.Context))
+				if l.observed {
+					s.after("/", func(ctx context.Context) context.Context { return ctx })
+				}
 				s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { (*handle)(ctx) })
 				synctest.Test(t, func(t *testing.T) { test(t, s, l, handle) })
 			})

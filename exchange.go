@@ -227,7 +227,7 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 	for ; i < len(a.steps); i++ {
 		s := &a.steps[i]
 		if s.view != at.view {
-			at.look(a, s.view, i)
+			at.look(a, s.view)
 		}
 		var ctx context.Context
 		switch mw := s.ware; {
@@ -248,7 +248,7 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 		}
 	}
 	if at.view != nil {
-		at.look(a, routeView, i)
+		at.look(a, routeView)
 	}
 	r := at.see(a)
 	a.end.ServeHTTPContext(at.ctx, w, r)
@@ -267,6 +267,9 @@ func (at *reached) adopt(ctx context.Context) {
 func (at *reached) take(ctx context.Context) {
 	at.ctx, at.odd, at.stale, at.changed = ctx, !isPointer(ctx), true, true
 }
+
+// put has a context of kami's own, a pointer, be that of the request, which is stale if it does not have it.
+func (at *reached) put(ctx context.Context, stale bool) { at.ctx, at.odd, at.stale = ctx, false, stale }
 
 // publish tells what the context has become within standard middleware.
 func (a *rare) publish(ctx context.Context) { a.branched.Store(&ctx) }
@@ -287,12 +290,13 @@ func (at *reached) refresh(a *way) {
 	}
 }
 
-// look has the request seen with the view, from step first on.
-func (at *reached) look(a *way, v *view, first int) {
+// look has the request seen with the view.
+func (at *reached) look(a *way, v *view) {
 	r := at.see(a)
-	seen := &viewed{Context: at.ctx, view: v, x: a.x, first: first}
+	seen := &viewed{Context: at.ctx, view: v, x: a.x}
 	seen.request = *r.WithContext(seen)
-	at.ctx, at.r, at.view = seen, &seen.request, v
+	at.r, at.view = &seen.request, v
+	at.put(seen, false)
 }
 
 // release sees to the files of a form that was parsed on the way, when a run of the chain has ended. Those that the incoming
@@ -321,7 +325,7 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return at.r.MultipartForm
 	case a.x.chain.rare == nil || !a.x.chain.rare.formed:
 		return nil
-	case a.x.chain.rare.running.Load() == at.depth: // nobody has it any more
+	case a.x.chain.rare.running.Load() == at.depth: // none is running
 		return at.handed.MultipartForm
 	default:
 		return a.x.chain.rare.form.Load()
@@ -430,7 +434,7 @@ func (x *exchange) own(key any, self context.Context) (value any, ok bool) {
 		}
 		return incoming.Exchange(x), true
 	case *middleware:
-		return x, x.find(key, nil, 0) >= 0
+		return x, x.find(key, nil) >= 0
 	}
 	if key == cancelKey {
 		return x.ends().Value(key), true

@@ -51,6 +51,8 @@ type MiddlewareType interface{}
 // Standard middleware, which takes the next handler, wraps what follows it: later middleware and the handler see its
 // writer, its request and its context, and its code after next runs after them. It is built once; what it builds must
 // call its next with a context that descends from the request's.
+//
+// A context is changed by returning or passing on another one, never by writing over a request that others have too.
 func (m *Mux) Use(path string, mw MiddlewareType) {
 	place := caller()
 	what := fmt.Sprintf("middleware for %q", path)
@@ -234,7 +236,7 @@ func (l *led) String() string {
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	x := exchangeIn(ctx)
-	if i := x.find(m, nil, 0); i >= 0 && x.chain.rare == nil {
+	if i := x.find(m, nil); i >= 0 && x.chain.rare == nil {
 		if i++; i == len(x.chain.steps) {
 			if h, ok := x.route.handler.(HandlerFunc); ok {
 				h(ctx, w, r)
@@ -300,9 +302,9 @@ func (m *middleware) exchangeOf(ctx context.Context) (x *exchange, step int, own
 	}
 	switch at := ctx.Value(m).(type) {
 	case *exchange:
-		return at, at.find(m, nil, 0), at == exchangeIn(ctx)
+		return at, at.find(m, nil), at == exchangeIn(ctx)
 	case *viewed:
-		return at.x, at.x.find(m, at.view, at.first), ctx == at
+		return at.x, at.x.find(m, at.view), ctx == at
 	case *led:
 		return at.x, at.step, false
 	}
@@ -318,13 +320,13 @@ func exchangeIn(ctx context.Context) *exchange {
 	return x
 }
 
-// find returns which step with the view the middleware is, from first on, or -1.
-func (x *exchange) find(m *middleware, v *view, first int) int {
+// find returns which step with the view the middleware is, or -1. It is one at most: each binding of a scope has its own view.
+func (x *exchange) find(m *middleware, v *view) int {
 	if x == nil || x.chain == nil {
 		return -1
 	}
 	steps := x.chain.steps
-	for i := first; i < len(steps); i++ {
+	for i := range steps {
 		if steps[i].ware == m && steps[i].view == v {
 			return i
 		}

@@ -1028,10 +1028,14 @@ func TestC36AbandonedWithTheSameRequest(t *testing.T) {
 		"multipart":  func(_ http.ResponseWriter, r *http.Request) { r.MultipartForm = new(multipart.Form) },
 		"path value": func(_ http.ResponseWriter, r *http.Request) { r.SetPathValue("a", "b") },
 	} {
-		for _, observed := range []bool{false, true} {
-			t.Run(fmt.Sprint(name, observed), func(t *testing.T) {
+		for of := range 4 {
+			second, observed := of&1 != 0, of&2 != 0
+			t.Run(fmt.Sprint(name, second, observed), func(t *testing.T) {
 				each(t, func(t *testing.T, s *stack) {
 					began, done := make(chan struct{}), make(chan struct{})
+					if second {
+						s.use("/", func(ctx context.Context) context.Context { return ctx })
+					}
 					s.use("/", around(func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 						go func() {
 							defer close(done)

@@ -106,12 +106,13 @@ func (m *Mux) serve(
 		return
 	}
 	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).
-	handler, usual := before.handler(d)
-	if !usual || bound || m.cancels() || before.wraps && mayHaveForm(r) {
+	handler, usual := m.usual(d, before, bound)
+	if !usual || before.wraps && mayHaveForm(r) {
 		m.serveAny(in, bound, d, before, w, r)
 		return
 	}
-	if first := opening(before); first != nil { // the request is its own to leave to others, so nothing follows it here
+	// optimization: without a form there is nothing to see to after standard middleware (BenchmarkServe/Standard).
+	if first := opening(before); first != nil {
 		r.Pattern = d.route.path
 		x, _, _ := newExchange(in, m.base(), before, d, r)
 		first(w, &x.request)
@@ -121,6 +122,13 @@ func (m *Mux) serve(
 	at := reached{ctx: ctx, stale: true}
 	defer func() { keepForm(r, at.r) }()
 	x.pass(&at, before.steps, handler, w, r)
+}
+
+// usual returns the route's handler if the request is as most are: the handler is of kami's own type, no scope has params and
+// nothing but Context ends the request's.
+func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
+	h, ok = d.end.(HandlerFunc)
+	return h, ok && d.route != nil && !c.wild && !bound && !m.cancels()
 }
 
 // serveAny serves any request after whose chain nothing is to run.

@@ -14,7 +14,7 @@ type outcome struct {
 	mux *Mux
 	hooks
 	reached
-	along way
+	along way // of a usual request only x and from are set
 	w     mutil.WriterProxy
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
@@ -43,9 +43,9 @@ func (m *Mux) serveObserved(
 	var o outcome
 	o.mux, o.hooks, o.after = m, m.hooks(), after
 	timed := o.logHandler != nil && incoming.Timed()
-	handler, usual := before.handler(d)
-	usual = usual && !(bound || timed || before.wraps || m.cancels())
-	if usual { // optimization: it needs to know no more of its way (BenchmarkServe/Observed)
+	handler, usual := m.usual(d, before, bound)
+	usual = usual && !timed && !before.wraps
+	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)
 		x := new(watched)
 		o.w = x.place.Wrap(w)
 		o.along.x, o.ctx, _ = x.fill(in, m.base(), before, d)
@@ -95,7 +95,7 @@ func (o *outcome) settle() {
 	x := o.along.x
 	if x.chain != nil {
 		if inner := x.chain.rare.branched.Load(); inner != nil {
-			o.ctx, o.stale = &carried{Context: o.ctx, values: *inner}, true
+			o.put(&carried{Context: o.ctx, values: *inner}, true)
 			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
 		}
 	}
@@ -120,7 +120,7 @@ func (o *outcome) renew(v *view) {
 		v = routeView
 	}
 	if v != o.view {
-		o.look(&o.along, v, 0)
+		o.look(&o.along, v)
 	}
 	o.reached.see(&o.along)
 }
@@ -130,7 +130,7 @@ func (o *outcome) catch(v any) {
 	again := o.handling
 	o.handling = false
 	o.see(nil)
-	o.ctx, o.stale = context.WithValue(o.ctx, exceptionKey{}, v), true
+	o.put(context.WithValue(o.ctx, exceptionKey{}, v), true)
 	if v == http.ErrAbortHandler || again || o.panicHandler == nil {
 		o.pass(v)
 		return

@@ -58,7 +58,6 @@ type viewed struct {
 	context.Context
 	*view
 	x       *exchange
-	first   int // the first step with the view
 	request http.Request
 }
 
@@ -66,7 +65,7 @@ func (v *viewed) Value(key any) any {
 	if key == incoming.Params {
 		return v
 	}
-	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.view, v.first) >= 0 {
+	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.view) >= 0 {
 		return v
 	}
 	return v.Context.Value(key)

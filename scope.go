@@ -42,13 +42,6 @@ func newChain[T any](steps []step[T]) chain[T] {
 	return chain[T]{steps: steps, wraps: ok && wraps(all)}
 }
 
-// handler returns the route's handler, and whether the request is usual as far as the chain says: with a handler of kami's own
-// type, and without scopes with params.
-func (c *chain[T]) handler(d *decision) (h HandlerFunc, usual bool) {
-	h, usual = d.end.(HandlerFunc)
-	return h, usual && d.route != nil && !c.wild
-}
-
 // step is one step of a chain. Its view is nil for a static scope.
 type step[T any] struct {
 	ware T

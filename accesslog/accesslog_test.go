@@ -251,9 +251,13 @@ func TestDuration(t *testing.T) {
 		mux.Use("/slow", func(ctx context.Context) context.Context { time.Sleep(time.Second); return ctx })
 		mux.After("/slow", func(ctx context.Context) context.Context { time.Sleep(time.Minute); return ctx })
 		mux.Get("/slow", func(http.ResponseWriter, *http.Request) { time.Sleep(time.Hour) })
-		time.Sleep(24 * time.Hour)
-		mux.ServeHTTP(httptest.NewRecorder(), request("GET", "/slow"))
-		assert.Equal(t, []time.Duration{time.Hour + time.Minute + time.Second}, durations)
+		mux.Post("/slow", func(context.Context, http.ResponseWriter, *http.Request) { time.Sleep(time.Hour) })
+		for _, method := range []string{"GET", "POST"} {
+			time.Sleep(24 * time.Hour)
+			mux.ServeHTTP(httptest.NewRecorder(), request(method, "/slow"))
+		}
+		each := time.Hour + time.Minute + time.Second
+		assert.Equal(t, []time.Duration{each, each}, durations)
 	})
 }
 
