@@ -110,7 +110,7 @@ func TestQuick(t *testing.T) {
 	assert.Equal(t, out.String(), string(written))
 	for _, want := range []string{
 		"## Targets", "### Same work: 5 params", "### Raw tree: GitHub", "## End to end", "Static routes: bytes for each",
-		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "| *by hand* |", "| httprouter |",
+		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "\n| *by hand* |", "| httprouter |",
 	} {
 		assert.Contains(t, out.String(), want)
 	}
@@ -164,13 +164,13 @@ func TestVerdicts(t *testing.T) {
 	got := s.verdicts(0, r)
 	require.Len(t, got, 3, "one target is beside what is not there")
 	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
-	assert.Equal(t, [2]float64{1, 1}, got[0].byHand)
+	assert.Equal(t, [2]float64{1, 1}, got[0].hand)
 	assert.Equal(t, [2]int{3, 2}, got[0].held, "0.8 is too much at 400")
 	assert.True(t, got[0].missed())
 	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
 	assert.Equal(t, [2]int{2, 2}, got[1].held)
 	assert.Equal(t, [2]float64{50, 25}, got[2].value)
-	assert.Equal(t, [2]float64{90, 45}, got[2].byHand, "the median of 55, 105 and 90")
+	assert.Equal(t, [2]float64{90, 45}, got[2].hand, "the median of 55, 105 and 90")
 	assert.Equal(t, [2]int{2, 3}, got[2].held)
 
 	lines := s.merge(0)
@@ -201,6 +201,18 @@ func TestRatioInTurn(t *testing.T) {
 	half := []float64{5, 20, 6, 22, 100} // disturbed in the last turn
 	assert.Equal(t, 2.0, ratioInTurn(slow, half))
 	assert.Equal(t, 0.5, ratioInTurn(half, slow))
+}
+
+func TestPlacesOfAProfile(t *testing.T) {
+	for want, stack := range map[string][]string{
+		"treemux.(*table).find":      {"runtime.memmove", "github.com/guregu/kami/treemux.(*table[go.shape.*net/http.Request]).find"},
+		"treemux.search":             {"github.com/guregu/kami/treemux.search[go.shape.[]string]", "main.main"},
+		"the handler and its checks": {"main.(*exam).finish", "github.com/guregu/kami.(*Mux).ServeHTTP"},
+		"allocating":                 {"runtime.nextFreeFast", "runtime.mallocgc", "main.floor"},
+		"the rest of the runtime":    {"runtime.schedule"},
+	} {
+		assert.Equal(t, want, placeOf(stack))
+	}
 }
 
 func TestComparedRows(t *testing.T) {

@@ -92,7 +92,8 @@ type verdict struct {
 	row     string
 	target  target
 	value   [2]float64 // the medians of the runs
-	byHand  [2]float64 // the same of what is done by hand; 0 if nothing is
+	hand    [2]float64 // the same of what is done by hand
+	handed  bool       // whether something is
 	ofLeast float64    // of a ratio: what it is of the least times, at the default GOGC
 	held    [2]int     // in so many runs
 	runs    int
@@ -116,8 +117,8 @@ func (s series) verdicts(i int, r *row) []verdict {
 				}
 				return value
 			})
-			v.byHand[g] = s.median(func(run []outcome) float64 {
-				value, _ := t.byHand().value(run, run[i], g)
+			v.hand[g] = s.median(func(run []outcome) (value float64) {
+				value, v.handed = t.ofHand().value(run, run[i], g)
 				return value
 			})
 		}
@@ -132,8 +133,8 @@ func (s series) verdicts(i int, r *row) []verdict {
 	return all
 }
 
-// byHand is the target as one of what is done by hand.
-func (t target) byHand() target {
+// ofHand is the target as one of what is done by hand.
+func (t target) ofHand() target {
 	if t.who == oursPlain {
 		t.who = plainHand
 	} else {

@@ -102,7 +102,7 @@ func placeOf(stack []string) string {
 		return "allocating"
 	}
 	for _, name := range stack {
-		if path, _, _ := strings.Cut(name, "["); !strings.HasPrefix(path, "runtime.") && !strings.HasPrefix(path, "internal/") {
+		if path := ungeneric(name); !strings.HasPrefix(path, "runtime.") && !strings.HasPrefix(path, "internal/") {
 			if strings.HasPrefix(path, "main.") || strings.Contains(path, "/bench.") {
 				return "the handler and its checks"
 			}
@@ -110,4 +110,12 @@ func placeOf(stack []string) string {
 		}
 	}
 	return "the rest of the runtime"
+}
+
+// ungeneric is the name of a function without the types that it was made for.
+func ungeneric(name string) string {
+	if begin, end := strings.Index(name, "["), strings.LastIndex(name, "]"); 0 <= begin && begin < end {
+		return name[:begin] + name[end+1:]
+	}
+	return name
 }

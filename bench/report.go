@@ -90,8 +90,9 @@ func (r *report) explanation() string {
 		"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
 			"a context of its own cannot be had for less. *By hand* is the same work as kami's contract asks for it, with " +
 			"every context and copy of the request, but without anything to look for: no router (it is told which route comes), " +
-			"scopes or hooks. It says how much of kami's time is the framework's own, and stands beside the targets: one that it " +
-			"misses too cannot be held with the contract here. Every handler checks what it got.",
+			"scopes or hooks. What kami takes longer is the framework's own, and so much it can gain at most where its means are " +
+			"the same. It stands beside the targets: where it misses one too, or nearly so, that is the floor. Every handler " +
+			"checks what it got.",
 		"",
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
 			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* params, the app's base value and " +
@@ -119,7 +120,7 @@ func (r *report) writeVerdicts(p *page) {
 		var at [2][]string
 		for g := range gogcs {
 			at[g] = []string{
-				number(v.target.limit(g)), number(v.value[g]), absent(v.byHand[g] == 0, number(v.byHand[g])),
+				number(v.target.limit(g)), number(v.value[g]), absent(!v.handed, number(v.hand[g])),
 				fmt.Sprintf("%d of %d", v.held[g], v.runs),
 			}
 		}

@@ -97,8 +97,8 @@ func clock(c *contestant, n int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(n)
 }
 
-// perSlice finds how many requests take about as long as a slice. It is a multiple of what any row has, or at least so
-// many that a part of the requests does not matter. It tries some times, for if something else held one up, the slices would be
+// perSlice finds how many requests take about as long as a slice, but at least so many that it does not matter which of the row's
+// requests come once more than others. It tries some times, for if something else held one up, the slices would be
 // so short that most of them is the time until the caches are warm.
 func perSlice(c *contestant, slice time.Duration) int {
 	const least, tries = 256, 5
