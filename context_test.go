@@ -723,6 +723,49 @@ func crossed(s *stack, ran *trail, fail *string, params ...string) {
 	*s.logHandler = func(ctx context.Context, w mutil.WriterProxy, r *http.Request) { note("log")(ctx, w, r) }
 }
 
+func TestC14NamesAlike(t *testing.T) {
+	long := strings.Repeat("n", 256)
+	each(t, func(t *testing.T, s *stack) {
+		var got string
+		ask := func(names ...string) kami.HandlerFunc {
+			return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+				got = ""
+				for _, name := range names {
+					got += kami.Param(ctx, name) + ","
+				}
+			}
+		}
+		s.get("/alike/:ab/:cb/:b", ask("ab", "cb", "b", "xb", "", "a"))
+		s.handle("POST", "/alike/:cb/:ab/:x", ask("ab", "cb", "b", "x"))
+		s.get("/long/:n/:n"+long+"/:"+long, ask("n", "n"+long, long, long+long))
+		s.get("/unnamed/:/*", ask(""))
+		for _, test := range []struct{ method, target, want string }{
+			{"GET", "/alike/1/2/3", "1,2,3,,,,"},
+			{"POST", "/alike/1/2/3", "2,1,,3,"},
+			{"GET", "/long/1/2/3", "1,2,3,,"},
+			{"GET", "/unnamed/1/2", "1,"},
+		} {
+			s.do(test.method, test.target)
+			assert.Equal(t, test.want, got, "%s %s", test.method, test.target)
+		}
+	})
+}
+
+// TestC14FarParams has params whose places do not fit where those of most are kept.
+func TestC14FarParams(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var got []string
+		s.get("/:a/:b/:c", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+			got = []string{kami.Param(ctx, "a"), kami.Param(ctx, "b"), kami.Param(ctx, "c")}
+		})
+		for _, length := range []int{1, 255, 256, 65_530, 65_533, 65_534, 65_535, 65_536, 70_000} {
+			far := strings.Repeat("x", length)
+			s.do("GET", "/"+far+"/near/c")
+			assert.Equal(t, []string{far, "near", "c"}, got, length)
+		}
+	})
+}
+
 func TestC14OwnNamesFirst(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail

@@ -268,7 +268,7 @@ func (at *reached) take(ctx context.Context) {
 	at.ctx, at.odd, at.stale, at.changed = ctx, !isPointer(ctx), true, true
 }
 
-// put has a context of kami's own, a pointer, be that of the request, which is stale if it does not have it.
+// put makes ctx, a pointer of kami's own, the request's context. Stale says whether the request still has another one.
 func (at *reached) put(ctx context.Context, stale bool) { at.ctx, at.odd, at.stale = ctx, false, stale }
 
 // publish tells what the context has become within standard middleware.
@@ -325,7 +325,7 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return at.r.MultipartForm
 	case a.x.chain.rare == nil || !a.x.chain.rare.formed:
 		return nil
-	case a.x.chain.rare.running.Load() == at.depth: // none is running
+	case a.x.chain.rare.running.Load() == at.depth: // none deeper is running
 		return at.handed.MultipartForm
 	default:
 		return a.x.chain.rare.form.Load()

@@ -52,7 +52,8 @@ type MiddlewareType interface{}
 // writer, its request and its context, and its code after next runs after them. It is built once; what it builds must
 // call its next with a context that descends from the request's.
 //
-// A context is changed by returning or passing on another one, never by writing over a request that others have too.
+// A context is changed by returning or passing on another one, never by writing over the request that others have too,
+// as in *r = *r.WithContext(ctx).
 func (m *Mux) Use(path string, mw MiddlewareType) {
 	place := caller()
 	what := fmt.Sprintf("middleware for %q", path)

@@ -124,8 +124,8 @@ func (m *Mux) serve(
 	x.pass(&at, before.steps, handler, w, r)
 }
 
-// usual returns the route's handler if the request is as most are: the handler is of kami's own type, no scope has params and
-// nothing but Context ends the request's.
+// usual returns the route's handler if the request is as most are: it has a route, whose handler is of kami's own type, no scope
+// with params covers it, and its context ends with Context and the drain alone.
 func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
 	h, ok = d.end.(HandlerFunc)
 	return h, ok && d.route != nil && !c.wild && !bound && !m.cancels()

@@ -165,6 +165,7 @@ func TestVerdicts(t *testing.T) {
 	require.Len(t, got, 3, "one target is beside what is not there")
 	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
 	assert.Equal(t, [2]float64{1, 1}, got[0].hand)
+	assert.True(t, got[0].handed)
 	assert.Equal(t, [2]int{3, 2}, got[0].held, "0.8 is too much at 400")
 	assert.True(t, got[0].missed())
 	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
@@ -188,9 +189,10 @@ func TestMissesAreComparedWithHits(t *testing.T) {
 	answer := miss.Lines[0]
 	answer.Name, answer.Kind = theAnswer, reference
 	answer.Slices = miss.Lines[3].Slices // 1 floor
-	miss.Lines = append(miss.Lines, answer)
+	miss.Lines[4] = answer
 	got := series{{made(hit, 150, 125, 250, 50), miss}}.verdicts(1, &row{targets: missTargets})
 	require.Len(t, got, 1)
+	assert.False(t, got[0].handed, "nobody does it by hand")
 	assert.Equal(t, [2]float64{2, 2}, got[0].value, "7 floors without 1, of 3")
 	assert.Equal(t, [2]int{1, 1}, got[0].held)
 	assert.Empty(t, series{{miss}}.verdicts(0, &row{targets: missTargets}), "without a hit")

@@ -10,8 +10,9 @@ import (
 
 // newByHand does the work of a row as kami's contract asks for it: with one context for all of a request, which has the params
 // and the base value, a copy of the request for each context that a handler or middleware sees, and kami's proxy of a writer that
-// is watched. It has no routes, scopes or hooks to look for. Of several routes it takes the next one for each request, for in that
-// order they come.
+// is watched. It has no routes, scopes or hooks to look for, and sees to nothing that is rare: panics, forms or cancellation.
+//
+// Of several routes it takes the next one for each request, for in that order they come, one after the other.
 func newByHand(j *job) http.Handler {
 	all := make([]*handmade, len(j.routes))
 	for i, rt := range j.routes {
@@ -32,52 +33,59 @@ func newByHand(j *job) http.Handler {
 
 // handmade serves one route.
 type handmade struct {
-	*job
-	*route
-	base     context.Context
-	places   []int        // of the params, among the segments of the path
-	standard http.Handler // standard middleware and the handler; nil if there is none
+	job
+	pattern string
+	context context.Context
+	names   []string
+	marks   []uint16     // the last byte and the length of each name, which tell most of them from each other
+	places  []int        // of the params, among the segments of the path
+	chain   http.Handler // standard middleware and the handler; nil if there is none
 }
 
 func newHandmade(j *job, rt *route) *handmade {
-	h := &handmade{job: j, route: rt, base: context.Background()}
+	h := &handmade{job: *j, pattern: rt.path, context: context.Background(), names: rt.names}
 	if j.base {
-		h.base = adding(h.base, 0)
+		h.context = adding(h.context, 0)
 	}
 	for i, segment := range strings.Split(rt.path, "/")[1:] {
-		if strings.HasPrefix(segment, ":") {
-			h.places = append(h.places, i)
+		if name, ok := strings.CutPrefix(segment, ":"); ok {
+			h.places, h.marks = append(h.places, i), append(h.marks, handmadeMark(name))
 		}
 	}
 	if j.standard > 0 {
-		h.standard = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handle(r.Context(), w, r) })
+		h.chain = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handle(r.Context(), w, r) })
 	}
 	for range j.standard {
-		h.standard = passOn(h.standard)
+		h.chain = passOn(h.chain)
 	}
 	return h
 }
 
 func (h *handmade) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Pattern = h.path
+	r.Pattern = h.pattern
 	switch {
 	case h.observed:
-		x := new(handmadeWatched)
-		x.init(h, r)
-		proxy := x.place.Wrap(w)
-		defer func() {
-			handmadeAfter(&x.handmadeParams, proxy, &x.request)
-			logged(&x.request, proxy.Status())
-		}()
-		h.lead(&x.handmadeParams, proxy, &x.request, r)
+		h.observe(w, r)
 	case len(h.names) > 0:
-		x := new(handmadeParams)
-		x.init(h, r)
-		h.lead(x, w, &x.request, r)
+		c := new(handmadeParams)
+		c.init(h, r)
+		h.lead(c, w, &c.request, r)
 	default:
-		x := &handmadeContext{Context: r.Context(), base: h.base}
-		h.lead(x, w, &x.request, r)
+		c := &handmadeContext{Context: h.context, in: r.Context()}
+		h.lead(c, w, &c.request, r)
 	}
+}
+
+// observe is ServeHTTP with afterware and a logger.
+func (h *handmade) observe(w http.ResponseWriter, r *http.Request) {
+	c := new(handmadeWatched)
+	c.init(h, r)
+	proxy := c.place.Wrap(w)
+	defer func() {
+		handmadeAfter(&c.handmadeParams, proxy, &c.request)
+		logged(&c.request, proxy.Status())
+	}()
+	h.lead(&c.handmadeParams, proxy, &c.request, r)
 }
 
 // handmadeAfter is afterware that keeps the context.
@@ -97,8 +105,8 @@ func (h *handmade) lead(ctx context.Context, w http.ResponseWriter, own, r *http
 			own = own.WithContext(ctx)
 		}
 	}
-	if h.standard != nil {
-		h.standard.ServeHTTP(w, own)
+	if h.chain != nil {
+		h.chain.ServeHTTP(w, own)
 	} else {
 		h.handle(ctx, w, own)
 	}
@@ -107,7 +115,7 @@ func (h *handmade) lead(ctx context.Context, w http.ResponseWriter, own, r *http
 // handle is the handler.
 func (h *handmade) handle(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	e := examOf(r)
-	if h.job.base {
+	if h.base {
 		e.read(h.names, handmadeParam, ctx, r.Context())
 	} else {
 		for i, name := range h.names {
@@ -119,16 +127,16 @@ func (h *handmade) handle(ctx context.Context, w http.ResponseWriter, r *http.Re
 
 // handmadeContext is the context of a request, and its copy.
 type handmadeContext struct {
-	context.Context
-	base    context.Context
-	request http.Request
+	context.Context // the base
+	in              context.Context
+	request         http.Request
 }
 
 func (c *handmadeContext) Value(key any) any {
-	if value := c.Context.Value(key); value != nil {
+	if value := c.in.Value(key); value != nil {
 		return value
 	}
-	return c.base.Value(key)
+	return c.Context.Value(key)
 }
 
 // handmadeParams is one with params.
@@ -148,17 +156,15 @@ type handmadeWatched struct {
 
 // init finds the params.
 func (c *handmadeParams) init(h *handmade, r *http.Request) {
-	c.Context, c.base, c.of, c.path = r.Context(), h.base, h, r.URL.Path
+	c.Context, c.in, c.of, c.path = h.context, r.Context(), h, r.URL.Path
 	found, segment, start := 0, 0, len("/")
-	for i := start; i <= len(c.path); i++ {
+	for i := start; i <= len(c.path) && found < len(h.places); i++ {
 		if i < len(c.path) && c.path[i] != '/' {
 			continue
 		}
 		if segment == h.places[found] {
 			c.starts[found], c.lengths[found] = uint16(start), uint8(i-start)
-			if found++; found == len(h.places) {
-				return
-			}
+			found++
 		}
 		segment, start = segment+1, i+len("/")
 	}
@@ -168,10 +174,10 @@ func (c *handmadeParams) Value(key any) any {
 	if key == (paramsKey{}) {
 		return c
 	}
-	if value := c.Context.Value(key); value != nil {
+	if value := c.in.Value(key); value != nil {
 		return value
 	}
-	return c.base.Value(key)
+	return c.Context.Value(key)
 }
 
 func handmadeParam(ctx context.Context, name string) string {
@@ -179,11 +185,14 @@ func handmadeParam(ctx context.Context, name string) string {
 	if !ok {
 		c, _ = ctx.Value(paramsKey{}).(*handmadeParams)
 	}
-	for i, own := range c.of.names {
-		if own == name {
+	mark := handmadeMark(name)
+	for i, own := range c.of.marks {
+		if own == mark && c.of.names[i] == name {
 			start := int(c.starts[i])
 			return c.path[start : start+int(c.lengths[i])]
 		}
 	}
 	return ""
 }
+
+func handmadeMark(name string) uint16 { return uint16(len(name))<<8 | uint16(name[len(name)-1]) }

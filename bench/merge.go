@@ -107,7 +107,7 @@ func (s series) verdicts(i int, r *row) []verdict {
 	var all []verdict
 	for _, t := range r.targets {
 		v := verdict{row: r.group + ", " + r.name, target: t, runs: len(s)}
-		missing := false
+		missing, unhanded := false, false
 		for g := range gogcs {
 			v.value[g] = s.median(func(run []outcome) float64 {
 				value, ok := t.value(run, run[i], g)
@@ -117,14 +117,16 @@ func (s series) verdicts(i int, r *row) []verdict {
 				}
 				return value
 			})
-			v.hand[g] = s.median(func(run []outcome) (value float64) {
-				value, v.handed = t.ofHand().value(run, run[i], g)
+			v.hand[g] = s.median(func(run []outcome) float64 {
+				value, ok := t.ofHand().value(run, run[i], g)
+				unhanded = unhanded || !ok
 				return value
 			})
 		}
 		if missing {
 			continue
 		}
+		v.handed = !unhanded
 		if t.of == ratio {
 			v.ofLeast = s.median(func(run []outcome) float64 { return t.ofLeast(run[i]) })
 		}
