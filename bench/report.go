@@ -91,7 +91,7 @@ func (r *report) explanation() string {
 			"a context of its own cannot be had for less. *By hand* is the same work as kami's contract asks for it, with " +
 			"every context and copy of the request, but without anything to look for: no router (it is told which route comes), " +
 			"scopes or hooks, and nothing that sees to panics, forms or cancellation. What kami takes longer is the framework's " +
-			"own. It stands beside the targets: where by hand misses one too, kami cannot hold it. Every handler checks what it got.",
+			"own. It stands beside the targets: where by hand misses one too, kami can hardly hold it. Every handler checks what it got.",
 		"",
 		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
 			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* params, the app's base value and " +
