@@ -31,15 +31,14 @@ func newBunrouter(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r bunrouter.Request) error {
-			e := examOf(r.Request)
+			e, ctx, params := examOf(r.Request), r.Context(), r.Params()
 			if j.base {
-				readCarried(e, shape.names, r.Context(), r.Request.Context(), bunrouter.Params.ByName)
-			} else {
-				for i, name := range shape.names {
-					e.param(i, r.Param(name))
-				}
+				params = paramsIn[bunrouter.Params](ctx)
 			}
-			e.finish(w, r.Context(), r.Request.Context())
+			for i, name := range shape.names {
+				e.param(i, params.ByName(name))
+			}
+			e.finish(w, ctx, ctx)
 			return nil
 		})
 	}

@@ -115,11 +115,10 @@ func (h *handmade) lead(ctx context.Context, w http.ResponseWriter, own, r *http
 // handle is the handler.
 func (h *handmade) handle(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	e := examOf(r)
-	if h.base {
-		e.read(h.names, handmadeParam, ctx, r.Context())
-	} else {
-		for i, name := range h.names {
-			e.param(i, handmadeParam(ctx, name))
+	for i, name := range h.names {
+		e.param(i, handmadeParam(ctx, name))
+		if e.both() {
+			e.param(i, handmadeParam(r.Context(), name))
 		}
 	}
 	e.finish(w, ctx, r.Context())

@@ -21,7 +21,7 @@ func (c *carried[P]) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// paramsIn returns the params that the context carries.
+// paramsIn returns the params that the context carries. Handlers look for them once, and then take each by the means of the router.
 func paramsIn[P any](ctx context.Context) (params P) {
 	c, ok := ctx.(*carried[P])
 	if !ok {
@@ -31,18 +31,4 @@ func paramsIn[P any](ctx context.Context) (params P) {
 		return c.params
 	}
 	return params
-}
-
-// readCarried has the exam take all params that the contexts carry. It looks for them once, and then by the means of the router.
-func readCarried[P any](e *exam, names []string, ctx, ofRequest context.Context, get func(P, string) string) {
-	params := paramsIn[P](ctx)
-	for i, name := range names {
-		e.param(i, get(params, name))
-	}
-	if e != nil && e.strict {
-		params = paramsIn[P](ofRequest)
-		for i, name := range names {
-			e.param(i, get(params, name))
-		}
-	}
 }

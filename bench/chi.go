@@ -29,7 +29,9 @@ func newChi(j *job) http.Handler {
 		shape := rt.shape
 		m.MethodFunc(rt.method, rt.braced(), func(w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
-			e.read(shape.names, chi.URLParamFromCtx, r.Context(), r.Context())
+			for i, name := range shape.names {
+				e.param(i, chi.URLParamFromCtx(r.Context(), name))
+			}
 			e.finish(w, r.Context(), r.Context())
 		})
 	}

@@ -36,16 +36,18 @@ func newEcho(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Add(rt.method, rt.path, func(c *echo.Context) error {
-			r := c.Request()
-			e := examOf(r)
+			e, ctx := examOf(c.Request()), c.Request().Context()
 			if j.base {
-				readCarried(e, shape.names, r.Context(), r.Context(), echoParam)
+				params := paramsIn[echo.PathValues](ctx)
+				for i, name := range shape.names {
+					e.param(i, params.GetOr(name, ""))
+				}
 			} else {
 				for i, name := range shape.names {
 					e.param(i, c.Param(name))
 				}
 			}
-			e.finish(c.Response(), r.Context(), r.Context())
+			e.finish(c.Response(), ctx, ctx)
 			return nil
 		})
 	}
@@ -58,8 +60,6 @@ func echoBase(next echo.HandlerFunc) echo.HandlerFunc {
 		return next(c)
 	}
 }
-
-func echoParam(params echo.PathValues, name string) string { return params.GetOr(name, "") }
 
 func echoLogger(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {

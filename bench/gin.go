@@ -32,13 +32,12 @@ func newGin(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(c *gin.Context) {
-			e, ctx := examOf(c.Request), c.Request.Context()
+			e, ctx, params := examOf(c.Request), c.Request.Context(), c.Params
 			if j.base {
-				readCarried(e, shape.names, ctx, ctx, gin.Params.ByName)
-			} else {
-				for i, name := range shape.names {
-					e.param(i, c.Param(name))
-				}
+				params = paramsIn[gin.Params](ctx)
+			}
+			for i, name := range shape.names {
+				e.param(i, params.ByName(name))
 			}
 			e.finish(c.Writer, ctx, ctx)
 		})

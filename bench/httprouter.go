@@ -18,15 +18,14 @@ func newHTTPRouter(j *job) http.Handler {
 
 func httprouterHandle(shape *shape, base bool) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
-		e := examOf(r)
+		e, ctx := examOf(r), r.Context()
 		if base {
-			readCarried(e, shape.names, r.Context(), r.Context(), httprouter.Params.ByName)
-		} else {
-			for i, name := range shape.names {
-				e.param(i, params.ByName(name))
-			}
+			params = paramsIn[httprouter.Params](ctx)
 		}
-		e.finish(w, r.Context(), r.Context())
+		for i, name := range shape.names {
+			e.param(i, params.ByName(name))
+		}
+		e.finish(w, ctx, ctx)
 	}
 }
 

@@ -27,18 +27,15 @@ func newHTTPTreeMux(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r *http.Request, params map[string]string) {
-			e := examOf(r)
+			e, ctx := examOf(r), r.Context()
 			if j.base {
-				readCarried(e, shape.names, r.Context(), r.Context(), httptreemuxParam)
-			} else {
-				for i, name := range shape.names {
-					e.param(i, params[name])
-				}
+				params = paramsIn[map[string]string](ctx)
 			}
-			e.finish(w, r.Context(), r.Context())
+			for i, name := range shape.names {
+				e.param(i, params[name])
+			}
+			e.finish(w, ctx, ctx)
 		})
 	}
 	return wrapped(m, &job{standard: j.standard, observed: j.observed})
 }
-
-func httptreemuxParam(params map[string]string, name string) string { return params[name] }

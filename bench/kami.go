@@ -32,18 +32,13 @@ func newKami(j *job) http.Handler {
 	}
 	for _, rt := range j.routes {
 		shape := rt.shape
-		if j.base {
-			m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-				e := examOf(r)
-				e.read(shape.names, kami.Param, ctx, r.Context())
-				e.finish(w, ctx, r.Context())
-			})
-			continue
-		}
 		m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
 			for i, name := range shape.names {
 				e.param(i, kami.Param(ctx, name))
+				if e.both() {
+					e.param(i, kami.Param(r.Context(), name))
+				}
 			}
 			e.finish(w, ctx, r.Context())
 		})

@@ -8,14 +8,13 @@ func newServeMux(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.HandleFunc(rt.method+" "+rt.braced(), func(w http.ResponseWriter, r *http.Request) {
-			e := examOf(r)
+			e, values := examOf(r), r
 			if j.base {
 				r = r.WithContext(&carried[*http.Request]{r.Context(), r})
-				readCarried(e, shape.names, r.Context(), r.Context(), (*http.Request).PathValue)
-			} else {
-				for i, name := range shape.names {
-					e.param(i, r.PathValue(name))
-				}
+				values = paramsIn[*http.Request](r.Context())
+			}
+			for i, name := range shape.names {
+				e.param(i, values.PathValue(name))
 			}
 			e.finish(w, r.Context(), r.Context())
 		})
