@@ -100,17 +100,19 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 	return &composed
 }
 
-// scopesOf finds the middleware and the afterware for a request.
-func (p *plan) scopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*afterware]) {
+// decideScopes finds the middleware and the afterware for a request.
+func (d *decision) decideScopes(p *plan, u *url.URL) {
 	if p.depth == 0 { // there is no scope but "/"
-		return p.middleware.all, p.afterware.all
+		d.before, d.after = p.middleware.all, p.afterware.all
+		return
 	}
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
-		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
+		d.before, d.after = p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
+		return
 	}
 	all := readings(d, u, p.depth, nil)
-	return p.middleware.chain(all, false), p.afterware.chain(all, true)
+	d.before, d.after = p.middleware.chain(all, false), p.afterware.chain(all, true)
 }
 
 // reading is one way in which a path can be read.
