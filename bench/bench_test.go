@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -197,6 +198,30 @@ func TestMissesAreComparedWithHits(t *testing.T) {
 	assert.Equal(t, [2]float64{2, 2}, got[0].value, "7 floors without 1, of 3")
 	assert.Equal(t, [2]int{1, 1}, got[0].held)
 	assert.Empty(t, series{{miss}}.verdicts(0, &row{targets: missTargets}), "without a hit")
+}
+
+func TestClaims(t *testing.T) {
+	sized := func(n int, ns float64, register time.Duration) size {
+		return size{n: n, lines: []sized{{name: ours, slices: []float64{ns, ns}, register: register, bytes: 290}}}
+	}
+	run := func(ratio, ns float64) []claim {
+		routes := []size{sized(10, 1, 0), sized(100, 50, 0), sized(1000, ns, 250*time.Millisecond)}
+		return claimsOf([]trip{{name: bareHTTP, ratio: 1}, {name: ours, ratio: ratio}}, []growth{
+			{name: "Routes", routes: true, sizes: routes},
+			{name: "Scopes", sizes: []size{sized(1, 50, 0), sized(10, ns, 0)}},
+			{name: "of a peer", sizes: []size{{n: 1}}},
+		})
+	}
+	got := claimsHeld([][]claim{run(0.99, 110), run(0.971, 90), run(0.975, 95)})
+	want := []held{
+		{claim{endToEnd, "kami : net/http in requests a second, at least", 0.98, 0.98, true}, 2, 3},
+		{claim{"Growth: Routes", "time at 1,000 : at 100", 2, 1.9, false}, 2, 3},
+		{claim{"Growth: Routes", "bytes a route", 300, 290, false}, 3, 3},
+		{claim{"Growth: Routes", "ms to register 1,000", 300, 250, false}, 3, 3},
+		{claim{"Growth: Scopes", "time at 10 : at 1", 2, 1.9, false}, 2, 3},
+	}
+	assert.Equal(t, want, got)
+	assert.Empty(t, claimsHeld(nil))
 }
 
 func TestRatioInTurn(t *testing.T) {

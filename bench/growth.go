@@ -39,8 +39,9 @@ func (s sized) ns() float64 { return slices.Min(s.slices) }
 
 // growth is a series of sizes.
 type growth struct {
-	name  string
-	sizes []size
+	name   string
+	routes bool // whether it is routes that grow, else scopes
+	sizes  []size
 }
 
 // patience is how long a contestant may take to register. One that takes a hundredth of it is left out of what is ten
@@ -62,8 +63,8 @@ type grower struct {
 // other, so that they are together in memory, for it is not they that are to grow.
 const asks = 1024
 
-// growths measures how time, memory and registration grow with routes and scopes, up to most.
-func (p pace) growths(most int) ([]growth, error) {
+// growths measures how time, memory and registration grow with routes and scopes, up to most. Only kami has scopes.
+func (o options) growths(frames []peer) ([]growth, error) {
 	var all []growth
 	for _, kind := range []struct {
 		name string
@@ -74,7 +75,7 @@ func (p pace) growths(most int) ([]growth, error) {
 	} {
 		shared := newRoute("GET", kind.path).shape
 		var growers []grower
-		for _, frame := range append(append([]peer{kamiPeer}, peers...), floorPeer) {
+		for _, frame := range frames {
 			growers = append(growers, grower{frame.name, func(n int) (func() http.Handler, func(i int) request) {
 				routes := make([]*route, n)
 				for i := range routes {
@@ -84,10 +85,11 @@ func (p pace) growths(most int) ([]growth, error) {
 				return func() http.Handler { return frame.build(&job{routes: routes}) }, ask
 			}})
 		}
-		g, err := p.growth(kind.name, growers, sizes(10, most))
+		g, err := o.growth(kind.name, growers, sizes(10, o.extent.most))
 		if err != nil {
 			return all, err
 		}
+		g.routes = true
 		all = append(all, g)
 	}
 	for _, kind := range []struct {
@@ -98,7 +100,7 @@ func (p pace) growths(most int) ([]growth, error) {
 		{"Scopes with a param", "/s%d/:id/"},
 	} {
 		growers := []grower{{ours, func(n int) (func() http.Handler, func(i int) request) { return scoped(kind.scope, n) }}}
-		g, err := p.growth(kind.name, growers, sizes(1, most/10))
+		g, err := o.growth(kind.name, growers, sizes(1, o.extent.most/10))
 		if err != nil {
 			return all, err
 		}
@@ -176,11 +178,11 @@ func grown(name string, d *drive, register func() http.Handler, n int) (*contest
 	var took, bytes []float64
 	for range registrations {
 		d.handler = nil
-		before, start := held(), time.Now()
+		before, start := inUse(), time.Now()
 		d.handler = register()
 		d.run(1) // some finish their registration with the first request
 		took = append(took, float64(time.Since(start)))
-		bytes = append(bytes, (held()-before)/float64(n))
+		bytes = append(bytes, (inUse()-before)/float64(n))
 	}
 	runtime.KeepAlive(register)
 	return contestantOf(name, d), sized{name: name, register: time.Duration(median(took)), bytes: median(bytes)}
@@ -200,8 +202,8 @@ func drawn(ask func(i int) request, n int) []request {
 	return asked
 }
 
-// held is how much memory is in use.
-func held() float64 {
+// inUse is how much memory is in use.
+func inUse() float64 {
 	runtime.GC()
 	runtime.GC() // what pools held is kept for one more collection
 	var m runtime.MemStats

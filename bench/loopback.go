@@ -23,7 +23,6 @@ type trip struct {
 const (
 	bareHTTP    = "net/http without a router"
 	connections = 8
-	rounds      = 225
 )
 
 // server is one of those that take turns, with its open connections.
@@ -38,11 +37,11 @@ type server struct {
 
 // loopback has every server answer, one after the other and again and again, in another order each time, for a turn
 // each. Each connection has one request at a time on its way and is kept alive.
-func loopback(turn time.Duration, rounds int) ([]trip, error) {
+func (o options) loopback(frames []peer) ([]trip, error) {
 	j := &job{routes: params1, base: true}
 	handlers := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer), theFloor: http.HandlerFunc(floorAnswer)}
 	names := []string{bareHTTP, theFloor}
-	for _, p := range append([]peer{kamiPeer}, peers...) {
+	for _, p := range frames {
 		handlers[p.name], names = p.build(j), append(names, p.name)
 	}
 	var servers []*server
@@ -59,10 +58,10 @@ func loopback(turn time.Duration, rounds int) ([]trip, error) {
 		servers = append(servers, s)
 	}
 	random := newRandom()
-	for round := range rounds + 1 {
+	for round := range o.extent.rounds + 1 {
 		for _, i := range random.Perm(len(servers)) {
 			s := servers[i]
-			if err := s.turn(turn, round > 0); err != nil {
+			if err := s.turn(o.extent.turn, round > 0); err != nil {
 				return nil, fmt.Errorf("loopback, %s: %w", s.name, err)
 			}
 		}

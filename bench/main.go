@@ -36,9 +36,10 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the flags, and what follows from them.
 type options struct {
 	pace
+	extent  extent
 	rows    *regexp.Regexp
 	runs    int
 	quick   bool
@@ -48,11 +49,20 @@ type options struct {
 	count   int
 }
 
+// extent is how much is measured beside the rows.
+type extent struct {
+	turn     time.Duration // over loopback
+	rounds   int           // of such turns
+	most     int           // routes
+	requests int           // after which the memory is measured
+	profiled time.Duration // of each row
+}
+
 // program is the package of this program.
 const program = "github.com/guregu/kami/bench"
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{rows: regexp.MustCompile("")}
+	o := options{rows: regexp.MustCompile(""), extent: extent{20 * time.Millisecond, 225, 100_000, asked, time.Second}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.out, "out", "docs/performance.md",
@@ -79,6 +89,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
+		o.extent = extent{2 * time.Millisecond, 1, 100, 100, 2 * time.Millisecond}
 	}
 	if flags.NArg() > 0 || o.slices < 1 || o.runs < 1 || o.count < 1 || o.slice <= 0 {
 		return o, errors.New("unknown arguments, or numbers that are too small; see -help")
@@ -126,82 +137,84 @@ func (o options) chosen() []*row {
 // measureAll measures what was chosen.
 func (o options) measureAll(log io.Writer) (*report, error) {
 	r := &report{rows: o.chosen(), pace: o.pace, machine: machine()}
-	var err error
-	some := len(r.rows) > 0
-	if some {
-		if r.series, err = o.measureRows(r.rows, log); err != nil {
-			return nil, err
-		}
+	if len(r.rows) == 0 && !slices.ContainsFunc([]string{endToEnd, growing, parallel, memories}, o.rows.MatchString) {
+		return nil, fmt.Errorf("no row matches %q", o.rows)
 	}
-	turn, most, rounds, requests, watched := 20*time.Millisecond, 100_000, rounds, asked, time.Second
-	if o.quick {
-		turn, most, rounds, requests, watched = 2*time.Millisecond, 100, 1, 100, 2*time.Millisecond
-	}
-	if r.profiles, err = profiles(r.rows, r.series, watched); err != nil {
+	if err := o.measureRuns(r, log); err != nil {
 		return nil, err
 	}
+	var err error
+	if r.profiles, err = profiles(r.rows, r.series, o.extent.profiled); err != nil {
+		return nil, err
+	}
+	all := append([]peer{kamiPeer}, peers...)
 	for _, part := range []struct {
 		name    string
 		measure func() error
 	}{
-		{endToEnd, func() (err error) { r.trips, err = loopback(turn, rounds); return err }},
-		{growing, func() (err error) { r.growths, err = o.growths(most); return err }},
+		{endToEnd, func() (err error) { r.trips, err = o.loopback(all); return err }},
+		{growing, func() (err error) { r.growths, err = o.growths(append(all, floorPeer)); return err }},
 		{parallel, func() (err error) { r.scalings, err = o.scalings(); return err }},
-		{memories, func() (err error) { r.retentions, err = retentions(requests); return err }},
+		{memories, func() (err error) { r.retentions, err = retentions(o.extent.requests); return err }},
 	} {
 		if o.rows.MatchString(part.name) {
-			some = true
 			fmt.Fprintln(log, part.name)
 			if err := part.measure(); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if !some {
-		return nil, fmt.Errorf("no row matches %q", o.rows)
-	}
 	return r, nil
 }
 
-// measureRows measures the rows in all runs.
-func (o options) measureRows(rows []*row, log io.Writer) (series, error) {
-	if o.runs == 1 {
-		one, err := o.measureOnce(rows, log)
-		return series{one}, err
+// once is what is measured in each run.
+type once struct {
+	Rows   []outcome
+	Claims []claim
+}
+
+// measureRuns measures what is measured in all runs.
+func (o options) measureRuns(r *report, log io.Writer) error {
+	if len(r.rows) == 0 && !o.rows.MatchString(endToEnd) && !o.rows.MatchString(growing) {
+		return nil
 	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	var s series
 	for i := range o.runs {
-		fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
-		outcomes, err := o.runLinked(dir, i+1, log)
-		if err != nil {
-			return nil, err
+		var run once
+		if o.runs == 1 {
+			run, err = o.measureOnce(log)
+		} else {
+			fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
+			run, err = o.runLinked(dir, i+1, log)
 		}
-		s = append(s, outcomes)
+		if err != nil {
+			return err
+		}
+		r.series, r.claims = append(r.series, run.Rows), append(r.claims, run.Claims)
 	}
-	return s, nil
+	return nil
 }
 
-func (o options) measureOnce(rows []*row, log io.Writer) ([]outcome, error) {
-	var outcomes []outcome
-	for _, r := range rows {
+func (o options) measureOnce(log io.Writer) (run once, err error) {
+	for _, r := range o.chosen() {
 		fmt.Fprintln(log, r.title())
 		measured, err := o.measure(r)
 		if err != nil {
-			return nil, err
+			return run, err
 		}
-		outcomes = append(outcomes, measured)
+		run.Rows = append(run.Rows, measured)
 	}
-	return outcomes, nil
+	run.Claims, err = o.claims()
+	return run, err
 }
 
 // runLinked links this program in another order and runs it, for where a function lies in the program makes it faster
 // or slower by some ns.
-func (o options) runLinked(dir string, order int, log io.Writer) ([]outcome, error) {
+func (o options) runLinked(dir string, order int, log io.Writer) (run once, err error) {
 	binary, file := filepath.Join(dir, "bench.exe"), filepath.Join(dir, "rows.json")
 	build := exec.Command("go", "build", "-o", binary, fmt.Sprintf("-ldflags=-randlayout=%d", order), program)
 	measure := exec.Command(binary, "-json", file, "-rows", o.rows.String(),
@@ -209,24 +222,23 @@ func (o options) runLinked(dir string, order int, log io.Writer) ([]outcome, err
 	for _, command := range []*exec.Cmd{build, measure} {
 		command.Stdout, command.Stderr = log, log
 		if err := command.Run(); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Base(command.Path), err)
+			return run, fmt.Errorf("%s: %w", filepath.Base(command.Path), err)
 		}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return run, err
 	}
-	var outcomes []outcome
-	return outcomes, json.Unmarshal(text, &outcomes)
+	return run, json.Unmarshal(text, &run)
 }
 
 // writeJSON is one run.
 func (o options) writeJSON() error {
-	outcomes, err := o.measureOnce(o.chosen(), io.Discard)
+	run, err := o.measureOnce(io.Discard)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(outcomes)
+	text, err := json.Marshal(run)
 	if err != nil {
 		return err
 	}

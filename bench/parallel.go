@@ -77,13 +77,13 @@ func retentions(n int) ([]retention, error) {
 		asked := requests(r.routes)
 		d := newDrive(r, frame.build(&r.job), asked)
 		d.run(1000) // what grows once has grown
-		before := held()
+		before := inUse()
 		for i := range n {
 			id := strconv.Itoa(i)
 			d.requests[0].path, d.requests[0].params[0] = "/users/"+id, id
 			d.run(1)
 		}
-		all = append(all, retention{frame.name, held() - before})
+		all = append(all, retention{frame.name, inUse() - before})
 		if err := d.check(); err != nil {
 			return all, fmt.Errorf("memory, %s: %w", frame.name, err)
 		}

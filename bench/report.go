@@ -12,7 +12,8 @@ import (
 type report struct {
 	machine    []string // see machine; before anything was written
 	rows       []*row
-	series     series // of the rows
+	series     series    // of the rows
+	claims     [][]claim // of each run
 	pace       pace
 	growths    []growth
 	scalings   []scaling
@@ -85,7 +86,8 @@ func (r *report) explanation() string {
 			"medians of the runs.",
 		"",
 		"Targets are about the ratio in bold. Those in ns are about the least times; times without that of the answer are " +
-			"compared with a hit by the floors of their rows.",
+			"compared with a hit by the floors of their rows. Those of what is end to end and of growth are measured in each run " +
+			"too, of kami without its peers.",
 		"",
 		"*The floor* allocates a copy of the request and its context in one piece, and does nothing else: a handler with " +
 			"a context of its own cannot be had for less. *By hand* is the same work as kami's contract asks for it, with " +
@@ -108,7 +110,7 @@ func (r *report) writeVerdicts(p *page) {
 	for i, row := range r.rows {
 		all = append(all, r.series.verdicts(i, row)...)
 	}
-	more := r.otherVerdicts()
+	more := claimsHeld(r.claims)
 	if len(all) == 0 && len(more) == 0 {
 		return
 	}
@@ -128,8 +130,8 @@ func (r *report) writeVerdicts(p *page) {
 		}
 		p.cells(slices.Concat([]string{v.row, v.target.text()}, at[0], []string{ratioText(v.ofLeast)}, at[1])...)
 	}
-	for _, cells := range more {
-		p.cells(cells...)
+	for _, h := range more {
+		p.cells(h.Row, h.Of, number(h.Limit), number(h.Value), "", fmt.Sprintf("%d of %d", h.hold, h.all), "", "", "", "", "")
 	}
 }
 
@@ -146,40 +148,6 @@ func (r *report) writeProfiles(p *page) {
 		}
 		p.printf("- %s: %s.\n", found.row, strings.Join(texts, ", "))
 	}
-}
-
-// otherVerdicts are those of what is measured in one run and at one GOGC.
-func (r *report) otherVerdicts() [][]string {
-	var all [][]string
-	add := func(row, of string, limit, value float64, holds bool) {
-		held := map[bool]string{true: "1 of 1", false: "0 of 1"}[holds]
-		all = append(all, []string{row, of, number(limit), number(value), "", held, "", "", "", "", ""})
-	}
-	for _, t := range r.trips {
-		if t.name == ours {
-			add(endToEnd, "kami : net/http in requests a second, at least", 0.98, cents(t.ratio), cents(t.ratio) >= 0.98)
-		}
-	}
-	for i, g := range r.growths {
-		first, last := g.sizes[0], g.sizes[len(g.sizes)-1]
-		routes := i < 2
-		if routes && len(g.sizes) > 1 {
-			first = g.sizes[1]
-		}
-		from, ok := first.line(ours)
-		to, ok2 := last.line(ours)
-		if !ok || !ok2 {
-			continue
-		}
-		row := fmt.Sprintf("%s: %s", growing, g.name)
-		times := cents(ratioInTurn(to.slices, from.slices))
-		add(row, fmt.Sprintf("time at %s : at %s", thousands(last.n), thousands(first.n)), 2, times, times <= 2)
-		if ms := float64(to.register) / float64(time.Millisecond); routes {
-			add(row, "bytes a route", 300, to.bytes, to.bytes <= 300)
-			add(row, "ms to register "+thousands(last.n), 300, ms, ms <= 300)
-		}
-	}
-	return all
 }
 
 // text says what the target is about.
