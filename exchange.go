@@ -136,9 +136,8 @@ type reached struct {
 // begin begins a way, with a new exchange, and returns the place for a proxy of the writer if that is watched. Bound is as for
 // serve; timed means that the time is kept.
 func (a *way) begin(
-	at *reached, m *Mux, in context.Context, bound, watch, timed bool, d *decision, r *http.Request,
+	at *reached, m *Mux, in context.Context, bound, watch, timed bool, d *decision, c *chain[*middleware], r *http.Request,
 ) (place *mutil.Place) {
-	c := d.before
 	a.steps, a.end, a.from = c.steps, d.end, r
 	if d.route != nil {
 		a.deep = isVanilla(d.end) && sharesPathValues(r, d.route)

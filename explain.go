@@ -202,12 +202,12 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	}
 	var decided decision
 	decided.decide(p, method, u)
-	decided.decideScopes(p, u)
-	mirrored := slices.Clone(decided.after.steps) // the plan's own stay as they are
+	before, after := p.scopesOf(&decided, u)
+	mirrored := slices.Clone(after.steps) // the plan's own stay as they are
 	slices.Reverse(mirrored)
 	all := readings(&decided, u, p.depth, nil)
 	e := decided.explain(method, path)
-	e.Middleware = explainSteps(&p.middleware, decided.before.steps, all)
+	e.Middleware = explainSteps(&p.middleware, before.steps, all)
 	e.Afterware = explainSteps(&p.afterware, mirrored, all)
 	return e, nil
 }

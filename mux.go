@@ -76,8 +76,8 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
 	if !plain || d.route == nil || p.besides || m.hooks().set() || m.cancels() {
-		d.decideScopes(p, r.URL)
-		m.serve(r.Context(), false, &d, w, r)
+		before, after := p.scopesOf(&d, r.URL)
+		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
 	}
 	r.Pattern = d.route.path
@@ -92,48 +92,53 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	d.decideScopes(p, r.URL)
-	m.serve(ctx, true, &d, w, r)
+	before, after := p.scopesOf(&d, r.URL)
+	m.serve(ctx, true, &d, before, after, w, r)
 }
 
 // serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
-func (m *Mux) serve(in context.Context, bound bool, d *decision, w http.ResponseWriter, r *http.Request) {
-	if len(d.after.steps) > 0 || m.hooks().set() {
-		m.serveObserved(in, bound, d, w, r)
+func (m *Mux) serve(
+	in context.Context, bound bool, d *decision,
+	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
+) {
+	if len(after.steps) > 0 || m.hooks().set() {
+		m.serveObserved(in, bound, d, before, after.steps, w, r)
 		return
 	}
 	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).
-	handler, usual := m.usual(d, bound)
-	if !usual || d.before.wraps && mayHaveForm(r) {
-		m.serveAny(in, bound, d, w, r)
+	handler, usual := m.usual(d, before, bound)
+	if !usual || before.wraps && mayHaveForm(r) {
+		m.serveAny(in, bound, d, before, w, r)
 		return
 	}
 	// optimization: without a form there is nothing to see to after standard middleware (BenchmarkServe/Standard).
-	if first := opening(d.before); first != nil {
+	if first := opening(before); first != nil {
 		r.Pattern = d.route.path
-		x, _, _ := newExchange(in, m.base(), d.before, d, r)
+		x, _, _ := newExchange(in, m.base(), before, d, r)
 		first(w, &x.request)
 		return
 	}
-	x, ctx, _ := newExchange(in, m.base(), d.before, d, nil)
+	x, ctx, _ := newExchange(in, m.base(), before, d, nil)
 	at := reached{ctx: ctx, stale: true}
 	defer func() { keepForm(r, at.r) }()
-	x.pass(&at, d.before.steps, handler, w, r)
+	x.pass(&at, before.steps, handler, w, r)
 }
 
 // usual returns the route's handler if the request is as most are: it has a route, whose handler is of kami's own type, no scope
 // with params covers it, and its context ends with Context and the drain alone.
-func (m *Mux) usual(d *decision, bound bool) (h HandlerFunc, ok bool) {
+func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
 	h, ok = d.end.(HandlerFunc)
-	return h, ok && d.route != nil && !d.before.wild && !bound && !m.cancels()
+	return h, ok && d.route != nil && !c.wild && !bound && !m.cancels()
 }
 
 // serveAny serves any request after whose chain nothing is to run.
-func (m *Mux) serveAny(in context.Context, bound bool, d *decision, w http.ResponseWriter, r *http.Request) {
+func (m *Mux) serveAny(
+	in context.Context, bound bool, d *decision, before *chain[*middleware], w http.ResponseWriter, r *http.Request,
+) {
 	var along way
 	var at reached
 	failing := mayFail(d.end)
-	place := along.begin(&at, m, in, bound, failing, false, d, r)
+	place := along.begin(&at, m, in, bound, failing, false, d, before, r)
 	if failing {
 		w = place.Wrap(w)
 	}

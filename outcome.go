@@ -36,26 +36,29 @@ const (
 )
 
 // serveObserved serves a request after whose chain something is to run. The rest is as for serve.
-func (m *Mux) serveObserved(in context.Context, bound bool, d *decision, w http.ResponseWriter, r *http.Request) {
+func (m *Mux) serveObserved(
+	in context.Context, bound bool, d *decision,
+	before *chain[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
+) {
 	var o outcome
-	o.mux, o.hooks, o.after = m, m.hooks(), d.after.steps
+	o.mux, o.hooks, o.after = m, m.hooks(), after
 	timed := o.logHandler != nil && incoming.Timed()
-	handler, usual := m.usual(d, bound)
-	usual = usual && !timed && !d.before.wraps
+	handler, usual := m.usual(d, before, bound)
+	usual = usual && !timed && !before.wraps
 	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)
 		x := new(watched)
 		o.w = x.place.Wrap(w)
-		o.along.x, o.ctx, _ = x.fill(in, m.base(), d.before, d)
+		o.along.x, o.ctx, _ = x.fill(in, m.base(), before, d)
 		o.along.from, o.stale = r, true
 	} else {
-		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, r).Wrap(w)
+		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).Wrap(w)
 		if chain := o.along.x.chain; chain != nil {
 			chain.rare.observed = true
 		}
 	}
 	defer o.finish()
 	if usual {
-		o.along.x.pass(&o.reached, d.before.steps, handler, o.w, r)
+		o.along.x.pass(&o.reached, before.steps, handler, o.w, r)
 	} else {
 		o.along.run(0, o.w, &o.reached)
 	}

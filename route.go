@@ -138,10 +138,8 @@ func allowed(routes []*route) string {
 	return strings.Join(slices.Compact(methods), ", ")
 }
 
-// decision is what a request's method and path alone decide: who answers it, with which params, and what runs before and after.
+// decision is what a request's method and path alone decide: who answers it, with which params.
 type decision struct {
-	before *chain[*middleware]
-	after  *chain[*afterware]
 	end    ContextHandler      // what the chain of middleware leads to
 	route  *route              // whose handler end is, nil for any other answer
 	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be

@@ -100,19 +100,17 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 	return &composed
 }
 
-// decideScopes finds the middleware and the afterware for a request.
-func (d *decision) decideScopes(p *plan, u *url.URL) {
+// scopesOf finds the middleware and the afterware for a request.
+func (p *plan) scopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*afterware]) {
 	if p.depth == 0 { // there is no scope but "/"
-		d.before, d.after = p.middleware.all, p.afterware.all
-		return
+		return p.middleware.all, p.afterware.all
 	}
 	if d.decode == nil && isClean(d.path) {
 		only := [1]reading{d.reading()}
-		d.before, d.after = p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
-		return
+		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
 	}
 	all := readings(d, u, p.depth, nil)
-	d.before, d.after = p.middleware.chain(all, false), p.afterware.chain(all, true)
+	return p.middleware.chain(all, false), p.afterware.chain(all, true)
 }
 
 // reading is one way in which a path can be read.
