@@ -85,6 +85,8 @@ var work = []struct {
 		s.after("/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/users/:id", echoNothing)
 	}, 1},
+	{"NotFound", "/books/7", func(s *stack) { s.get("/users/:id", echoNothing) }, 3},
+	{"Redirect", "/users/7/", func(s *stack) { s.get("/users/:id", echoNothing) }, 3}, // without a body, for the header has a type
 }
 
 func readABCD(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {

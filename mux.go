@@ -76,6 +76,11 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
 	if !plain || d.route == nil || p.besides || m.hooks().set() || m.cancels() {
+		// optimization: where nothing sees the context of a request it has none (BenchmarkServe/NotFound and Redirect).
+		if d.route == nil && !p.besides && !m.hooks().set() && isBuiltin(d.end) {
+			d.end.ServeHTTPContext(r.Context(), w, r)
+			return
+		}
 		before, after := p.scopesOf(&d, r.URL)
 		m.serve(r.Context(), false, &d, before, after, w, r)
 		return

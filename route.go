@@ -301,6 +301,17 @@ func (b *builtin) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *
 	b.answer(w, r)
 }
 
+// isBuiltin reports whether the answer is all of this package, which asks for nothing but the method of the request.
+func isBuiltin(end ContextHandler) bool {
+	switch h := end.(type) {
+	case *builtin, *redirect:
+		return true
+	case *notAllowed:
+		return isBuiltin(h.answer)
+	}
+	return false
+}
+
 var (
 	defaultNotFound   = &builtin{http.NotFound}
 	defaultNotAllowed = &builtin{methodNotAllowed}
