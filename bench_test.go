@@ -86,6 +86,7 @@ var work = []struct {
 		s.get("/users/:id", echoNothing)
 	}, 1},
 	{"NotFound", "/books/7", func(s *stack) { s.get("/users/:id", echoNothing) }, 3},
+	{"NotAllowed", "/users/7", func(s *stack) { s.handle("POST", "/users/:id", echoNothing) }, 5},
 	{"Redirect", "/users/7/", func(s *stack) { s.get("/users/:id", echoNothing) }, 3}, // without a body, for the header has a type
 }
 

@@ -976,6 +976,25 @@ func TestC15NoPatternWithoutRouteNorMiddleware(t *testing.T) {
 	})
 }
 
+// What is registered for misses has a context and a request of its own, though nothing else runs.
+func TestC15AnswersToMissesSeeTheContext(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.context = context.WithValue(context.Background(), ctxKey{}, "base")
+		answer := func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "%v %q %v", ctx.Value(ctxKey{}), r.Pattern, ctx == r.Context())
+		}
+		s.handle("PUT", "/u/:id", nothing)
+		s.notFound(answer)
+		s.methodNotAllowed(answer)
+		for _, target := range []string{"/x", "/u/7"} {
+			r := httptest.NewRequest("GET", target, nil)
+			r.Pattern = "outer"
+			assert.Equal(t, `base "" true`, s.serve(r).Body.String(), target)
+			assert.Equal(t, "outer", r.Pattern, target)
+		}
+	})
+}
+
 func TestC15PathValue(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail

@@ -76,11 +76,6 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
 	if !plain || d.route == nil || p.besides || m.hooks().set() || m.cancels() {
-		// optimization: where nothing sees the context of a request it has none (BenchmarkServe/NotFound and Redirect).
-		if d.route == nil && !p.besides && !m.hooks().set() && isBuiltin(d.end) {
-			d.end.ServeHTTPContext(r.Context(), w, r)
-			return
-		}
 		before, after := p.scopesOf(&d, r.URL)
 		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
@@ -140,6 +135,11 @@ func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFu
 func (m *Mux) serveAny(
 	in context.Context, bound bool, d *decision, before *chain[*middleware], w http.ResponseWriter, r *http.Request,
 ) {
+	// optimization: what nobody sees is not made (BenchmarkServe/NotFound, NotAllowed and Redirect).
+	if len(before.steps) == 0 && isBuiltin(d.end) {
+		d.end.ServeHTTPContext(in, w, r)
+		return
+	}
 	var along way
 	var at reached
 	failing := mayFail(d.end)

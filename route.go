@@ -301,7 +301,8 @@ func (b *builtin) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *
 	b.answer(w, r)
 }
 
-// isBuiltin reports whether the answer is all of this package, which asks for nothing but the method of the request.
+// isBuiltin reports whether an answer is this package's alone, so that nobody else sees the context and the request that it is
+// given. It reads no more of them than the request's method and, to no effect, its path.
 func isBuiltin(end ContextHandler) bool {
 	switch h := end.(type) {
 	case *builtin, *redirect:

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -46,45 +49,54 @@ func TestChecksFail(t *testing.T) {
 	}
 }
 
-// Params and values that only one of the contexts has are not enough.
+// Values that only one of the contexts has are not enough: those of middleware where the exam is strict, the base's always.
 func TestBothContextsAreRead(t *testing.T) {
-	r := &row{job: job{routes: params1, base: true}}
+	none := context.Background()
+	base := adding(none, 0)
+	both := adding(base, 1)
 	for name, test := range map[string]struct {
-		ours, ofRequest func(context.Context, *http.Request) context.Context
-		failed          string
+		ctx, ofRequest context.Context
+		timed, strict  string // what is wrong
 	}{
-		"both":          {carrying, carrying, ""},
-		"the handler's": {carrying, adds, `param 0 is ""`},
-		"the request's": {adds, carrying, `param 0 is ""`},
-		"neither":       {asItIs, asItIs, "a context lacks value 0"},
+		"both":                        {both, both, "", ""},
+		"none in the handler's":       {none, both, "a context lacks value 1", "a context lacks value 1"},
+		"none in the request's":       {both, none, "a context lacks value 0", "a context lacks value 1"},
+		"the base's in the handler's": {base, both, "a context lacks value 1", "a context lacks value 1"},
+		"the base's in the request's": {both, base, "", "a context lacks value 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := http.NewServeMux()
-			m.HandleFunc("GET /users/{id}", func(w http.ResponseWriter, r *http.Request) {
-				e, ctx, ofRequest := examOf(r), test.ours(r.Context(), r), test.ofRequest(r.Context(), r)
-				e.param(0, paramsIn[string](ctx))
-				if e.both() {
-					e.param(0, paramsIn[string](ofRequest))
-				}
-				e.finish(w, ctx, ofRequest)
-			})
-			d := newDrive(r, m, requests(r.routes))
-			d.prove()
-			if err := d.check(); test.failed == "" {
-				require.NoError(t, err)
-			} else {
-				require.EqualError(t, err, test.failed)
+			for strict, want := range map[bool]string{false: test.timed, true: test.strict} {
+				e := exam{contexts: 2, strict: strict}
+				e.finish(nil, test.ctx, test.ofRequest)
+				assert.Equal(t, want, e.failed)
 			}
+			answered := httptest.NewRecorder()
+			(*exam)(nil).finish(answered, test.ctx, test.ofRequest)
+			lacks := valueIn(test.ctx, 0) == nil || valueIn(test.ofRequest, 0) == nil
+			assert.Equal(t, lacks, answered.Code != http.StatusOK)
 		})
 	}
 }
 
-func carrying(ctx context.Context, r *http.Request) context.Context {
-	return &carried[string]{ctx, r.PathValue("id")}
+// All params are compared, by every contestant and each time.
+func TestAllParamsAreRead(t *testing.T) {
+	for _, base := range []bool{false, true} {
+		r := &row{job: job{routes: params5, base: base}}
+		for _, p := range append([]peer{kamiPeer, byHandPeer}, peers...) {
+			for i := range params5[0].names {
+				t.Run(fmt.Sprint(p.name, "/", base, "/", i), func(t *testing.T) {
+					asked := requests(r.routes)
+					asked[0].params[i] = "another"
+					d := newDrive(r, p.build(&r.job), asked)
+					d.run(1)
+					require.ErrorContains(t, d.check(), fmt.Sprint("param ", i, " is "))
+					d.run(1)
+					require.ErrorContains(t, d.check(), fmt.Sprint("param ", i, " is "))
+				})
+			}
+		}
+	}
 }
-
-func adds(ctx context.Context, _ *http.Request) context.Context   { return adding(ctx, 0) }
-func asItIs(ctx context.Context, _ *http.Request) context.Context { return ctx }
 
 // BenchmarkRows is the same as the tables, as plain benchmarks.
 func BenchmarkRows(b *testing.B) {
@@ -112,7 +124,7 @@ func TestQuick(t *testing.T) {
 	assert.Equal(t, out.String(), string(written))
 	for _, want := range []string{
 		"## Targets", "### Same work: 5 params", "### Raw tree: GitHub", "## End to end", "Static routes: bytes for each",
-		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "\n| *by hand* |", "| httprouter |",
+		"\n| End to end | kami : net/http", "\n| Growth: Static routes | bytes a route |", "## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "\n| *by hand* |", "| httprouter |",
 	} {
 		assert.Contains(t, out.String(), want)
 	}
@@ -123,6 +135,21 @@ func TestQuick(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(svg), "</svg>")
 	}
+}
+
+// What a run measures reaches the one that has started it.
+func TestRunsAreWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.json")
+	require.NoError(t, run([]string{"-quick", "-rows", "^(Raw tree: static|End)", "-json", file}, io.Discard, io.Discard))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var one once
+	require.NoError(t, json.Unmarshal(text, &one))
+	require.Len(t, one.Rows, 1)
+	assert.Equal(t, "static", one.Rows[0].Row)
+	require.Len(t, one.Claims, 1)
+	assert.Equal(t, endToEnd, one.Claims[0].Row)
+	assert.Positive(t, one.Claims[0].Value)
 }
 
 func TestRowsAreChosen(t *testing.T) {
@@ -212,16 +239,16 @@ func TestClaims(t *testing.T) {
 			{name: "of a peer", sizes: []size{{n: 1}}},
 		})
 	}
-	got := claimsHeld([][]claim{run(0.99, 110), run(0.971, 90), run(0.975, 95)})
-	want := []held{
+	got := sumUp([][]claim{run(0.99, 110), run(0.971, 90), run(0.975, 100)})
+	want := []claimed{
 		{claim{endToEnd, "kami : net/http in requests a second, at least", 0.98, 0.98, true}, 2, 3},
-		{claim{"Growth: Routes", "time at 1,000 : at 100", 2, 1.9, false}, 2, 3},
+		{claim{"Growth: Routes", "time at 1,000 : at 100", 2, 2, false}, 2, 3},
 		{claim{"Growth: Routes", "bytes a route", 300, 290, false}, 3, 3},
 		{claim{"Growth: Routes", "ms to register 1,000", 300, 250, false}, 3, 3},
-		{claim{"Growth: Scopes", "time at 10 : at 1", 2, 1.9, false}, 2, 3},
+		{claim{"Growth: Scopes", "time at 10 : at 1", 2, 2, false}, 2, 3},
 	}
 	assert.Equal(t, want, got)
-	assert.Empty(t, claimsHeld(nil))
+	assert.Empty(t, sumUp(nil))
 }
 
 func TestRatioInTurn(t *testing.T) {

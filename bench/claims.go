@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -19,7 +20,7 @@ func (c claim) holds() bool {
 	return c.Value <= c.Limit
 }
 
-// claims measures what is claimed, of kami alone.
+// claims measures what is claimed, of kami without its peers.
 func (o options) claims() ([]claim, error) {
 	var trips []trip
 	var growths []growth
@@ -47,7 +48,7 @@ func claimsOf(trips []trip, growths []growth) (all []claim) {
 		last := g.sizes[len(g.sizes)-1]
 		to, ok := last.line(ours)
 		if !ok {
-			continue
+			continue // a series without kami
 		}
 		row, first := fmt.Sprintf("%s: %s", growing, g.name), g.sizes[0]
 		if g.routes && len(g.sizes) > 1 {
@@ -57,33 +58,34 @@ func claimsOf(trips []trip, growths []growth) (all []claim) {
 		all = append(all, claim{row, fmt.Sprintf("time at %s : at %s", thousands(last.n), thousands(first.n)),
 			2, cents(ratioInTurn(to.slices, from.slices)), false})
 		if g.routes {
-			ms := float64(to.register) / float64(time.Millisecond)
-			all = append(all, claim{row, "bytes a route", 300, to.bytes, false},
+			ms := math.Round(float64(to.register) / float64(time.Millisecond))
+			all = append(all, claim{row, "bytes a route", 300, math.Round(to.bytes), false},
 				claim{row, "ms to register " + thousands(last.n), 300, ms, false})
 		}
 	}
 	return all
 }
 
-// held is a claim as all runs have it.
-type held struct {
+// claimed is a claim as all runs have it.
+type claimed struct {
 	claim     // of the medians
-	hold, all int
+	held  int // in so many runs
+	runs  int
 }
 
-// claimsHeld sums up the claims of all runs, which are the same ones.
-func claimsHeld(runs [][]claim) []held {
-	var sums []held
+// sumUp sums up the claims of all runs, each of which makes the same ones.
+func sumUp(runs [][]claim) []claimed {
+	var sums []claimed
 	if len(runs) == 0 {
 		return nil
 	}
 	for i, c := range runs[0] {
-		sum := held{claim: c, all: len(runs)}
+		sum := claimed{claim: c, runs: len(runs)}
 		var values []float64
-		for _, run := range runs {
-			values = append(values, run[i].Value)
-			if run[i].holds() {
-				sum.hold++
+		for _, claims := range runs {
+			values = append(values, claims[i].Value)
+			if claims[i].holds() {
+				sum.held++
 			}
 		}
 		sum.Value = median(values)

@@ -152,7 +152,7 @@ func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
 		var field []*contestant
 		var lines []sized
 		for i, n := range ns {
-			if i > 0 && lines[i-1].register > patience/100 {
+			if i > 0 && lines[i-1].register > patience/100 && grower.name != ours {
 				break
 			}
 			register, ask := grower.grow(n)

@@ -97,6 +97,7 @@ func (e *exam) finish(w http.ResponseWriter, ctx, ofRequest context.Context) {
 	}
 }
 
+//go:noinline
 func (e *exam) lacks(i int) { e.failed = fmt.Sprintf("a context lacks value %d", i) }
 
 // valueIn returns value i of the context, or nil.

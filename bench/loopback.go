@@ -39,10 +39,12 @@ type server struct {
 // each. Each connection has one request at a time on its way and is kept alive.
 func (o options) loopback(frames []peer) ([]trip, error) {
 	j := &job{routes: params1, base: true}
-	handlers := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer), theFloor: http.HandlerFunc(floorAnswer)}
-	names := []string{bareHTTP, theFloor}
+	handlers, names := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer)}, []string{bareHTTP}
 	for _, p := range frames {
 		handlers[p.name], names = p.build(j), append(names, p.name)
+		if p.name == theFloor {
+			handlers[p.name] = http.HandlerFunc(floorAnswer)
+		}
 	}
 	var servers []*server
 	defer func() {

@@ -58,11 +58,13 @@ type extent struct {
 	profiled time.Duration // of each row
 }
 
+var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: asked, profiled: time.Second}
+
 // program is the package of this program.
 const program = "github.com/guregu/kami/bench"
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{rows: regexp.MustCompile(""), extent: extent{20 * time.Millisecond, 225, 100_000, asked, time.Second}}
+	o := options{rows: regexp.MustCompile(""), extent: full}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.out, "out", "docs/performance.md",
@@ -75,7 +77,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.slices, "slices", 61, "how many turns each contestant has in a run; an odd number has a median of its own")
 	flags.IntVar(&o.runs, "runs", 3, "how many runs, each of a program linked in another order; with 1 this program runs")
 	flags.BoolVar(&o.quick, "quick", false, "short turns and small sizes, whose figures mean nothing")
-	flags.StringVar(&o.json, "json", "", "write the rows to the `file` as JSON and nothing else, as runs do")
+	flags.StringVar(&o.json, "json", "", "write what one run measures to the `file` as JSON, and nothing else, as runs do")
 	flags.StringVar(&o.compare, "compare", "",
 		"compare with this `revision`, by the root module's benchmarks and kami's rows")
 	flags.IntVar(&o.count, "count", 10, "how many times -compare runs each benchmark")
@@ -89,7 +91,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
-		o.extent = extent{2 * time.Millisecond, 1, 100, 100, 2 * time.Millisecond}
+		o.extent = extent{turn: 2 * time.Millisecond, rounds: 1, most: 100, requests: 100, profiled: 2 * time.Millisecond}
 	}
 	if flags.NArg() > 0 || o.slices < 1 || o.runs < 1 || o.count < 1 || o.slice <= 0 {
 		return o, errors.New("unknown arguments, or numbers that are too small; see -help")
@@ -147,13 +149,13 @@ func (o options) measureAll(log io.Writer) (*report, error) {
 	if r.profiles, err = profiles(r.rows, r.series, o.extent.profiled); err != nil {
 		return nil, err
 	}
-	all := append([]peer{kamiPeer}, peers...)
+	all := append(append([]peer{kamiPeer}, peers...), floorPeer)
 	for _, part := range []struct {
 		name    string
 		measure func() error
 	}{
 		{endToEnd, func() (err error) { r.trips, err = o.loopback(all); return err }},
-		{growing, func() (err error) { r.growths, err = o.growths(append(all, floorPeer)); return err }},
+		{growing, func() (err error) { r.growths, err = o.growths(all); return err }},
 		{parallel, func() (err error) { r.scalings, err = o.scalings(); return err }},
 		{memories, func() (err error) { r.retentions, err = retentions(o.extent.requests); return err }},
 	} {
@@ -184,61 +186,61 @@ func (o options) measureRuns(r *report, log io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	for i := range o.runs {
-		var run once
+		var one once
 		if o.runs == 1 {
-			run, err = o.measureOnce(log)
+			one, err = o.measureOnce(log)
 		} else {
 			fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
-			run, err = o.runLinked(dir, i+1, log)
+			one, err = o.runLinked(dir, i+1, log)
 		}
 		if err != nil {
 			return err
 		}
-		r.series, r.claims = append(r.series, run.Rows), append(r.claims, run.Claims)
+		r.series, r.claims = append(r.series, one.Rows), append(r.claims, one.Claims)
 	}
 	return nil
 }
 
-func (o options) measureOnce(log io.Writer) (run once, err error) {
+func (o options) measureOnce(log io.Writer) (one once, err error) {
 	for _, r := range o.chosen() {
 		fmt.Fprintln(log, r.title())
 		measured, err := o.measure(r)
 		if err != nil {
-			return run, err
+			return one, err
 		}
-		run.Rows = append(run.Rows, measured)
+		one.Rows = append(one.Rows, measured)
 	}
-	run.Claims, err = o.claims()
-	return run, err
+	one.Claims, err = o.claims()
+	return one, err
 }
 
 // runLinked links this program in another order and runs it, for where a function lies in the program makes it faster
 // or slower by some ns.
-func (o options) runLinked(dir string, order int, log io.Writer) (run once, err error) {
-	binary, file := filepath.Join(dir, "bench.exe"), filepath.Join(dir, "rows.json")
+func (o options) runLinked(dir string, order int, log io.Writer) (one once, err error) {
+	binary, file := filepath.Join(dir, "bench.exe"), filepath.Join(dir, "run.json")
 	build := exec.Command("go", "build", "-o", binary, fmt.Sprintf("-ldflags=-randlayout=%d", order), program)
 	measure := exec.Command(binary, "-json", file, "-rows", o.rows.String(),
 		"-slice", o.slice.String(), "-slices", fmt.Sprint(o.slices))
 	for _, command := range []*exec.Cmd{build, measure} {
 		command.Stdout, command.Stderr = log, log
 		if err := command.Run(); err != nil {
-			return run, fmt.Errorf("%s: %w", filepath.Base(command.Path), err)
+			return one, fmt.Errorf("%s: %w", filepath.Base(command.Path), err)
 		}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return run, err
+		return one, err
 	}
-	return run, json.Unmarshal(text, &run)
+	return one, json.Unmarshal(text, &one)
 }
 
 // writeJSON is one run.
 func (o options) writeJSON() error {
-	run, err := o.measureOnce(io.Discard)
+	one, err := o.measureOnce(io.Discard)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(run)
+	text, err := json.Marshal(one)
 	if err != nil {
 		return err
 	}

@@ -95,8 +95,9 @@ func (r *report) explanation() string {
 			"scopes or hooks, and nothing that sees to panics, forms or cancellation. What kami takes longer is the framework's " +
 			"own. It stands beside the targets: where by hand misses one too, kami can hardly hold it. Every handler checks what it got.",
 		"",
-		"In *bare* rows handlers read their params. kami makes its context for them all the same; gin and echo hand out " +
-			"pooled ones, which must not be kept, httprouter and bunrouter none. In *same work* params, the app's base value and " +
+		"In *bare* rows handlers read their params. kami makes its context for them all the same, if not for a 404, 405 or " +
+			"redirect that nothing else sees; gin and echo hand out pooled ones, which must not be kept, httprouter and bunrouter " +
+			"none. In *same work* params, the app's base value and " +
 			"those of middleware are in the handler's context and in that of the request (before the clock runs, all are read " +
 			"from both; then the base value is). kami and chi have means of their own for params there. For the others the app " +
 			"has a type of context, the cheapest there can be: one allocation for params and base value, and the copy of the " +
@@ -110,7 +111,7 @@ func (r *report) writeVerdicts(p *page) {
 	for i, row := range r.rows {
 		all = append(all, r.series.verdicts(i, row)...)
 	}
-	more := claimsHeld(r.claims)
+	more := sumUp(r.claims)
 	if len(all) == 0 && len(more) == 0 {
 		return
 	}
@@ -130,8 +131,8 @@ func (r *report) writeVerdicts(p *page) {
 		}
 		p.cells(slices.Concat([]string{v.row, v.target.text()}, at[0], []string{ratioText(v.ofLeast)}, at[1])...)
 	}
-	for _, h := range more {
-		p.cells(h.Row, h.Of, number(h.Limit), number(h.Value), "", fmt.Sprintf("%d of %d", h.hold, h.all), "", "", "", "", "")
+	for _, c := range more {
+		p.cells(c.Row, c.Of, number(c.Limit), number(c.Value), "", fmt.Sprintf("%d of %d", c.held, c.runs), "", "", "", "", "")
 	}
 }
 
@@ -250,7 +251,7 @@ func (r *report) writeGrowths(p *page) {
 	p.printf("Bare requests, %d of them for paths drawn at random. No garbage is collected meanwhile, for a larger heap "+
 		"would make that rarer and the times shorter. The times are the least of the slices; the targets are by the slices of "+
 		"the same turns. The memory is what routes or scopes hold, with a handler for each route but without the texts of the "+
-		"paths; it and the time to register are the medians of %d registrations. A contestant is left out where registering "+
+		"paths; it and the time to register are the medians of %d registrations. A peer is left out where registering "+
 		"might take longer than %v.\n",
 		asks, registrations, patience)
 	r.writeCharts(p, growing)

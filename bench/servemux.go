@@ -8,13 +8,13 @@ func newServeMux(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.HandleFunc(rt.method+" "+rt.braced(), func(w http.ResponseWriter, r *http.Request) {
-			e, values := examOf(r), r
+			e, params := examOf(r), r
 			if j.base {
 				r = r.WithContext(&carried[*http.Request]{r.Context(), r})
-				values = paramsIn[*http.Request](r.Context())
+				params = paramsIn[*http.Request](r.Context())
 			}
 			for i, name := range shape.names {
-				e.param(i, values.PathValue(name))
+				e.param(i, params.PathValue(name))
 			}
 			e.finish(w, r.Context(), r.Context())
 		})
