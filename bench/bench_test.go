@@ -124,7 +124,8 @@ func TestQuick(t *testing.T) {
 	assert.Equal(t, out.String(), string(written))
 	for _, want := range []string{
 		"## Targets", "### Same work: 5 params", "### Raw tree: GitHub", "## End to end", "Static routes: bytes for each",
-		"\n| End to end | kami : net/http", "\n| Growth: Static routes | bytes a route |", "## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "\n| *by hand* |", "| httprouter |",
+		"## Parallel", "## Memory", "| **kami** |", "| *the floor* |", "\n| *by hand* |", "| httprouter |",
+		"\n| End to end | kami : net/http", "\n| Growth: Static routes | bytes a route |",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

@@ -36,16 +36,12 @@ func newEcho(j *job) http.Handler {
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Add(rt.method, rt.path, func(c *echo.Context) error {
-			e, ctx := examOf(c.Request()), c.Request().Context()
+			e, ctx, params := examOf(c.Request()), c.Request().Context(), c.PathValues()
 			if j.base {
-				params := paramsIn[echo.PathValues](ctx)
-				for i, name := range shape.names {
-					e.param(i, params.GetOr(name, ""))
-				}
-			} else {
-				for i, name := range shape.names {
-					e.param(i, c.Param(name))
-				}
+				params = paramsIn[echo.PathValues](ctx)
+			}
+			for i, name := range shape.names {
+				e.param(i, params.GetOr(name, ""))
 			}
 			e.finish(c.Response(), ctx, ctx)
 			return nil

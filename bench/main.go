@@ -58,6 +58,7 @@ type extent struct {
 	profiled time.Duration // of each row
 }
 
+// full is that of all runs but quick ones.
 var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: asked, profiled: time.Second}
 
 // program is the package of this program.
