@@ -16,8 +16,8 @@ import (
 
 // failing makes a ContextHandler of a function that may return an error.
 type failing struct {
-	handle  func(context.Context, http.ResponseWriter, *http.Request) error
-	onError func() func(context.Context, http.ResponseWriter, *http.Request, error)
+	handle func(context.Context, http.ResponseWriter, *http.Request) error
+	mux    *Mux // answers the errors
 }
 
 func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -25,17 +25,37 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 	if !ok {
 		own = mutil.WrapWriter(w).(tellingProxy)
 	}
-	err := h.handle(ctx, own, r)
+	if err := h.handle(ctx, own, r); err != nil {
+		h.mux.fail(ctx, own, r, err)
+	}
+}
+
+// HandleError answers an error as the Mux does whose request ctx belongs to, the innermost one of nested Muxes, when a handler
+// of its own returns that error: by its ErrorHandler or else [DefaultErrorHandler], which also answers where ctx belongs to no
+// Mux. It is for handlers without an error as their result, and for middleware, which then returns nil to halt.
+//
+// If the response is known to have begun, or the connection to be hijacked, the error is only logged. That is known where w, or
+// what it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware. A nil error is none.
+func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		return
 	}
-	if why := begun(own); why != "" {
+	var m *Mux
+	if x, ok := ctx.Value(incoming.Request).(*exchange); ok {
+		m = x.route.mux
+	}
+	m.fail(ctx, mutil.WrapWriter(w).(tellingProxy), r, err)
+}
+
+// fail answers an error. It has an answer written where the ErrorHandler writes none, which would look like success.
+func (m *Mux) fail(ctx context.Context, w tellingProxy, r *http.Request, err error) {
+	if why := begun(w); why != "" {
 		logError(ctx, r, err, why)
 		return
 	}
-	h.onError()(ctx, own, r, err)
-	if begun(own) == "" {
-		own.WriteHeader(http.StatusInternalServerError) // and not an empty 200
+	m.errorHandler()(ctx, w, r, err)
+	if begun(w) == "" {
+		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
 

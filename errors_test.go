@@ -431,3 +431,65 @@ func lineAfter(place string) string {
 	_, _ = fmt.Sscan(place[at+1:], &line)
 	return fmt.Sprint(place[:at+1], line+1)
 }
+
+func TestHandleErrorAnswersAsTheInnermostMux(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.errorHandler = func(_ context.Context, w http.ResponseWriter, _ *http.Request, err error) {
+			w.WriteHeader(http.StatusTeapot)
+			fmt.Fprint(w, "outer: ", err)
+		}
+		inner := kami.New()
+		inner.ErrorHandler = func(_ context.Context, w http.ResponseWriter, _ *http.Request, err error) {
+			w.WriteHeader(http.StatusTeapot)
+			fmt.Fprint(w, "inner: ", err)
+		}
+		fail := func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			kami.HandleError(ctx, w, r, errors.New("oops"))
+		}
+		halt := func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
+			fail(ctx, w, r)
+			return nil
+		}
+		inner.Get("/inner/handler", fail)
+		inner.NotFound(fail)
+		s.get("/inner/*rest", inner)
+		s.get("/handler", fail)
+		s.get("/late", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			proxy := mutil.WrapWriter(w)
+			fmt.Fprint(proxy, "begun")
+			fail(ctx, proxy, r)
+		})
+		s.get("/nil", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			kami.HandleError(ctx, w, r, nil)
+		})
+		s.get("/silent", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) {}
+			fail(ctx, w, r)
+		})
+		s.notFound(fail)
+		s.use("/halted", halt)
+		s.use("/halted/:id", halt)
+		for _, test := range []struct {
+			target, want string
+			code         int
+		}{
+			{"/handler", "outer: oops", 418},
+			{"/halted", "outer: oops", 418},
+			{"/halted/7", "outer: oops", 418},
+			{"/nowhere", "outer: oops", 418},
+			{"/inner/handler", "inner: oops", 418},
+			{"/inner/nowhere", "inner: oops", 418},
+			{"/late", "begun", 200},
+			{"/nil", "", 200},
+			{"/silent", "", 500},
+		} {
+			w := s.do("GET", test.target)
+			assert.Equal(t, test.code, w.Code, test.target)
+			assert.Equal(t, test.want, w.Body.String(), test.target)
+		}
+	})
+	w := httptest.NewRecorder()
+	kami.HandleError(context.Background(), w, httptest.NewRequest("GET", "/", nil), errors.New("oops"))
+	assert.Equal(t, 500, w.Code, "as DefaultErrorHandler")
+	assert.NotContains(t, w.Body.String(), "oops")
+}

@@ -21,7 +21,7 @@ import (
 // proxy of its writer; all else of a request is on its way (BenchmarkServe/Param).
 type exchange struct {
 	in, base context.Context     // the incoming request's, and Mux.Context
-	route    *route              // nil for any other answer
+	route    *route              // the Mux's unrouted if none answers
 	chain    *chain[*middleware] // nil unless the context may be asked for it
 	request  http.Request
 }
@@ -55,7 +55,7 @@ type kept struct {
 func newExchange(in, base context.Context, c *chain[*middleware], d *decision, r *http.Request) (
 	*exchange, context.Context, *params,
 ) {
-	if d.route == nil || len(d.route.names) == 0 {
+	if len(d.route.names) == 0 {
 		x := new(exchange)
 		x.init(in, base, c, d)
 		if r != nil {
@@ -85,7 +85,7 @@ func (x *withParams) fill(in, base context.Context, c *chain[*middleware], d *de
 	*exchange, context.Context, *params,
 ) {
 	x.init(in, base, c, d)
-	if d.route == nil || len(d.route.names) == 0 {
+	if len(d.route.names) == 0 {
 		return &x.exchange, &x.exchange, nil
 	}
 	path, _ := cutSlash(d.path)
@@ -139,13 +139,13 @@ func (a *way) begin(
 	at *reached, m *Mux, in context.Context, bound, watch, timed bool, d *decision, c *chain[*middleware], r *http.Request,
 ) (place *mutil.Place) {
 	a.steps, a.end, a.from = c.steps, d.end, r
-	if d.route != nil {
+	if d.routed() {
 		a.deep = isVanilla(d.end) && sharesPathValues(r, d.route)
 		r.Pattern = d.route.path
 	}
 	formed := c.wraps && mayHaveForm(r)
 	switch {
-	case timed || c.wraps && (watch || formed || d.route == nil):
+	case timed || c.wraps && (watch || formed || !d.routed()):
 		k := new(kept)
 		k.chain, k.rare.end, k.rare.formed, place = *c, d.end, formed, &k.place
 		k.chain.rare = &k.rare
@@ -190,7 +190,7 @@ func (a *way) receive(ctx context.Context) *http.Request {
 	} else {
 		x.request = *a.from.WithContext(ctx)
 	}
-	x.request.Pattern = x.pattern()
+	x.request.Pattern = x.route.path
 	if a.params != nil && isVanilla(a.end) {
 		a.setPathValues()
 	}
@@ -203,14 +203,6 @@ func (x *exchange) end() ContextHandler {
 		return x.chain.rare.end
 	}
 	return x.route.handler
-}
-
-// pattern is what r.Pattern is for the handlers: that of the route, or none.
-func (x *exchange) pattern() string {
-	if x.route == nil {
-		return ""
-	}
-	return x.route.path
 }
 
 // setPathValues sets the params for handlers without context.
@@ -455,7 +447,7 @@ func (x *exchange) Started() time.Time {
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
 func (x *exchange) String() string {
-	if x.route == nil {
+	if x.route.path == "" {
 		return "kami.Context"
 	}
 	return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.route.path)

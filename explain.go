@@ -233,7 +233,7 @@ func target(method, path string) (*url.URL, error) {
 // explain says what has been decided.
 func (d *decision) explain(method, path string) Explanation {
 	e := Explanation{Method: method, Path: path}
-	if d.route != nil {
+	if d.routed() {
 		r := d.route.describe()
 		e.Route = &r
 		var params params

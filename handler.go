@@ -46,10 +46,8 @@ func isVanilla(h ContextHandler) bool {
 
 var errNilHandler = errors.New("the handler must not be nil")
 
-// newHandler converts one of the types that HandlerType lists. Errors are answered by what onError returns at their time.
-func newHandler(handler HandlerType, onError func() func(context.Context, http.ResponseWriter, *http.Request, error)) (
-	ContextHandler, error,
-) {
+// newHandler converts one of the types that HandlerType lists. The Mux answers its errors.
+func newHandler(handler HandlerType, m *Mux) (ContextHandler, error) {
 	if isNil(handler) {
 		return nil, errNilHandler
 	}
@@ -68,7 +66,7 @@ func newHandler(handler HandlerType, onError func() func(context.Context, http.R
 		return &vanilla{h}, nil
 	}
 	if f, ok := as[func(context.Context, http.ResponseWriter, *http.Request) error](handler); ok {
-		return failing{f, onError}, nil
+		return failing{f, m}, nil
 	}
 	return nil, fmt.Errorf("%T is no type of handler; accepted are kami.ContextHandler, http.Handler, "+
 		"func(context.Context, http.ResponseWriter, *http.Request), the same with an error as its result, "+

@@ -60,6 +60,7 @@ type plan struct {
 
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
+	unrouted           *route         // of requests that no route answers: it says whose they are
 	noMethodNotAllowed bool           // set by EnableMethodNotAllowed(false)
 }
 
@@ -75,7 +76,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.decide(p, r.Method, r.URL)
 	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
-	if !plain || d.route == nil || p.besides || m.hooks().set() || m.cancels() {
+	if !plain || !d.routed() || p.besides || m.hooks().set() || m.cancels() {
 		before, after := p.scopesOf(&d, r.URL)
 		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
@@ -128,7 +129,7 @@ func (m *Mux) serve(
 // with params covers it, and its context ends with Context and the drain alone.
 func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
 	h, ok = d.end.(HandlerFunc)
-	return h, ok && d.route != nil && !c.wild && !bound && !m.cancels()
+	return h, ok && d.routed() && !c.wild && !bound && !m.cancels()
 }
 
 // serveAny serves any request after whose chain nothing is to run.
@@ -188,10 +189,15 @@ func (m *Mux) hooks() hooks {
 	return hooks{m.PanicHandler, m.LogHandler}
 }
 
+// errorHandler returns what answers errors. It is DefaultErrorHandler for a nil Mux.
 func (m *Mux) errorHandler() func(context.Context, http.ResponseWriter, *http.Request, error) {
-	handler := m.ErrorHandler
-	if m == &std {
+	var handler func(context.Context, http.ResponseWriter, *http.Request, error)
+	switch m {
+	case nil:
+	case &std:
 		handler = ErrorHandler
+	default:
+		handler = m.ErrorHandler
 	}
 	if handler == nil {
 		return DefaultErrorHandler
@@ -225,6 +231,7 @@ func (m *Mux) publish() *plan {
 	next.routes = m.routes.Tree()
 	next.middleware, next.afterware = next.middleware.ready(), next.afterware.ready()
 	next.depth = max(next.middleware.depth, next.afterware.depth)
+	next.unrouted = &route{mux: m}
 	next.besides = next.depth > 0 || len(next.middleware.all.steps)+len(next.afterware.all.steps) > 0
 	m.live.Store(&next)
 	return &next
@@ -261,13 +268,13 @@ func (m *Mux) reset() {
 // slash, has one too many, or is not clean, is redirected to the registered one: with 301 for GET, else with 307.
 // One path with a trailing slash makes that right for all methods, and catch-alls take it either way.
 func (m *Mux) Handle(method, path string, handler HandlerType) {
-	added := &route{method: method, path: path, place: caller()}
+	added := &route{mux: m, method: method, path: path, place: caller()}
 	if !isToken(method) {
 		refuse(fmt.Sprintf("%q %q", method, path), added.place, errMethod)
 	}
 	pattern, err := treemux.Parse(path)
 	if err == nil {
-		added.handler, err = newHandler(handler, m.errorHandler)
+		added.handler, err = newHandler(handler, m)
 	}
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
@@ -329,7 +336,7 @@ func (m *Mux) optionalHandler(what string, handler HandlerType) ContextHandler {
 	if handler == nil {
 		return nil
 	}
-	h, err := newHandler(handler, m.errorHandler)
+	h, err := newHandler(handler, m)
 	if err != nil {
 		refuse(what, caller(), err)
 	}

@@ -99,7 +99,7 @@ func (o *outcome) settle() {
 			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
 		}
 	}
-	if pattern := x.pattern(); o.r != nil && o.r.Pattern != pattern { // a router within has set its own
+	if pattern := x.route.path; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
 		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
 	}
@@ -135,7 +135,7 @@ func (o *outcome) catch(v any) {
 		o.pass(v)
 		return
 	}
-	handler, err := newHandler(o.panicHandler, o.mux.errorHandler)
+	handler, err := newHandler(o.panicHandler, o.mux)
 	if err != nil {
 		log.Printf("kami: PanicHandler: %v", err)
 		o.pass(v)

@@ -15,6 +15,7 @@ import (
 // route is one registered handler. Those whose paths differ in nothing but names and a trailing slash are a list, by
 // method: a leaf of the tree. It is immutable.
 type route struct {
+	mux     *Mux
 	method  string
 	handler ContextHandler
 	names   []paramName
@@ -141,12 +142,15 @@ func allowed(routes []*route) string {
 // decision is what a request's method and path alone decide: who answers it, with which params.
 type decision struct {
 	end    ContextHandler      // what the chain of middleware leads to
-	route  *route              // whose handler end is, nil for any other answer
+	route  *route              // whose handler end is; for any other answer the Mux's unrouted
 	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be
 	path   string              // as it is routed
 	decode func(string) string // makes the text of a segment of it, nil if it is that
 	spans  treemux.Spans       // of the route's params
 }
+
+// routed reports whether a route answers.
+func (d *decision) routed() bool { return d.route.path != "" }
 
 // decide decides.
 //
@@ -168,7 +172,7 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 // decideOdd decides about a URL with escapes or without a path.
 func (d *decision) decideOdd(p *plan, method string, u *url.URL) {
 	if d.path, d.decode = routedPath(u); d.path[0] != '/' { // such as OPTIONS *
-		d.path, d.end = "/"+d.path, p.notFoundEnd()
+		d.path, d.end, d.route = "/"+d.path, p.notFoundEnd(), p.unrouted
 		return
 	}
 	path, _ := cutSlash(d.path)
@@ -178,6 +182,7 @@ func (d *decision) decideOdd(p *plan, method string, u *url.URL) {
 
 // decideElse decides about any path, for which the list is the best, nil if there is none.
 func (d *decision) decideElse(p *plan, method, path, query string, best *route) {
+	d.route = p.unrouted
 	found := p.matchBest(best, method, path, d.decode, &d.spans)
 	d.own = found.best
 	switch r := found.route; {
