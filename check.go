@@ -137,8 +137,6 @@ func oddity(pattern treemux.Pattern) string {
 		plain, err := url.PathUnescape(s.Text)
 		inner := strings.TrimPrefix(strings.TrimSuffix(s.Text, "}"), "{")
 		switch {
-		case s.Text == "." || s.Text == "..":
-			return fmt.Sprintf("clients resolve the segment %q before they ask", s.Text)
 		case s.Text == "{$}":
 			return `"{$}" is for net/http: here a path is matched to its end`
 		case len(inner) == len(s.Text)-2 && strings.HasSuffix(inner, "..."):

@@ -145,7 +145,6 @@ func TestCheck(t *testing.T) {
 		}, nil},
 		{"routes that nobody asks for", func(s *stack) {
 			s.handle("get", "/a", nothing)
-			s.handle("GET", "/b/../c", nothing)
 			s.handle("GET", "/d/{id}", nothing)
 			s.handle("GET", "/e?f=:g", nothing)
 			s.handle("GET", "/caf%C3%A9", nothing)
@@ -156,7 +155,6 @@ func TestCheck(t *testing.T) {
 			s.handle("GET", "/h%3Fi", nothing)
 		}, []string{
 			`unreachable route: get "/a": methods are case-sensitive (RFC 9110, section 9.1), is GET meant?`,
-			`unreachable route: GET "/b/../c": clients resolve the segment ".." before they ask`,
 			`unreachable route: GET "/caf%C3%A9": segments are compared decoded, and no client means "caf%C3%A9" by "café"`,
 			`unreachable route: GET "/f/{$}": "{$}" is for net/http: here a path is matched to its end`,
 			`unreachable route: GET "/g/{rest...}": "{rest...}" is no catch-all here, but "*rest" is`,

@@ -68,10 +68,7 @@ type tellingProxy interface {
 // mayFail reports whether a handler is one that may return an error, for which the writer needs a proxy around all that
 // middleware may write: see begun.
 func mayFail(h ContextHandler) bool {
-	if n, ok := h.(*notAllowed); ok {
-		h = n.answer
-	}
-	_, ok := h.(failing)
+	_, ok := answerOf(h).(failing)
 	return ok
 }
 

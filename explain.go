@@ -202,10 +202,10 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	}
 	var decided decision
 	decided.decide(p, method, u)
-	before, after := p.scopesOf(&decided, u)
+	before, after := p.scopesOf(&decided)
 	mirrored := slices.Clone(after.steps) // the plan's own stay as they are
 	slices.Reverse(mirrored)
-	all := readings(&decided, u, p.depth, nil)
+	all := decided.readings()
 	e := decided.explain(method, path)
 	e.Middleware = explainSteps(&p.middleware, before.steps, all)
 	e.Afterware = explainSteps(&p.afterware, mirrored, all)
@@ -253,7 +253,7 @@ func (d *decision) explain(method, path string) Explanation {
 			e.Status = http.StatusNoContent
 		}
 	default:
-		e.Status, e.Handler = http.StatusNotFound, handlerName(end)
+		e.Status, e.Handler = http.StatusNotFound, handlerName(answerOf(end))
 	}
 	return e
 }
@@ -284,9 +284,17 @@ func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
 			return any(st.ware) == any(other.ware) && slices.Equal(st.view.params(), other.view.params())
 		}
 		by := all[slices.IndexFunc(alone, func(chain []step[T]) bool { return slices.ContainsFunc(chain, same) })]
-		explained = append(explained, Step{st.ware.registration().Scope, by.path, by.how, st.view.params()})
+		explained = append(explained, Step{st.ware.registration().Scope, by.shown(), by.how, st.view.params()})
 	}
 	return explained
+}
+
+// shown returns the path as it is routed, or else decoded, in which some readings differ from that.
+func (r *reading) shown() string {
+	if r.how == "" {
+		return r.path
+	}
+	return r.plain
 }
 
 // params returns the params of the view, which may be nil.

@@ -213,13 +213,13 @@ func TestExplainOfNoMux(t *testing.T) {
 func TestExplanationAsJSON(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		openShop(s)
-		e, err := s.explain("GET", "/shop/..%2fx")
+		e, err := s.explain("GET", "/shop/a%2fx")
 		require.NoError(t, err)
 		text, err := json.Marshal(e)
 		require.NoError(t, err)
 		var got map[string]any
 		require.NoError(t, json.Unmarshal(text, &got))
-		assert.Equal(t, []any{map[string]any{"name": "item", "value": "../x"}}, got["params"])
+		assert.Equal(t, []any{map[string]any{"name": "item", "value": "a/x"}}, got["params"])
 		assert.Equal(t, e.Answer(), got["answer"])
 		assert.Equal(t, e.Route.Place, got["route"].(map[string]any)["place"])
 		middleware := got["middleware"].([]any)

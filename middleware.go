@@ -42,11 +42,11 @@ type MiddlewareType interface{}
 //	scopes with params, from the least specific       /users/*   /users/:id/   /users/:id/edit
 //	within a scope, in the order of registration
 //
-// Scopes run whether or not a route matches, and no spelling of a path gets around them: a scope runs if it covers the
-// path as it is routed, decoded, or cleaned, from its beginning or after any prefix as long as the longest scope. A scope
-// with params runs once for each different binding of them that this gives, the routed one first, whose values are also
-// what a handler sees. (Middleware that judges the value of a catch-all should clean it itself.) Backslashes,
-// semicolons, letter case and double encoding make different paths.
+// Scopes run whether or not a route matches, and no spelling of a path gets around them. A route only serves clean paths, and a
+// scope runs if it covers the path as it is routed or with its encoded slashes decoded. For redirects, 404, 405 and OPTIONS
+// it also runs if it covers the clean path. Several slashes in a row are one. A scope with params runs once for each different
+// binding of them that this gives, the routed one first, whose values are also what a handler sees. Backslashes, semicolons,
+// letter case and double encoding make different paths.
 //
 // Standard middleware, which takes the next handler, wraps what follows it: later middleware and the handler see its
 // writer, its request and its context, and its code after next runs after them. It is built once; what it builds must

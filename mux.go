@@ -77,7 +77,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
 	if !plain || !d.routed() || p.besides || m.hooks().set() || m.cancels() {
-		before, after := p.scopesOf(&d, r.URL)
+		before, after := p.scopesOf(&d)
 		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
 	}
@@ -93,7 +93,7 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	before, after := p.scopesOf(&d, r.URL)
+	before, after := p.scopesOf(&d)
 	m.serve(ctx, true, &d, before, after, w, r)
 }
 
@@ -267,6 +267,9 @@ func (m *Mux) reset() {
 // HEAD requests are served by the GET handler where there is none for HEAD. A path that lacks nothing but its trailing
 // slash, has one too many, or is not clean, is redirected to the registered one: with 301 for GET, else with 307.
 // One path with a trailing slash makes that right for all methods, and catch-alls take it either way.
+//
+// A path is not clean if it has an empty segment or, in any spelling, a dot segment ("." or ".."). No handler ever gets one: where
+// there is no route to redirect to the answer is 404.
 func (m *Mux) Handle(method, path string, handler HandlerType) {
 	added := &route{mux: m, method: method, path: path, place: caller()}
 	if !isToken(method) {
@@ -310,7 +313,8 @@ func (m *Mux) Delete(path string, handler HandlerType) { m.Handle(http.MethodDel
 // Options registers an OPTIONS handler under the given path. See [Mux.Handle].
 func (m *Mux) Options(path string, handler HandlerType) { m.Handle(http.MethodOptions, path, handler) }
 
-// NotFound sets the handler for requests that no route matches (404). Nil restores the default, http.NotFound.
+// NotFound sets the handler for requests that no route matches (404). Nil restores the default, http.NotFound. If the path is
+// not clean, see [Mux.Handle], the handler gets a request for the clean one.
 // It panics if the handler is of a type that [HandlerType] does not list.
 func (m *Mux) NotFound(handler HandlerType) {
 	h := m.optionalHandler("NotFound", handler)

@@ -229,13 +229,3 @@ func skipped(path, pattern string, i int) string {
 		path, pattern = path[segmentEnd(path):], pattern[segmentEnd(pattern):]
 	}
 }
-
-// segmentEnd returns where the first segment of the path ends.
-func segmentEnd(path string) int {
-	for i := range len(path) {
-		if path[i] == '/' {
-			return i
-		}
-	}
-	return len(path)
-}

@@ -1,10 +1,8 @@
 package kami
 
 import (
-	"fmt"
+	"bytes"
 	"net/url"
-	"path"
-	"slices"
 	"strings"
 )
 
@@ -29,87 +27,93 @@ func unescape(segment string) string {
 	return segment
 }
 
-// cutSlash cuts off one trailing slash, but not the root's.
+// cutSlash cuts off one trailing slash, but not the root's, nor that of "//", which is another spelling of the root.
 func cutSlash(path string) (rest string, had bool) {
-	if len(path) > 1 {
+	if len(path) > len("//") {
 		return strings.CutSuffix(path, "/")
 	}
 	return path, false
 }
 
-// cleaned returns the shortest equivalent of a path. It keeps a trailing slash, and gets one where the path ends with one
-// of the suffixes.
-//
-// optimization: most are clean, which is faster to see than to do (BenchmarkServe/NotFound and Redirect).
-func cleaned(p string, suffixes ...string) string {
-	if strings.HasPrefix(p, "/") && isClean(p) {
-		return p
+// decoded returns a path in which every encoded slash is a slash. Its other escapes stay.
+func decoded(path string) string {
+	if !hasEncodedSlash(path) {
+		return path
 	}
-	clean := path.Clean(p)
-	ends := func(suffix string) bool { return strings.HasSuffix(p, suffix) }
-	if clean == "/" || !strings.HasSuffix(p, "/") && !slices.ContainsFunc(suffixes, ends) {
-		return clean
-	}
-	return clean + "/"
+	return strings.NewReplacer("%2F", "/", "%2f", "/").Replace(path)
 }
 
-// cleanPath cleans a path as github.com/dimfeld/httptreemux/v5 does.
-func cleanPath(p string) string { return cleaned(p, "/.") }
+func hasEncodedSlash(path string) bool { return strings.Contains(path, "%2F") || strings.Contains(path, "%2f") }
 
-// cleanReading returns a path as most who decode and clean one read it (RFC 3986, section 5.2.4). It is encoded as the
-// path was.
-func cleanReading(p string, decode func(string) string) string {
-	if decode != nil {
-		clean := url.URL{Path: cleanReading(decode(p), nil)}
-		return clean.EscapedPath()
+// cleaned returns a path without empty segments and dot segments, resolved as RFC 3986, section 5.2.4, does: "/a/./b/.." is
+// "/a/". Dot segments may be spelled with escapes if it is encoded.
+func cleaned(path string, encoded bool) string {
+	clean := make([]byte, 0, len(path))
+	slash := false
+	for segment := range strings.SplitSeq(path, "/") {
+		dots := dotsOf(segment, encoded)
+		if slash = dots > 0 || segment == ""; !slash {
+			clean = append(append(clean, '/'), segment...)
+		} else if dots == 2 {
+			clean = clean[:max(0, bytes.LastIndexByte(clean, '/'))]
+		}
 	}
-	return cleaned(p, "/.", "/..")
+	if slash || len(clean) == 0 {
+		clean = append(clean, '/')
+	}
+	return string(clean)
 }
 
-// isClean reports whether a path has no segment that cleaning would remove.
-func isClean(p string) bool {
-	for i := 1; i < len(p); i++ {
-		if p[i-1] == '/' && (p[i] == '/' || p[i] == '.' && isDots(p[i:])) {
+// dotsOf returns 1 if the first segment is ".", 2 for "..", and 0 for any other. There is no slash before it.
+func dotsOf(rest string, encoded bool) (dots int) {
+	for ; rest != "" && rest[0] != '/'; dots++ {
+		switch {
+		case dots == 2:
+			return 0
+		case rest[0] == '.':
+			rest = rest[1:]
+		case encoded && len(rest) >= len("%2e") && strings.EqualFold(rest[:len("%2e")], "%2e"):
+			rest = rest[len("%2e"):]
+		default:
+			return 0
+		}
+	}
+	return dots
+}
+
+// isClean reports whether a path has no empty segment and, with its encoded slashes decoded too, no dot segment.
+func isClean(path string, encoded bool) bool {
+	if strings.Contains(path, "//") {
+		return false
+	}
+	if encoded {
+		path = decoded(path)
+	}
+	for i := 1; i < len(path); i++ {
+		if path[i-1] == '/' && dotsOf(path[i:], encoded) > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// isDots reports whether the first segment of a path, which has no slash before it, is one of dots that cleaning would
-// remove.
-func isDots(rest string) bool {
-	segment := rest[:segmentEnd(rest)]
-	return segment == "." || segment == ".."
-}
-
-// literalDots returns an encoded path with its dot segments in plain text, whatever their spelling.
-func literalDots(p string, decode func(string) string) string {
-	if decode == nil {
-		return p
-	}
-	segments := strings.Split(p, "/")
-	for i, segment := range segments {
-		if plain := decode(segment); plain == "." || plain == ".." {
-			segments[i] = plain
+// segmentEnd returns where the first segment of the path ends.
+func segmentEnd(path string) int {
+	for i := range len(path) {
+		if path[i] == '/' {
+			return i
 		}
 	}
-	return strings.Join(segments, "/")
+	return len(path)
 }
 
-// location returns a path as the Location of a redirect: clean, encoded, and sure to stay on this host. It cleans as
-// http.Redirect does, which leaves alone what it cannot parse.
-func location(p string, decode func(string) string) string {
-	return cleaned(encoded(literalDots(p, decode), decode))
-}
-
-// encoded returns a path with all bytes encoded that must be (RFC 3986, section 3.3). One that is to be decoded keeps
-// the escapes that it has.
-func encoded(p string, decode func(string) string) string {
-	if decode == nil {
-		return (&url.URL{Path: p}).EscapedPath()
+// location returns a clean path as the Location of a redirect, with all bytes encoded that must be (RFC 3986, section 3.3).
+// It begins with one slash and so stays on this host. An encoded path keeps the escapes that it has.
+func location(path string, encoded bool) string {
+	if encoded {
+		return escape(path, "\"#<>?\\^`{|}")
 	}
-	return escape(p, "\"#<>?\\^`{|}")
+	return (&url.URL{Path: path}).EscapedPath()
 }
 
 // visible returns a query with all bytes encoded that do not belong into one in a header.
@@ -117,13 +121,24 @@ func visible(query string) string { return escape(query, "#") }
 
 // escape encodes controls, spaces and the bytes listed. http.Redirect encodes what is not ASCII.
 func escape(s, listed string) string {
-	var b strings.Builder
+	const digits = "0123456789ABCDEF"
+	must := func(c byte) bool { return c <= ' ' || c == 0x7f || strings.IndexByte(listed, c) >= 0 }
+	n := 0
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == 0x7f || strings.IndexByte(listed, c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
+		if must(s[i]) {
+			n++
 		}
 	}
-	return b.String()
+	if n == 0 {
+		return s
+	}
+	escaped := make([]byte, 0, len(s)+2*n)
+	for i := range len(s) {
+		if c := s[i]; must(c) {
+			escaped = append(escaped, '%', digits[c>>4], digits[c&15])
+		} else {
+			escaped = append(escaped, c)
+		}
+	}
+	return string(escaped)
 }

@@ -154,76 +154,106 @@ func (d *decision) routed() bool { return d.route.path != "" }
 
 // decide decides.
 //
-// optimization: what is usual is decided here, and all else elsewhere (BenchmarkServe/Static).
+// optimization: a clean path without escapes that a route answers is decided here, and all else elsewhere (BenchmarkServe/Static).
 func (d *decision) decide(p *plan, method string, u *url.URL) {
 	if d.path = u.Path; u.RawPath != "" || !strings.HasPrefix(d.path, "/") {
-		d.decideOdd(p, method, u)
+		d.decideEncoded(p, method, u)
 		return
 	}
 	path, slash := cutSlash(d.path)
 	best, _ := p.routes.Lookup(path, &d.spans, nil)
-	if r := best.find(method); r != nil && (r.slash == slash || r.rest || path == "/") {
+	if r := best.find(method); r != nil && (r.slash == slash || r.rest) {
 		d.end, d.route, d.own = r.handler, r, r
 		return
 	}
-	d.decideElse(p, method, path, u.RawQuery, best)
+	d.decideBest(p, method, u, best)
 }
 
-// decideOdd decides about a URL with escapes or without a path.
-func (d *decision) decideOdd(p *plan, method string, u *url.URL) {
+// decideEncoded decides about a URL with escapes or without a path.
+func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
 	if d.path, d.decode = routedPath(u); d.path[0] != '/' { // such as OPTIONS *
-		d.path, d.end, d.route = "/"+d.path, p.notFoundEnd(), p.unrouted
+		d.path = "/" + d.path
+		d.notFound(p)
 		return
 	}
-	path, _ := cutSlash(d.path)
-	best, _ := p.routes.Lookup(path, &d.spans, &treemux.Options[*route]{Decode: d.decode})
-	d.decideElse(p, method, path, u.RawQuery, best)
+	var best *route
+	if isClean(d.path, d.decode != nil) {
+		path, _ := cutSlash(d.path)
+		best, _ = p.routes.Lookup(path, &d.spans, &treemux.Options[*route]{Decode: d.decode})
+	}
+	d.decideBest(p, method, u, best)
 }
 
-// decideElse decides about any path, for which the list is the best, nil if there is none.
-func (d *decision) decideElse(p *plan, method, path, query string, best *route) {
-	d.route = p.unrouted
+// decideBest decides about any path, for which the list is the best, nil if there is none.
+func (d *decision) decideBest(p *plan, method string, u *url.URL, best *route) {
+	path, slash := cutSlash(d.path)
 	found := p.matchBest(best, method, path, d.decode, &d.spans)
-	d.own = found.best
+	d.own, d.route = found.best, p.unrouted
 	switch r := found.route; {
 	case found.best == nil:
-		d.decideClean(p, method, path, query)
-	case r == nil && p.noMethodNotAllowed:
-		d.end, d.own = p.notFoundEnd(), nil
+		d.decideUnclean(p, method, u)
 	case r == nil:
 		d.end = p.notAllowedEnd(method, found)
-	case r.rest || r.slash == (path != d.path) || path == "/":
+	case r.rest || r.slash == slash:
 		d.end, d.route = r.handler, r
-	case r.slash:
-		d.end = redirectEnd(method, path+"/", d, query)
 	default:
-		d.end = redirectEnd(method, path, d, query)
+		d.redirect(method, r, path, slash, u.RawQuery)
 	}
 }
 
-// decideClean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
-func (d *decision) decideClean(p *plan, method, path, query string) {
-	clean := cleanPath(literalDots(path, d.decode))
-	if clean == path {
-		d.end = p.notFoundEnd()
+// decideUnclean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
+func (d *decision) decideUnclean(p *plan, method string, u *url.URL) {
+	path, encoded := d.path, d.decode != nil
+	if isClean(path, encoded) {
+		d.notFound(p)
 		return
 	}
-	found := p.match(method, clean, d.decode, &d.spans)
+	path, slash := cutSlash(cleaned(path, encoded))
+	found := p.match(method, path, d.decode, &d.spans)
 	d.own = found.best
 	switch {
-	case found.best == nil:
-		d.end = p.notFoundEnd()
-	case found.route == nil && method == http.MethodOptions && !p.noMethodNotAllowed:
+	case found.best == nil || encoded && !isClean(path, encoded):
+		d.notFound(p)
+	case found.route == nil && method == http.MethodOptions:
 		d.end = p.notAllowedEnd(method, found)
 	default:
-		d.end = redirectEnd(method, clean, d, query)
+		d.redirect(method, found.best, path, slash, u.RawQuery)
+	}
+}
+
+// redirect decides on a redirect to a clean path as r is registered, with or without a slash. A catch-all takes it either way.
+// That is never the path decided about, which is not clean, or has a slash too many or lacks one.
+func (d *decision) redirect(method string, r *route, path string, slash bool, query string) {
+	if r.slash || r.rest && slash {
+		path += "/"
+	}
+	target := location(path, d.decode != nil)
+	if query != "" {
+		target += "?" + visible(query)
+	}
+	code := http.StatusTemporaryRedirect
+	if method == http.MethodGet {
+		code = http.StatusMovedPermanently
+	}
+	d.end = &redirect{target, code}
+}
+
+// notFound decides on a 404.
+func (d *decision) notFound(p *plan) {
+	d.route, d.own, d.end = p.unrouted, nil, defaultNotFound
+	if p.notFound == nil {
+		return
+	}
+	d.end = p.notFound
+	if !isClean(d.path, d.decode != nil) {
+		d.end = &cleaning{p.notFound, cleaned(d.reading("", d.path).plain, false)}
 	}
 }
 
 // match is what the routes have for a path.
 type match struct {
 	route  *route   // the best that has the method, nil if none has
-	best   *route   // the first of its list or, without one, of the best list
+	best   *route   // the first of its list or, without one, of the best list; nil if that is not to be known
 	others []*route // without one, the first of all other lists that match
 }
 
@@ -241,6 +271,9 @@ func (p *plan) matchBest(
 	}
 	if m.best, m.route = best, best.find(method); m.route == nil {
 		p.matchOthers(&m, method, path, decode, spans)
+	}
+	if m.route == nil && p.noMethodNotAllowed {
+		return match{}
 	}
 	return m
 }
@@ -260,13 +293,6 @@ func (p *plan) matchOthers(m *match, method, path string, decode func(string) st
 	if ok {
 		m.best = better
 	}
-}
-
-func (p *plan) notFoundEnd() ContextHandler {
-	if p.notFound != nil {
-		return p.notFound
-	}
-	return defaultNotFound
 }
 
 // notAllowedEnd answers a method that none of the routes has which match the path.
@@ -299,6 +325,32 @@ func (n *notAllowed) ServeHTTPContext(ctx context.Context, w http.ResponseWriter
 	n.answer.ServeHTTPContext(ctx, w, r)
 }
 
+// cleaning shows a handler for 404s the clean path, on which it may act as a file server does.
+type cleaning struct {
+	answer ContextHandler
+	path   string
+}
+
+func (c *cleaning) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	u := *r.URL
+	u.Path, u.RawPath = c.path, ""
+	shown := r.WithContext(ctx)
+	shown.URL = &u
+	defer keepForm(r, shown)
+	c.answer.ServeHTTPContext(ctx, w, shown)
+}
+
+// answerOf returns the handler that an answer without a route leads to.
+func answerOf(end ContextHandler) ContextHandler {
+	switch h := end.(type) {
+	case *notAllowed:
+		return h.answer
+	case *cleaning:
+		return h.answer
+	}
+	return end
+}
+
 // builtin is an answer of this package, as opposed to one that was registered.
 type builtin struct{ answer http.HandlerFunc }
 
@@ -309,11 +361,9 @@ func (b *builtin) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *
 // isBuiltin reports whether an answer is this package's alone, so that nobody else sees the context and the request that it is
 // given. It reads no more of them than the request's method and, to no effect, its path.
 func isBuiltin(end ContextHandler) bool {
-	switch h := end.(type) {
+	switch answerOf(end).(type) {
 	case *builtin, *redirect:
 		return true
-	case *notAllowed:
-		return isBuiltin(h.answer)
 	}
 	return false
 }
@@ -328,20 +378,6 @@ func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.Stat
 
 func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
-}
-
-// redirectEnd redirects to a path. That is never the one decided about: a clean path matches nothing in its clean
-// spelling that it has not matched before, and a slash is added or removed for those that match without regard to it.
-func redirectEnd(method, path string, d *decision, query string) ContextHandler {
-	target := location(path, d.decode)
-	if query != "" {
-		target += "?" + visible(query)
-	}
-	code := http.StatusTemporaryRedirect
-	if method == http.MethodGet {
-		code = http.StatusMovedPermanently
-	}
-	return &redirect{target, code}
 }
 
 // redirect answers with the place of the route that was meant.

@@ -213,9 +213,24 @@ func TestC22Redirects(t *testing.T) {
 			{"GET /../bare/x", "301 /bare/x"},
 			{"GET /bare/%2e/x", "301 /bare/x"},
 			{"GET /no/%2E%2e/bare/x", "301 /bare/x"},
-			{"GET /put/x/./y/", "301 /put/x/y"},
-			{"GET /put/x/%2e/y/", "301 /put/x/y"},
+			{"GET /put/x/./y/z", "301 /put/x/y/z"},
+			{"GET /put/x/%2e/y/", "404"},
 			{"GET /bare/x/..//../", "301 /"},
+			// To the registered spelling at once.
+			{"GET /bare/x//", "301 /bare/x"},
+			{"GET /bare/x/.", "301 /bare/x"},
+			{"GET /bare/x/y/..", "301 /bare/x"},
+			{"GET //bare/x/", "301 /bare/x"},
+			{"GET /slash/x//", "301 /slash/x/"},
+			{"GET /slash/x/.", "301 /slash/x/"},
+			{"HEAD /slash/x/%2E", "307 /slash/x/"},
+			{"GET //slash/x", "301 /slash/x/"},
+			{"GET //slash/x/", "301 /slash/x/"},
+			{"GET /slash/x/y/%2e%2e", "301 /slash/x/"},
+			{"GET //", "301 /"},
+			{"GET /.", "301 /"},
+			{"GET /x/..", "301 /"},
+			{"GET /%2e%2e", "301 /"},
 			// The query and the escapes stay.
 			{"GET /bare/x/?q=a%20b&r=/", "301 /bare/x?q=a%20b&r=/"},
 			{"POST //bare/x?q=%2F..%2F", "307 /bare/x?q=%2F..%2F"},
@@ -237,7 +252,10 @@ func TestC22Redirects(t *testing.T) {
 			{"POST /sticky/", "200 POST /sticky"},
 			// A catch-all takes slashes as they come.
 			{"GET /all/x/", "200 GET /all/*rest(rest=x)"},
-			{"GET /all//x", "200 GET /all/*rest(rest=/x)"},
+			{"GET /all//x", "301 /all/x"},
+			{"GET /all/x//", "301 /all/x/"},
+			{"GET /all/x/.", "301 /all/x/"},
+			{"GET /all/x/..", "404"},
 			// Automatic OPTIONS answers where the redirect would lead; one's own handler has its path.
 			{"OPTIONS /bare/x/", "204 GET, HEAD, OPTIONS, POST"},
 			{"OPTIONS //bare/x", "204 GET, HEAD, OPTIONS, POST"},
@@ -247,6 +265,55 @@ func TestC22Redirects(t *testing.T) {
 			{"GET /nothing/", "404"},
 			{"GET //nothing", "404"},
 		})
+	})
+}
+
+// TestC22NoRouteServesAnUncleanPath is about routes of each kind, with and without a clean path to redirect to.
+func TestC22NoRouteServesAnUncleanPath(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.echoes("GET /static/*path", "GET /:a", "GET /:a/:b", "POST /:a", "GET /x/fixed", "GET /proxy/*url")
+		s.askAll(t, [][2]string{
+			{"GET /static/../.env", "301 /.env"},
+			{"GET /static/%2e%2e/.env", "301 /.env"},
+			{"GET /static/.%2E/.env", "301 /.env"},
+			{"GET /static/..%2f.env", "404"},
+			{"GET /static/x%2F..%2f..%2F.env", "404"},
+			{"GET /static/x/./y%2F%2e%2e", "404"},
+			{"GET /static/a/b/../c?q=1", "301 /static/a/c?q=1"},
+			{"GET /static/a//b", "301 /static/a/b"},
+			{"GET /static/a%2F..", "404"},
+			{"GET /static/.", "301 /static"},
+			{"GET /a/..", "404"},
+			{"GET /a/%2e%2e", "404"},
+			{"GET /a/..%2f", "404"},
+			{"GET /..", "404"},
+			{"GET /%2e", "404"},
+			{"GET /b/../a", "301 /a"},
+			{"POST /b/../a", "307 /a"},
+			{"POST /b/%2E./a", "307 /a"},
+			{"GET /x/./fixed", "301 /x/fixed"},
+			{"GET /x//fixed", "301 /x/fixed"},
+			{"GET /x/fixed/y/..%2f", "404"},
+			// Dots and slashes that are part of a name.
+			{"GET /static/...", "200 GET /static/*path(path=...)"},
+			{"GET /static/.env/..x", "200 GET /static/*path(path=.env/..x)"},
+			{"GET /a/.b", "200 GET /:a/:b(a=a,b=.b)"},
+			{"GET /a/%252e%252e", "200 GET /:a/:b(a=a,b=%2e%2e)"},
+			{"GET /proxy/http:%2F%2Fhost", "200 GET /proxy/*url(url=http://host)"},
+			{"GET /a%2F/b", "200 GET /:a/:b(a=a/,b=b)"},
+		})
+	})
+}
+
+// TestC22RegistrationWithDotSegments is about what could never be served.
+func TestC22RegistrationWithDotSegments(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		for path, segment := range map[string]string{"/.": ".", "/a/..": "..", "/a/../b": "..", "/:x/./": "."} {
+			want := fmt.Sprintf("a path must have no dot segment (%q): it is resolved before anything matches", segment)
+			assert.Contains(t, message(func() { s.handle("GET", path, echo("")) }), want, path)
+			assert.Contains(t, message(func() { s.use(path, pass) }), want, path)
+			assert.Contains(t, message(func() { s.after(path, pass) }), want, path)
+		}
 	})
 }
 
@@ -302,8 +369,8 @@ func TestC22LocationOfHostileSpellings(t *testing.T) {
 			{"GET /https:/evil.com/", "301 /https:/evil.com"},
 			{"GET //https://evil.com", "301 /https:/evil.com"},
 			{"GET /javascript:alert(1)/", "301 /javascript:alert(1)"},
-			{"GET /s/./evil.com", "301 /s/evil.com/"},
-			{"GET /s/../evil.com", "301 /evil.com/"},
+			{"GET /s/./evil.com", "301 /s/evil.com"},
+			{"GET /s/../evil.com", "301 /evil.com"},
 			{"GET http://evil.com//x", "301 /x"},
 		})
 		for _, test := range []struct{ path, rawPath, query, want string }{
@@ -493,7 +560,7 @@ func TestC24OddRequests(t *testing.T) {
 			{"GET " + strings.Repeat("/a", 4999) + "/x", "200 GET /" + strings.Repeat("a/", 4999) + "x"},
 			{"GET " + strings.Repeat("/a", 4999) + "/x/", "301 " + strings.Repeat("/a", 4999) + "/x"},
 			{"GET " + strings.Repeat("/", 5000), "404"},
-			{"GET " + strings.Repeat("/..", 5000) + "/b/", "301 /b"},
+			{"GET " + strings.Repeat("/..", 5000) + "/b/", "301 /b/"},
 			{"GET /deep" + long, "405 OPTIONS, POST"},
 			{"GET /all" + long, "200 GET /all/*rest(rest=" + long[1:] + ")"},
 			{"GET /" + strings.Repeat("%2F", 5000), "200 GET /:p(p=" + strings.Repeat("/", 5000) + ")"},

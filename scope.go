@@ -1,7 +1,6 @@
 package kami
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
@@ -101,64 +100,62 @@ func compose[T any](above, s *scope[T]) *scope[T] {
 }
 
 // scopesOf finds the middleware and the afterware for a request.
-func (p *plan) scopesOf(d *decision, u *url.URL) (*chain[*middleware], *chain[*afterware]) {
+func (p *plan) scopesOf(d *decision) (*chain[*middleware], *chain[*afterware]) {
 	if p.depth == 0 { // there is no scope but "/"
 		return p.middleware.all, p.afterware.all
 	}
-	if d.decode == nil && isClean(d.path) {
-		only := [1]reading{d.reading()}
+	if d.decode == nil && (d.routed() || isClean(d.path, false)) {
+		only := [1]reading{d.reading("", d.path)}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
 	}
-	all := readings(d, u, p.depth, nil)
+	all := d.readings()
 	return p.middleware.chain(all, false), p.afterware.chain(all, true)
 }
 
 // reading is one way in which a path can be read.
 type reading struct {
-	path   string
 	how    string // "" for as it is routed
-	decode func(string) string
-	own    *route // whose list answers, if it has a path without a slash: that keeps out of the scope with one
+	path   string
+	decode func(string) string // makes the text of a segment of it, nil if it is that
+	plain  string              // the decoded path
+	own    *route              // whose list answers
 }
 
-// readings returns all readings of a request's path, the routed one first: as routed, decoded, and each of them
-// cleaned. There is but one if the path is clean and has no escapes that matter.
-//
-// It is cleaned from its beginning, and from each slash that may be the end of a scope on: what a handler cleans, as a
-// file server does, may be the rest of a path after a prefix.
-func readings(d *decision, u *url.URL, depth int, all []reading) []reading {
-	routed := d.reading()
-	all = append(all, routed)
-	if depth == 0 || d.decode == nil && isClean(d.path) {
-		return all
-	}
+// reading returns a reading of the decision's path.
+func (d *decision) reading(how, path string) reading {
+	r := reading{how, path, d.decode, path, d.own}
 	if d.decode != nil {
-		decoded := reading{path: rooted(u.Path), how: "decoded", own: routed.own}
-		all = decoded.appendCleaned(append(all, decoded), depth)
+		r.plain = unescape(path)
 	}
-	return routed.appendCleaned(all, depth)
+	return r
 }
 
-// reading returns the path as it is routed.
-func (d *decision) reading() reading {
-	routed := reading{path: d.path, decode: d.decode}
-	if d.own != nil && d.own.bare {
-		routed.own = d.own
+// readings returns all readings of the path that anybody acts on, the routed one first. A route has a clean path. Its handler
+// may act on the values of params with or without their encoded slashes, up to one of them without and from that on with. All
+// else may also act on the clean path, by segment or by decoding.
+func (d *decision) readings() []reading {
+	all := []reading{d.reading("", d.path)}
+	add := func(how, path string) {
+		if !slices.ContainsFunc(all, func(r reading) bool { return r.path == path }) {
+			all = append(all, d.reading(how, path))
+		}
 	}
-	return routed
-}
-
-// appendCleaned appends the reading's path cleaned from each of its first slashes on.
-func (r reading) appendCleaned(all []reading, depth int) []reading {
-	path := r.path
-	r.how = strings.TrimPrefix(r.how+" and cleaned", " and ")
-	for i := 0; i < len(path) && depth >= 0; i++ {
-		if path[i] == '/' {
-			depth--
-			if clean := path[:i] + cleanReading(path[i:], r.decode); clean != r.path {
-				r.path = clean
-				all = append(all, r)
-			}
+	encoded := d.decode != nil
+	switch {
+	case d.routed() && encoded:
+		for i := range d.spans.Len() {
+			start := d.spans.At(i).Start
+			add("decoded", d.path[:start]+decoded(d.path[start:]))
+		}
+	case !d.routed():
+		split := d.path
+		if encoded {
+			split = decoded(d.path)
+		}
+		add("decoded", split)
+		if !isClean(d.path, encoded) {
+			add("cleaned", cleaned(d.path, encoded))
+			add("decoded and cleaned", cleaned(split, encoded))
 		}
 	}
 	return all
@@ -166,7 +163,7 @@ func (r reading) appendCleaned(all []reading, depth int) []reading {
 
 // keepsOut reports whether the path is a route of its own that keeps out of the scope, which is one "/p/".
 func (r *reading) keepsOut(scope treemux.Pattern) bool {
-	if r.own == nil {
+	if r.own == nil || !r.own.bare || strings.HasSuffix(r.path, "/") {
 		return false
 	}
 	if scope.CatchAll() {
@@ -179,12 +176,17 @@ func (r *reading) keepsOut(scope treemux.Pattern) bool {
 func (r *reading) values(spans []treemux.Span) []string {
 	values := make([]string, len(spans))
 	for i, span := range spans {
-		values[i] = r.path[span.Start:span.End]
-		if r.decode != nil {
-			values[i] = r.decode(values[i])
-		}
+		values[i] = r.plain[r.decodedAt(span.Start):r.decodedAt(span.End)]
 	}
 	return values
+}
+
+// decodedAt returns where a place in the path is in the decoded one.
+func (r *reading) decodedAt(place int32) int {
+	if r.decode == nil {
+		return int(place)
+	}
+	return int(place) - (len("%00")-len("/"))*strings.Count(r.path[:place], "%")
 }
 
 // chain returns all steps for a path, in order. Once means that a scope runs but once, whatever its params can be.
@@ -216,13 +218,13 @@ func (s *scopes[T]) chain(readings []reading, once bool) (c *chain[T]) {
 // optimization: the deepest scope has it ready, so a request whose path has one reading builds nothing
 // (BenchmarkServe/Scopes).
 func (s *scopes[T]) composed(r *reading) *chain[T] {
-	deepest, left, ok := s.static.Deepest(r.path, r.decode)
+	deepest, ended, ok := s.static.Deepest(r.path, r.decode)
 	switch {
 	case !ok:
 		return s.all
-	case left != "" && left != "/":
+	case !ended:
 		return &deepest.below
-	case left == "" && len(deepest.prefix) > 0 && r.keepsOut(deepest.pattern):
+	case len(deepest.prefix) > 0 && r.keepsOut(deepest.pattern):
 		return &deepest.alone
 	default:
 		return &deepest.here
@@ -253,11 +255,11 @@ func hits[T any](tree treemux.Tree[*scope[T]], readings []reading, once bool) []
 	}
 	for i := range readings {
 		r := &readings[i]
-		tree.Visit(r.path, r.decode, func(s *scope[T], rest string, spans []treemux.Span) {
-			if len(s.prefix) > 0 && (rest != "" || !r.keepsOut(s.pattern)) {
+		tree.Visit(r.path, r.decode, func(s *scope[T], ended bool, spans []treemux.Span) {
+			if len(s.prefix) > 0 && !(ended && r.keepsOut(s.pattern)) {
 				add(hit[T]{scope: s, values: r.values(spans)})
 			}
-			if len(s.exact) > 0 && (rest == "" || rest == "/") {
+			if len(s.exact) > 0 && ended {
 				add(hit[T]{scope: s, exact: true, values: r.values(spans)})
 			}
 		})
@@ -295,12 +297,4 @@ func appendSteps[T any](steps []step[T], hits []hit[T]) []step[T] {
 		}
 	}
 	return steps
-}
-
-// rooted returns the path with a slash at its beginning.
-func rooted(path string) string {
-	if !strings.HasPrefix(path, "/") {
-		return "/" + path
-	}
-	return path
 }

@@ -436,11 +436,15 @@ func TestC35OncePerBinding(t *testing.T) {
 		s.get("/user/*file", ran.handler("handler", "file"))
 		for _, test := range []struct{ target, want string }{
 			{"/user/5/x", "static check(id=5) second(id=5) handler(file=5/x) after(id=5)"},
-			{"/user/../5", "static check(id=..) second(id=..) check(id=5) second(id=5) handler(file=../5) after(id=..)"},
-			{"/user/5/../6/x", "static check(id=5) second(id=5) check(id=6) second(id=6) handler(file=5/../6/x) after(id=5)"},
+			{"/user/../5", "static check(id=..) second(id=..) after(id=..)"},
+			{"/user/5/../6/x", "static check(id=5) second(id=5) check(id=6) second(id=6) after(id=5)"},
+			{"/user/5//x", "static check(id=5) second(id=5) after(id=5)"},
+			{"/user/5/./x/.", "static check(id=5) second(id=5) after(id=5)"},
+			{"/user/5/x/", "static check(id=5) second(id=5) handler(file=5/x) after(id=5)"},
+			{"/user/5/x%2Fy", "static check(id=5) second(id=5) handler(file=5/x/y) after(id=5)"},
 			{"/user/a%2Fb", "static check(id=a/b) second(id=a/b) check(id=a) second(id=a) handler(file=a/b) after(id=a/b)"},
 			{"/user/x%2F..%2F7", "static check(id=x/../7) second(id=x/../7) check(id=x) second(id=x) check(id=7) second(id=7) " +
-				"handler(file=x/../7) after(id=x/../7)"},
+				"after(id=x/../7)"},
 			{"/user/%35/x", "static check(id=5) second(id=5) handler(file=5/x) after(id=5)"},
 		} {
 			s.do("GET", test.target)
@@ -485,7 +489,7 @@ func FuzzC35(f *testing.F) {
 func homes(s *stack) *stack {
 	files := fstest.MapFS{}
 	for _, name := range []string{"1/mine.txt", "1/2/mine.txt", "2/secret.txt", "2/1/secret.txt"} {
-		files[name] = &fstest.MapFile{Data: []byte(path.Base(name))}
+		files[name] = &fstest.MapFile{Data: []byte("this is " + path.Base(name))}
 	}
 	s.use("/user/:id/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
 		if kami.Param(ctx, "id") != "1" {
@@ -501,22 +505,21 @@ func homes(s *stack) *stack {
 
 func TestC35OwnershipSeesWhatAFileServerOpens(t *testing.T) {
 	s := homes(newStack())
-	assert.Equal(t, "mine.txt", s.do("GET", "/user/1/mine.txt").Body.String())
-	assert.Equal(t, "mine.txt", s.do("GET", "/user/1/2/mine.txt").Body.String())
+	assert.Equal(t, "this is mine.txt", s.do("GET", "/user/1/mine.txt").Body.String())
+	assert.Equal(t, "this is mine.txt", s.do("GET", "/user/1/2/mine.txt").Body.String())
 	for _, target := range []string{
 		"/user/2/secret.txt", "/user/1/../2/secret.txt", "/user/1%2F..%2F2/secret.txt", "/user/../2/secret.txt", "/user/./2/secret.txt",
 		"/user//2/secret.txt", "/user/1/%2e%2e/2/secret.txt", "/user/1/..%2f2%2fsecret.txt", "/user/%32/secret.txt", "/user/2%2Fsecret.txt",
 		"/user/1/../../2/secret.txt", "/user/1/x/../../../../2/secret.txt", "/user/%2F2/secret.txt", "/user/1/..//2/./secret.txt", "/user/2/1/secret.txt",
 	} {
 		w := s.do("GET", target)
-		assert.NotContains(t, w.Body.String(), "secret.txt", target)
+		assert.NotContains(t, w.Body.String(), "this is secret.txt", target)
 		assert.NotEqual(t, http.StatusOK, w.Code, target)
 	}
-	assert.Equal(t, "secret.txt", s.do("GET", "/raw/1/../2/secret.txt").Body.String(), "the file server would open it")
+	assert.Equal(t, "this is secret.txt", s.do("GET", "/raw/%32%2Fsecret.txt").Body.String(), "the file server would open it")
 }
 
-// TestC35WhateverCleans is about handlers that clean what is left of a path after some prefix, as file servers do, and
-// about routes of any kind that lead to them.
+// TestC35WhateverCleans is about handlers that clean what is left of a path after some prefix, as file servers do.
 func TestC35WhateverCleans(t *testing.T) {
 	files := http.FileServerFS(fstest.MapFS{
 		"secret": {Data: []byte("secret")}, "private/key": {Data: []byte("secret")}, "8/note": {Data: []byte("secret")},
@@ -525,22 +528,22 @@ func TestC35WhateverCleans(t *testing.T) {
 	for _, test := range []struct {
 		scope    string
 		register func(s *stack)
+		opened   string
 		targets  []string
 	}{
-		{"/files/secret", func(s *stack) { s.get("/files/:name", below("/files")) },
-			[]string{"/files/%2e%2e%2fsecret", "/files/..%2Fsecret", "/files/x%2F..%2Fsecret"}},
-		{"/u/:id/", func(s *stack) { s.get("/u/:id/:file", below("/u")) },
-			[]string{"/u/7/..%2f..%2f8%2fnote", "/u/7%2F../..%2f8%2Fnote", "/u/%2e%2e/8%2Fnote"}},
-		{"/static/private/", func(s *stack) { s.notFound(below("/static")) },
-			[]string{"/static/../private/key", "/static/x/../../private/key", "/static/%2e%2e/private%2Fkey"}},
-		{"/static/private/", func(s *stack) { s.get("/*path", below("/static")) },
-			[]string{"/static/../private/key", "/static%2f../private/key", "/static//private/key"}},
+		{"/files/secret", func(s *stack) { s.get("/files/:name", below("/files")) }, "/files/secret",
+			[]string{"/files/%2e%2e%2fsecret", "/files/..%2Fsecret", "/files/x%2F..%2Fsecret", "/files/%2Fsecret", "/files/%2F%2fsecret"}},
+		{"/u/:id/", func(s *stack) { s.get("/u/:id/:file", below("/u")) }, "/u/8/note",
+			[]string{"/u/7/..%2f..%2f8%2fnote", "/u/7%2F../..%2f8%2Fnote", "/u/%2e%2e/8%2Fnote", "/u/%2F8/note"}},
+		{"/static/private/", func(s *stack) { s.notFound(below("/static")) }, "/static/private/key",
+			[]string{"/static/../private/key", "/static/x/../../private/key", "/static/%2e%2e/private%2Fkey", "/static//private/key",
+				"/static/%2Fprivate/key", "/x/../static/private/key", "/static/x%2F..%2Fprivate/key"}},
+		{"/static/private/", func(s *stack) { s.get("/*path", below("/static")) }, "/static/private/key",
+			[]string{"/static/../private/key", "/static%2f../private/key", "/static//private/key", "/static/%2Fprivate/key"}},
 	} {
 		each(t, func(t *testing.T, s *stack) {
 			test.register(s)
-			for _, target := range test.targets {
-				assert.Equal(t, "secret", s.do("GET", target).Body.String(), "%s is what the handler opens", target)
-			}
+			assert.Equal(t, "secret", s.do("GET", test.opened).Body.String(), test.opened)
 			s.use(test.scope, func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
 				if kami.Param(ctx, "id") == "7" {
 					return ctx
@@ -548,11 +551,97 @@ func TestC35WhateverCleans(t *testing.T) {
 				w.WriteHeader(http.StatusForbidden)
 				return nil
 			})
+			assert.Equal(t, http.StatusForbidden, s.do("GET", test.opened).Code, test.opened)
 			for _, target := range test.targets {
-				assert.Equal(t, http.StatusForbidden, s.do("GET", target).Code, target)
+				assert.NotContains(t, s.do("GET", target).Body.String(), "secret", target)
 			}
 		})
 	}
+}
+
+// TestC22NotFoundSeesACleanPath is about handlers for 404s, which may serve files too.
+func TestC22NotFoundSeesACleanPath(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var seen, form string
+		s.notFound(func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+			assert.Equal(t, ctx, r.Context())
+			seen, form = r.URL.Path+" "+r.URL.RawPath, r.FormValue("q")
+			return nil
+		})
+		var logged string
+		*s.logHandler = func(_ context.Context, _ mutil.WriterProxy, r *http.Request) { logged = r.URL.EscapedPath() }
+		for target, want := range map[string]string{
+			"/a//b?q=1": "/a/b ", "/a/..": "/ ", "/a/x%2F..%2Fb": "/a/b ", "/%2e%2e/a%2Fb/": "/a/b/ ", "/a%2Fb": "/a/b /a%2Fb", "/a/b/": "/a/b/ ",
+		} {
+			s.do("GET", target)
+			assert.Equal(t, want, seen, target)
+			assert.Equal(t, strings.TrimSuffix(target, "?q=1"), logged, "the request's own")
+			assert.Equal(t, target == "/a//b?q=1", form == "1")
+		}
+	})
+}
+
+// TestC35AnswersOfKamisOwn is about redirects, 404, 405 and OPTIONS: they tell of a path that nobody may hear of.
+func TestC35AnswersOfKamisOwn(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.use("/secret/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
+			w.WriteHeader(http.StatusForbidden)
+			return nil
+		})
+		s.get("/secret/x", echo(""))
+		s.get("/api/*rest", echo(""))
+		s.get("/secret/:a/:b/", echo(""))
+		for _, path := range []string{"/a%2Fb/../secret/x", "/a%2Fb/../secret/nope", "/a/b/../../secret/x", "/a%2F..%2Fsecret/x", "/a%2f%2e%2e/secret/x",
+			"/secret/x/", "//secret/x", "/a/../secret/1/2", "/secret%2Fx", "/secret%2F", "/%2Fsecret/x", "/api/..%2Fsecret/x", "/api/%2e%2e/secret/x",
+			"/secret/../a", "/secret/..%2Fa", "/a//../secret/x", "/a%2F/../secret/x", "/api/v%2Fw/../../secret/k"} {
+			for _, method := range []string{"GET", "POST", "OPTIONS", "BREW"} {
+				w := s.do(method, path)
+				assert.Equal(t, "403", outcome(w), "%s %s", method, path)
+			}
+		}
+	})
+}
+
+// TestC35ValuesWithAndWithoutSlashes is about handlers that act on some params as they are and on others split, such as one that
+// opens a file in a repository "owner/name".
+func TestC35ValuesWithAndWithoutSlashes(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/repos/:repo/private/", ran.middleware("deny", "repo"))
+		s.get("/repos/:repo/*file", ran.handler("handler", "repo", "file"))
+		for _, test := range []struct{ target, want string }{
+			{"/repos/a/private/key", "deny(repo=a) handler(repo=a,file=private/key)"},
+			{"/repos/a/private%2Fkey", "deny(repo=a) handler(repo=a,file=private/key)"},
+			{"/repos/a%2Fb/private/key", "deny(repo=a/b) handler(repo=a/b,file=private/key)"},
+			{"/repos/a%2Fb/private%2Fkey", "deny(repo=a/b) handler(repo=a/b,file=private/key)"},
+			{"/repos/a%2Fprivate/key", "deny(repo=a) handler(repo=a/private,file=key)"},
+			{"/repos/a%2Fb/public%2Fkey", "handler(repo=a/b,file=public/key)"},
+		} {
+			s.do("GET", test.target)
+			assert.Equal(t, test.want, ran.take(), test.target)
+		}
+	})
+}
+
+// TestC35CatchAllScopesBindWhatRoutesBind is about a slash at the end, which is no part of the value.
+func TestC35CatchAllScopesBindWhatRoutesBind(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/files/*path", ran.middleware("in", "path"))
+		s.after("/files/*path", ran.afterware("out", "path"))
+		s.get("/files/*path", ran.handler("handler", "path"))
+		for target, value := range map[string]string{
+			"/files/secret.txt": "secret.txt", "/files/secret.txt/": "secret.txt", "/files/a/b/": "a/b", "/files/%61": "a",
+			"/files/http:%2F%2Fhost": "http://host", "/files/a%2F": "a/",
+		} {
+			s.do("GET", target)
+			got := strings.Fields(ran.take())
+			assert.Equal(t, "in(path="+value+")", got[0], target)
+			assert.Equal(t, []string{"handler(path=" + value + ")", "out(path=" + value + ")"}, got[len(got)-2:], target)
+		}
+		s.do("GET", "/files/http:%2F%2Fhost")
+		assert.Equal(t, "in(path=http://host) handler(path=http://host) out(path=http://host)", ran.take(), "once, for the values are the same")
+	})
 }
 
 // TestC35PathOfItsOwnAnswers is about who answers for the path /p, where it is a route of its own for some method.
@@ -640,7 +729,7 @@ func FuzzC35Ownership(f *testing.F) {
 			t.Skip()
 		}
 		w := s.serve(&http.Request{Method: "GET", URL: u})
-		assert.NotContains(t, w.Body.String(), "secret.txt", file)
+		assert.NotContains(t, w.Body.String(), "this is secret.txt", file)
 	})
 }
 
@@ -664,6 +753,6 @@ func TestC35RandomSpellings(t *testing.T) {
 		u, err = url.ParseRequestURI("/user" + home)
 		require.NoError(t, err, home)
 		w = files.serve(&http.Request{Method: "GET", URL: u})
-		require.NotContains(t, w.Body.String(), "secret.txt", home)
+		require.NotContains(t, w.Body.String(), "this is secret.txt", home)
 	}
 }

@@ -53,6 +53,9 @@ func Parse(pattern string) (Pattern, error) {
 		if part == "" {
 			return Pattern{}, errors.New(`a path must have no empty segment ("//")`)
 		}
+		if isDots(part) {
+			return Pattern{}, fmt.Errorf("a path must have no dot segment (%q): it is resolved before anything matches", part)
+		}
 		segment := parseSegment(part)
 		if segment.Kind == CatchAll && (p.Slash || len(p.Segments) < n-1) {
 			return Pattern{}, fmt.Errorf("nothing may follow the catch-all %q", part)

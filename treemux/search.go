@@ -45,8 +45,9 @@ type Options[V any] struct {
 // Lookup finds the best pattern that matches the path. It returns the value, and whether there is one; spans then tell where
 // its params are. Nil options are the zero ones.
 //
-// A param does not match an empty segment, a catch-all not an empty rest, and nothing but "/" a path that ends with a slash,
-// a catch-all apart. Path must begin with "/".
+// Path must begin with "/". Nothing matches a path that is not clean: one with an empty segment or a dot segment, "." or "..".
+// A slash at the end makes an empty segment, except for "/" itself. Dot segments are found where they stand in plain text;
+// with Decode the caller looks for those that are encoded.
 //
 // Lookup does not allocate, for patterns of up to eight params. Each node is visited once at most, at a cost linear in its
 // segment.
@@ -84,7 +85,7 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 		switch {
 		case n.param == nil && n.catchAll == nil:
 			n = static
-		case static == nil && n.catchAll == nil && start < end:
+		case static == nil && n.catchAll == nil && start < end && path[start] != '.':
 			spans.put(params, start, end)
 			n, params = n.param, params+1
 		default:
@@ -109,15 +110,30 @@ func (n *node[V]) branch(
 	if static != nil {
 		value, ok = search(static, path, end+len("/"), params, spans, o)
 	}
-	if !ok && n.param != nil && start < end {
+	if !ok && n.param != nil && start < end && !isDots(path[start:end]) {
 		spans.put(params, start, end)
 		value, ok = search(n.param, path, end+len("/"), params+1, spans, o)
 	}
-	if !ok && n.catchAll != nil {
+	if !ok && n.catchAll != nil && isClean(path[start:]) {
 		spans.put(params, start, len(path))
 		value, ok = search(n.catchAll, path, len(path)+len("/"), params+1, spans, o)
 	}
 	return value, ok
+}
+
+// isDots reports whether a segment is a dot segment.
+func isDots(segment string) bool { return segment == "." || segment == ".." }
+
+// isClean reports whether none of the segments is empty or a dot segment.
+func isClean(segments string) bool {
+	for start := 0; start <= len(segments); {
+		end := segmentEnd(segments, start)
+		if start == end || isDots(segments[start:end]) {
+			return false
+		}
+		start = end + len("/")
+	}
+	return true
 }
 
 // endsSegment reports whether a segment of the path can end there.
@@ -129,40 +145,39 @@ func (n *node[V]) next(path string, start int, decode func(string) string) (end 
 		return end, nil
 	}
 	name := path[start:end]
-	if decode != nil {
-		name = decode(name)
+	if decode == nil {
+		return end, n.static(name)
 	}
-	return end, n.static(name)
+	if len(name) > len("%00")*n.longest() {
+		return end, nil
+	}
+	return end, n.static(decode(name))
 }
 
-// Deepest returns the value of the longest pattern that matches the path or the path up to one of its slashes, and what it
-// leaves of the path: "" if it ends there, else the rest begins with a slash. Only static segments are looked at. Decode is
-// as for [Tree.Lookup].
-func (t Tree[V]) Deepest(path string, decode func(string) string) (value V, rest string, ok bool) {
-	var deepest *node[V]
-	end := 0
-	for n, to := t.root, 0; n != nil; {
+// Deepest returns the value of the longest pattern that matches the path or the path up to one of its slashes, and whether
+// the path ends with it. Only static segments are looked at. Slashes at the end do not count, and several in a row are one.
+// Dot segments are like any others. Decode is as for [Tree.Lookup].
+func (t Tree[V]) Deepest(path string, decode func(string) string) (value V, ended, ok bool) {
+	for n, end := t.root, 0; n != nil; {
+		start := segmentStart(path, end)
 		if n.set {
-			deepest, end = n, to
+			value, ended, ok = n.value, start == len(path), true
 		}
-		start := min(to+len("/"), len(path))
-		to, n = n.next(path, start, decode)
+		end, n = n.next(path, start, decode)
 	}
-	if deepest == nil {
-		return value, "", false
-	}
-	return deepest.value, path[end:], true
+	return value, ended, ok
 }
 
 // Visit calls visit for each pattern that matches the path or the path up to one of its slashes, from the least
-// specific to the most specific (see [Compare]): the patterns of the scopes that the path lies in.
+// specific to the most specific (see [Compare]): the patterns of the scopes that the path lies in. It reads slashes as
+// [Tree.Deepest] does.
 //
-// Rest is what the pattern leaves of the path, as for [Tree.Deepest]. A catch-all is visited with any rest, even none, and
-// leaves what the pattern would without it. Decode is as for [Tree.Lookup]. The spans are those of the params; they are
-// valid during the call.
-func (t Tree[V]) Visit(path string, decode func(string) string, visit func(value V, rest string, spans []Span)) {
+// Ended says whether the path ends with the pattern. A catch-all is visited with any rest, even none; ended is then what it
+// is for the pattern without it. Decode is as for [Tree.Lookup]. The spans are those of the params; they are valid during the
+// call. That of a catch-all leaves out slashes around the rest.
+func (t Tree[V]) Visit(path string, decode func(string) string, visit func(value V, ended bool, spans []Span)) {
 	if t.root != nil {
-		w := walk[V]{path: path, decode: decode}
+		w := walk[V]{path: strings.TrimRight(path, "/"), decode: decode}
 		w.at(t.root, 0, visit)
 	}
 }
@@ -175,18 +190,19 @@ type walk[V any] struct {
 }
 
 // at visits n, whose segment ends at end, and what is below it.
-func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans []Span)) {
+func (w *walk[V]) at(n *node[V], end int, visit func(value V, ended bool, spans []Span)) {
+	start := segmentStart(w.path, end)
+	ended := start == len(w.path)
 	if n.set {
-		visit(n.value, w.path[end:], w.spans)
+		visit(n.value, ended, w.spans)
 	}
-	start := min(end+len("/"), len(w.path))
 	if c := n.catchAll; c != nil { // it has a value, as nothing may follow it
-		visit(c.value, w.path[end:], append(w.spans, Span{int32(start), int32(len(w.path))}))
+		visit(c.value, ended, append(w.spans, Span{int32(start), int32(len(w.path))}))
 	}
-	end, child := n.next(w.path, start, w.decode)
-	if start == end {
+	if ended {
 		return
 	}
+	end, child := n.next(w.path, start, w.decode)
 	if n.param != nil {
 		w.spans = append(w.spans, Span{int32(start), int32(end)})
 		w.at(n.param, end, visit)
@@ -195,6 +211,16 @@ func (w *walk[V]) at(n *node[V], end int, visit func(value V, rest string, spans
 	if child != nil {
 		w.at(child, end, visit)
 	}
+}
+
+// segmentStart returns where the first segment begins after the one that ends there: at the end of the path if none does.
+func segmentStart(path string, end int) int {
+	for ; end < len(path); end++ {
+		if path[end] != '/' {
+			break
+		}
+	}
+	return end
 }
 
 // segmentEnd returns where the segment that begins at start ends.

@@ -13,10 +13,11 @@ const (
 // optimization: a table of its own is faster than a Go map (BenchmarkLookup), and pages are what is copied of a hundred
 // thousand children for one more (BenchmarkInsertWide).
 type table[V any] struct {
-	slots []slot[V] // a power of two
-	count int       // of children, while they are not in pages
-	paged bool      // whether the slots hold pages
-	page  bool      // whether the table is that of a page, and so has none
+	slots   []slot[V] // a power of two
+	count   int       // of children, while they are not in pages
+	longest int       // no child has a longer name than this
+	paged   bool      // whether the slots hold pages
+	page    bool      // whether the table is that of a page, and so has none
 }
 
 type slot[V any] struct {
@@ -72,6 +73,7 @@ func (t *table[V]) clone() *table[V] {
 func (d *Draft[V]) put(t *table[V], child *node[V]) { d.putSlot(t, slot[V]{hashOf(child.name), child}) }
 
 func (d *Draft[V]) putSlot(t *table[V], added slot[V]) {
+	t.longest = max(t.longest, len(added.node.name))
 	if !t.paged && (t.count+1)*4 > len(t.slots)*3 {
 		d.grow(t)
 	}

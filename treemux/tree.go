@@ -96,6 +96,18 @@ func (n *node[V]) static(name string) *node[V] {
 	}
 }
 
+// longest returns how long the longest name of a static child may be.
+func (n *node[V]) longest() int {
+	switch {
+	case n.many != nil:
+		return n.many.longest
+	case n.only != nil:
+		return len(n.only.name)
+	default:
+		return 0
+	}
+}
+
 // all reports whether yield has returned true for n and all below it. A nil node has nothing.
 func (n *node[V]) all(yield func(V) bool) bool {
 	if n == nil {

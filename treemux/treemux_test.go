@@ -111,6 +111,8 @@ func TestC26ParseErrors(t *testing.T) {
 		"/:id/b/*id":   `the name "id" must not be used twice in one path`,
 		"/*a/*b":       `nothing may follow the catch-all "*a"`,
 		"/:id//:id/*r": `a path must have no empty segment ("//")`,
+		"/a/./b":       `a path must have no dot segment ("."): it is resolved before anything matches`,
+		"/a/..":        `a path must have no dot segment (".."): it is resolved before anything matches`,
 	} {
 		_, err := treemux.Parse(path)
 		assert.EqualError(t, err, want, path)
@@ -131,11 +133,21 @@ func TestC20Lookup(t *testing.T) {
 		"/c":           "",
 		"/c/d":         "",
 		"/a/":          "", // neither a param nor a catch-all matches nothing
-		"/a//":         "/a/*rest rest=/",
-		"/a//x":        "/a/*rest rest=/x",
+		"/a//":         "", // nothing matches what is not clean
+		"/a//x":        "",
+		"/a/x//y":      "",
+		"/a/..":        "",
+		"/a/./c":       "",
+		"/a/x/..":      "",
+		"/a/x/./y":     "",
+		"/./b/d":       "",
+		"/../b/d":      "",
+		"/a/.../c":     "/a/:x/c x=...",
+		"/.x/b/d":      "/:y/b/d y=.x",
+		"/a/..x/.y":    "/a/*rest rest=..x/.y",
 		"/files":       "",
 		"/files/":      "",
-		"/files/a/b/":  "/files/*path path=a/b/",
+		"/files/a/b/":  "",
 		"//":           "",
 		"//b/d":        "",
 		"/:e/*f":       `/\:e/\*f`,
@@ -182,30 +194,24 @@ func TestC23LookupDecodesSegments(t *testing.T) {
 func TestC30VisitGoesFromTheLeastSpecific(t *testing.T) {
 	all := add(t, tree{}, "/", "/a", "/a/b", "/a/b/c", "/:x", "/:x/b", "/a/:y", "/*r", "/a/*s", "/:x/*t", "/:x/:y/:z")
 	visited := func(path string) (names []string) {
-		all.Visit(path, nil, func(pattern, rest string, spans []treemux.Span) {
-			names = append(names, fmt.Sprintf("%s rest=%s", bound(t, pattern, path, spans), rest))
+		all.Visit(path, nil, func(pattern string, ended bool, spans []treemux.Span) {
+			names = append(names, bound(t, pattern, path, spans)+map[bool]string{true: "."}[ended])
 		})
 		return names
 	}
-	assert.Equal(t, []string{
-		"/ rest=/a/b/",
-		"/*r r=a/b/ rest=/a/b/",
-		"/:x x=a rest=/b/",
-		"/:x/*t x=a t=b/ rest=/b/",
-		"/:x/b x=a rest=/",
-		"/a rest=/b/",
-		"/a/*s s=b/ rest=/b/",
-		"/a/:y y=b rest=/",
-		"/a/b rest=/",
-	}, visited("/a/b/"))
-	assert.Equal(t, []string{"/ rest=/", "/*r r= rest=/"}, visited("/"))
-	assert.Equal(t, []string{"/ rest=/a", "/*r r=a rest=/a", "/:x x=a rest=", "/:x/*t x=a t= rest=", "/a rest=", "/a/*s s= rest="},
-		visited("/a"))
-	assert.Equal(t, []string{"/ rest=//a", "/*r r=/a rest=//a"}, visited("//a"))
-	tree{}.Visit("/a", nil, func(string, string, []treemux.Span) { t.Error("the empty tree has something to visit") })
+	want := []string{"/", "/*r r=a/b", "/:x x=a", "/:x/*t x=a t=b", "/:x/b x=a.", "/a", "/a/*s s=b", "/a/:y y=b.", "/a/b."}
+	assert.Equal(t, want, visited("/a/b"))
+	assert.Equal(t, want, visited("/a/b/"))
+	assert.Equal(t, want, visited("/a/b//"))
+	assert.Equal(t, []string{"/", "/*r r=a//b", "/:x x=a", "/:x/*t x=a t=b", "/:x/b x=a.", "/a", "/a/*s s=b", "/a/:y y=b.", "/a/b."},
+		visited("//a//b"), "slashes in a row are one")
+	assert.Equal(t, []string{"/.", "/*r r=."}, visited("/"))
+	assert.Equal(t, []string{"/.", "/*r r=."}, visited("//"))
+	assert.Equal(t, []string{"/", "/*r r=a", "/:x x=a.", "/:x/*t x=a t=.", "/a.", "/a/*s s=."}, visited("/a"))
+	tree{}.Visit("/a", nil, func(string, bool, []treemux.Span) { t.Error("the empty tree has something to visit") })
 
 	var patterns []treemux.Pattern
-	all.Visit("/a/b/c", nil, func(pattern, _ string, _ []treemux.Span) {
+	all.Visit("/a/b/c", nil, func(pattern string, _ bool, _ []treemux.Span) {
 		patterns = append(patterns, parse(t, pattern))
 	})
 	assert.True(t, slices.IsSortedFunc(patterns, treemux.Compare))
@@ -278,19 +284,40 @@ func TestC27DraftsLeaveTheirTreesAlone(t *testing.T) {
 func TestDeepest(t *testing.T) {
 	all := add(t, tree{}, "/a", "/a/b", "/a/b/c/d", "/:x", "/a/:y/z", "/*r")
 	for path, want := range map[string]string{
-		"/": "", "/x": "", "/a": "/a", "/a/": "/a+/", "/a/x/z": "/a+/x/z", "/a/b": "/a/b", "/a/b/c": "/a/b+/c",
-		"/a/b/c/d": "/a/b/c/d", "/a/b/c/d/e": "/a/b/c/d+/e", "/a//b": "/a+//b", "//a": "", "/%61": "", "/ab": "",
+		"/": "", "/x": "", "/a": "/a.", "/a/": "/a.", "/a//": "/a.", "/a/x/z": "/a", "/a/b": "/a/b.", "/a/b/c": "/a/b",
+		"/a/b/c/d": "/a/b/c/d.", "/a/b/c/d/e": "/a/b/c/d", "/a//b": "/a/b.", "//a": "/a.", "/%61": "", "/ab": "", "/a/./b": "/a",
 	} {
-		found, rest, ok := all.Deepest(path, nil)
+		found, ended, ok := all.Deepest(path, nil)
 		assert.Equal(t, want != "", ok, path)
-		assert.Equal(t, want, strings.TrimSuffix(found+"+"+rest, "+"), path)
+		assert.Equal(t, want, found+map[bool]string{true: "."}[ended], path)
 	}
-	found, rest, ok := all.Deepest("/%61/%62/x", unescape)
-	assert.Equal(t, "/a/b /x true", fmt.Sprint(found, " ", rest, " ", ok))
+	found, ended, ok := all.Deepest("/%61/%62/x", unescape)
+	assert.Equal(t, "/a/b false true", fmt.Sprint(found, " ", ended, " ", ok))
 	_, _, ok = tree{}.Deepest("/a", nil)
 	assert.False(t, ok)
-	found, rest, ok = add(t, tree{}, "/").Deepest("/a/b", nil)
-	assert.Equal(t, "/ /a/b true", fmt.Sprint(found, " ", rest, " ", ok))
+	found, ended, ok = add(t, tree{}, "/").Deepest("/a/b", nil)
+	assert.Equal(t, "/ false true", fmt.Sprint(found, " ", ended, " ", ok))
+}
+
+// TestLongSegmentsAreNotDecoded is about segments that are longer than any name: each node would make a copy of one.
+func TestLongSegmentsAreNotDecoded(t *testing.T) {
+	var decoded []string
+	decode := func(segment string) string {
+		decoded = append(decoded, segment)
+		return unescape(segment)
+	}
+	for _, all := range []tree{add(t, tree{}, "/a/b"), add(t, tree{}, "/a/b", "/a/c", "/x/b")} {
+		for path, want := range map[string][]string{
+			"/a/%62": {"a", "%62"}, "/a/%62b": {"a"}, "/a/bbbb": {"a"}, "/%61%61/b": nil,
+		} {
+			decoded = nil
+			all.Deepest(path, decode)
+			assert.Equal(t, want, decoded, path)
+			decoded = nil
+			all.Lookup(path, new(treemux.Spans), &treemux.Options[string]{Decode: decode})
+			assert.Equal(t, want, decoded, path)
+		}
+	}
 }
 
 func TestManyParams(t *testing.T) {
@@ -387,7 +414,7 @@ func TestC24VisitsAreBounded(t *testing.T) {
 
 	visits = 0
 	long := strings.Repeat("/a", 5000)
-	all.Visit(long, func(segment string) string { visits++; return segment }, func(string, string, []treemux.Span) {})
+	all.Visit(long, func(segment string) string { visits++; return segment }, func(string, bool, []treemux.Span) {})
 	assert.Equal(t, 1<<(depth+1)-1, visits)
 }
 
@@ -411,11 +438,14 @@ func matches(p treemux.Pattern, path string) bool {
 	if path == "/" {
 		parts = nil
 	}
+	if slices.ContainsFunc(parts, func(part string) bool { return part == "" || part == "." || part == ".." }) {
+		return false
+	}
 	for i, segment := range p.Segments {
 		if segment.Kind == treemux.CatchAll {
-			return strings.Join(parts[min(i, len(parts)):], "/") != ""
+			return i < len(parts)
 		}
-		if i >= len(parts) || parts[i] == "" || segment.Kind == treemux.Static && segment.Text != parts[i] {
+		if i >= len(parts) || segment.Kind == treemux.Static && segment.Text != parts[i] {
 			return false
 		}
 	}
@@ -425,6 +455,7 @@ func matches(p treemux.Pattern, path string) bool {
 func FuzzLookup(f *testing.F) {
 	f.Add(uint64(1), "/a/b")
 	f.Add(uint64(2), "/b//a/")
+	f.Add(uint64(3), "/b/../a")
 	f.Fuzz(func(t *testing.T, seed uint64, path string) {
 		if !strings.HasPrefix(path, "/") {
 			t.Skip()
