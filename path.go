@@ -35,15 +35,16 @@ func cutSlash(path string) (rest string, had bool) {
 	return path, false
 }
 
-// decoded returns a path in which every encoded slash is a slash. Its other escapes stay.
-func decoded(path string) string {
-	if !hasEncodedSlash(path) {
+// slashes decodes encoded slashes.
+var slashes = strings.NewReplacer("%2F", "/", "%2f", "/")
+
+// decoded returns a path in which every encoded slash is a slash, if it is encoded. Its other escapes stay.
+func decoded(path string, encoded bool) string {
+	if !encoded {
 		return path
 	}
-	return strings.NewReplacer("%2F", "/", "%2f", "/").Replace(path)
+	return slashes.Replace(path)
 }
-
-func hasEncodedSlash(path string) bool { return strings.Contains(path, "%2F") || strings.Contains(path, "%2f") }
 
 // cleaned returns a path without empty segments and dot segments, resolved as RFC 3986, section 5.2.4, does: "/a/./b/.." is
 // "/a/". Dot segments may be spelled with escapes if it is encoded.
@@ -86,9 +87,7 @@ func isClean(path string, encoded bool) bool {
 	if strings.Contains(path, "//") {
 		return false
 	}
-	if encoded {
-		path = decoded(path)
-	}
+	path = decoded(path, encoded)
 	for i := 1; i < len(path); i++ {
 		if path[i-1] == '/' && dotsOf(path[i:], encoded) > 0 {
 			return false

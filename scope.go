@@ -141,22 +141,20 @@ func (d *decision) readings() []reading {
 		}
 	}
 	encoded := d.decode != nil
-	switch {
-	case d.routed() && encoded:
-		for i := range d.spans.Len() {
+	if d.routed() {
+		for i := range d.spans.Len() { // there are none to split but in an encoded path
 			start := d.spans.At(i).Start
-			add("decoded", d.path[:start]+decoded(d.path[start:]))
+			add("decoded", d.path[:start]+decoded(d.path[start:], encoded))
 		}
-	case !d.routed():
-		split := d.path
-		if encoded {
-			split = decoded(d.path)
-		}
-		add("decoded", split)
-		if !isClean(d.path, encoded) {
-			add("cleaned", cleaned(d.path, encoded))
-			add("decoded and cleaned", cleaned(split, encoded))
-		}
+		return all
+	}
+	split := decoded(d.path, encoded)
+	add("decoded", split)
+	if !isClean(d.path, encoded) {
+		clean := cleaned(d.path, encoded)
+		add("cleaned", clean)
+		add("cleaned and decoded", decoded(clean, encoded))
+		add("decoded and cleaned", cleaned(split, encoded))
 	}
 	return all
 }
