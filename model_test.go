@@ -94,7 +94,10 @@ var actors = []acting{
 		return splitPath((&url.URL{Scheme: "http", Host: "up"}).JoinPath(r.URL.EscapedPath()).Path)
 	}},
 	{"JoinPath of the rest", func(prefix string, r *http.Request) []string {
-		rest := strings.TrimPrefix(r.URL.EscapedPath(), prefix)
+		rest, ok := strings.CutPrefix(r.URL.EscapedPath(), prefix)
+		if !ok { // it is spelled otherwise, and such handlers give up
+			return nil
+		}
 		return bySegment(prefix + (&url.URL{Path: "/"}).JoinPath(rest).EscapedPath())
 	}},
 	{"a proxy whose upstream resolves", func(_ string, r *http.Request) []string {
