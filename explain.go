@@ -246,7 +246,7 @@ func (d *decision) explain(method, path string) Explanation {
 	}
 	switch end := d.end.(type) {
 	case *redirect:
-		e.Status, e.Location = end.code, end.location()
+		e.Status, e.Location = end.code, end.target
 	case *notAllowed:
 		e.Status, e.Allow, e.Handler = http.StatusMethodNotAllowed, end.allow, handlerName(end.answer)
 		if method == http.MethodOptions {
@@ -257,20 +257,6 @@ func (d *decision) explain(method, path string) Explanation {
 	}
 	return e
 }
-
-// location returns the header that the redirect sends.
-func (d *redirect) location() string {
-	sent := headerOnly{}
-	http.Redirect(sent, &http.Request{Method: http.MethodHead, URL: new(url.URL)}, d.target, d.code)
-	return http.Header(sent).Get("Location")
-}
-
-// headerOnly is a ResponseWriter that keeps the header.
-type headerOnly http.Header
-
-func (h headerOnly) Header() http.Header         { return http.Header(h) }
-func (h headerOnly) Write(b []byte) (int, error) { return len(b), nil }
-func (h headerOnly) WriteHeader(int)             {}
 
 // explainSteps says why the steps run. The reading that brought one in is the first that alone does.
 func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {

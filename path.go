@@ -35,15 +35,12 @@ func cutSlash(path string) (rest string, had bool) {
 	return path, false
 }
 
-// slashes decodes encoded slashes.
-var slashes = strings.NewReplacer("%2F", "/", "%2f", "/")
-
 // decoded returns a path in which every encoded slash is a slash, if it is encoded. Its other escapes stay.
 func decoded(path string, encoded bool) string {
 	if !encoded {
 		return path
 	}
-	return slashes.Replace(path)
+	return strings.ReplaceAll(strings.ReplaceAll(path, "%2F", "/"), "%2f", "/")
 }
 
 // cleaned returns a path without empty segments and dot segments, resolved as RFC 3986, section 5.2.4, does: "/a/./b/.." is
@@ -52,8 +49,8 @@ func cleaned(path string, encoded bool) string {
 	clean := make([]byte, 0, len(path))
 	slash := false
 	for segment := range strings.SplitSeq(path, "/") {
-		dots := dotsOf(segment, encoded)
-		if slash = dots > 0 || segment == ""; !slash {
+		dots, rest := cutDots(segment, encoded)
+		if slash = rest == "" && dots <= 2; !slash {
 			clean = append(append(clean, '/'), segment...)
 		} else if dots == 2 {
 			clean = clean[:max(0, bytes.LastIndexByte(clean, '/'))]
@@ -65,35 +62,50 @@ func cleaned(path string, encoded bool) string {
 	return string(clean)
 }
 
-// dotsOf returns 1 if the first segment is ".", 2 for "..", and 0 for any other. There is no slash before it.
-func dotsOf(rest string, encoded bool) (dots int) {
-	for ; rest != "" && rest[0] != '/'; dots++ {
-		switch {
-		case dots == 2:
-			return 0
-		case rest[0] == '.':
-			rest = rest[1:]
-		case encoded && len(rest) >= len("%2e") && strings.EqualFold(rest[:len("%2e")], "%2e"):
-			rest = rest[len("%2e"):]
-		default:
-			return 0
-		}
-	}
-	return dots
-}
-
 // isClean reports whether a path has no empty segment and, with its encoded slashes decoded too, no dot segment.
 func isClean(path string, encoded bool) bool {
 	if strings.Contains(path, "//") {
 		return false
 	}
-	path = decoded(path, encoded)
-	for i := 1; i < len(path); i++ {
-		if path[i-1] == '/' && dotsOf(path[i:], encoded) > 0 {
-			return false
+	for i := range len(path) {
+		if path[i] != '/' && path[i] != '%' {
+			continue
+		}
+		if after, slash := cutSlashBefore(path[i:], encoded); slash {
+			dots, rest := cutDots(after, encoded)
+			if _, ends := cutSlashBefore(rest, encoded); (ends || rest == "") && (dots == 1 || dots == 2) {
+				return false
+			}
 		}
 	}
 	return true
+}
+
+// cutDots cuts off the dots that a text begins with, which may be spelled with escapes if it is encoded, and counts them.
+func cutDots(text string, encoded bool) (dots int, rest string) {
+	for ; ; dots++ {
+		switch {
+		case strings.HasPrefix(text, "."):
+			text = text[len("."):]
+		case encoded && hasEscape(text, "%2e"):
+			text = text[len("%2e"):]
+		default:
+			return dots, text
+		}
+	}
+}
+
+// cutSlashBefore cuts off the slash that a text begins with. It may be an escape if the text is encoded.
+func cutSlashBefore(text string, encoded bool) (rest string, had bool) {
+	if encoded && hasEscape(text, "%2f") {
+		return text[len("%2f"):], true
+	}
+	return strings.CutPrefix(text, "/")
+}
+
+// hasEscape reports whether a text begins with an escape, in upper or lower case.
+func hasEscape(text, escape string) bool {
+	return len(text) >= len(escape) && text[0] == '%' && strings.EqualFold(text[:len(escape)], escape)
 }
 
 // segmentEnd returns where the first segment of the path ends.
@@ -115,13 +127,10 @@ func location(path string, encoded bool) string {
 	return (&url.URL{Path: path}).EscapedPath()
 }
 
-// visible returns a query with all bytes encoded that do not belong into one in a header.
-func visible(query string) string { return escape(query, "#") }
-
-// escape encodes controls, spaces and the bytes listed. http.Redirect encodes what is not ASCII.
+// escape encodes all bytes that do not belong into a header: controls, spaces, what is not ASCII, and the bytes listed.
 func escape(s, listed string) string {
 	const digits = "0123456789ABCDEF"
-	must := func(c byte) bool { return c <= ' ' || c == 0x7f || strings.IndexByte(listed, c) >= 0 }
+	must := func(c byte) bool { return c <= ' ' || c >= 0x7f || strings.IndexByte(listed, c) >= 0 }
 	n := 0
 	for i := range len(s) {
 		if must(s[i]) {

@@ -3,6 +3,8 @@ package kami
 import (
 	"context"
 	"fmt"
+	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -146,6 +148,7 @@ type decision struct {
 	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be
 	path   string              // as it is routed
 	decode func(string) string // makes the text of a segment of it, nil if it is that
+	clean  string              // the clean path, if the path is not that
 	spans  treemux.Spans       // of the route's params
 }
 
@@ -166,22 +169,37 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 		d.end, d.route, d.own = r.handler, r, r
 		return
 	}
+	if best == nil {
+		d.resolve()
+	}
 	d.decideBest(p, method, u, best)
 }
 
 // decideEncoded decides about a URL with escapes or without a path.
 func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
-	if d.path, d.decode = routedPath(u); d.path[0] != '/' { // such as OPTIONS *
+	d.path, d.decode = routedPath(u)
+	rooted := d.path[0] == '/' // unlike that of OPTIONS *
+	if !rooted {
 		d.path = "/" + d.path
+	}
+	d.resolve()
+	switch {
+	case !rooted:
 		d.notFound(p)
-		return
-	}
-	var best *route
-	if isClean(d.path, d.decode != nil) {
+	case d.clean != "":
+		d.decideUnclean(p, method, u)
+	default:
 		path, _ := cutSlash(d.path)
-		best, _ = p.routes.Lookup(path, &d.spans, &treemux.Options[*route]{Decode: d.decode})
+		best, _ := p.routes.Lookup(path, &d.spans, &treemux.Options[*route]{Decode: d.decode})
+		d.decideBest(p, method, u, best)
 	}
-	d.decideBest(p, method, u, best)
+}
+
+// resolve finds the clean path, if the path is not clean.
+func (d *decision) resolve() {
+	if encoded := d.decode != nil; !isClean(d.path, encoded) {
+		d.clean = cleaned(d.path, encoded)
+	}
 }
 
 // decideBest decides about any path, for which the list is the best, nil if there is none.
@@ -190,8 +208,10 @@ func (d *decision) decideBest(p *plan, method string, u *url.URL, best *route) {
 	found := p.matchBest(best, method, path, d.decode, &d.spans)
 	d.own, d.route = found.best, p.unrouted
 	switch r := found.route; {
-	case found.best == nil:
+	case found.best == nil && d.clean != "":
 		d.decideUnclean(p, method, u)
+	case found.best == nil:
+		d.notFound(p)
 	case r == nil:
 		d.end = p.notAllowedEnd(method, found)
 	case r.rest || r.slash == slash:
@@ -201,18 +221,13 @@ func (d *decision) decideBest(p *plan, method string, u *url.URL, best *route) {
 	}
 }
 
-// decideUnclean decides about a path that no pattern matches: it may be another spelling of one that some pattern does.
+// decideUnclean decides about a path that is not clean. The clean one may have dot segments yet, if slashes are encoded.
 func (d *decision) decideUnclean(p *plan, method string, u *url.URL) {
-	path, encoded := d.path, d.decode != nil
-	if isClean(path, encoded) {
-		d.notFound(p)
-		return
-	}
-	path, slash := cutSlash(cleaned(path, encoded))
+	path, slash := cutSlash(d.clean)
 	found := p.match(method, path, d.decode, &d.spans)
-	d.own = found.best
+	d.own, d.route = found.best, p.unrouted
 	switch {
-	case found.best == nil || encoded && !isClean(path, encoded):
+	case found.best == nil || !isClean(path, d.decode != nil):
 		d.notFound(p)
 	case found.route == nil && method == http.MethodOptions:
 		d.end = p.notAllowedEnd(method, found)
@@ -229,7 +244,7 @@ func (d *decision) redirect(method string, r *route, path string, slash bool, qu
 	}
 	target := location(path, d.decode != nil)
 	if query != "" {
-		target += "?" + visible(query)
+		target += "?" + escape(query, "#")
 	}
 	code := http.StatusTemporaryRedirect
 	if method == http.MethodGet {
@@ -245,8 +260,8 @@ func (d *decision) notFound(p *plan) {
 		return
 	}
 	d.end = p.notFound
-	if !isClean(d.path, d.decode != nil) {
-		d.end = &cleaning{p.notFound, cleaned(d.reading("", d.path).plain, false)}
+	if d.clean != "" {
+		d.end = &cleaning{p.notFound, cleaned(d.plain(d.path), false)}
 	}
 }
 
@@ -386,6 +401,20 @@ type redirect struct {
 	code   int
 }
 
+// ServeHTTPContext answers as http.Redirect does, which would parse and clean the target again.
 func (d *redirect) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, d.target, d.code)
+	header := w.Header()
+	header.Set("Location", d.target)
+	_, typed := header["Content-Type"]
+	if !typed && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		header.Set("Content-Type", "text/html; charset=utf-8")
+	}
+	w.WriteHeader(d.code)
+	if !typed && r.Method == http.MethodGet {
+		for _, text := range []string{`<a href="`, html.EscapeString(d.target), `">`, http.StatusText(d.code), "</a>.\n"} {
+			if _, err := io.WriteString(w, text); err != nil {
+				return
+			}
+		}
+	}
 }

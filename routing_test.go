@@ -383,7 +383,7 @@ func TestC22LocationOfHostileSpellings(t *testing.T) {
 			{"/a/", "https://evil.com/", "", "301 /a"},
 			{"/a/", "/%zz/", "", "301 /a"},
 			{"/a/", "", "q=\r\nSet-Cookie: x\x00\x7f", "301 /a?q=%0D%0ASet-Cookie:%20x%00%7F"},
-			{"/a/", "", "é=\xff", "301 /a?%c3%a9=%ff"},
+			{"/a/", "", "é=\xff", "301 /a?%C3%A9=%FF"},
 			{"//\t/evil.com", "", "", "301 /%09/evil.com"},
 			{`/\/`, "", "", "301 /%5C"},
 		} {

@@ -104,8 +104,8 @@ func (p *plan) scopesOf(d *decision) (*chain[*middleware], *chain[*afterware]) {
 	if p.depth == 0 { // there is no scope but "/"
 		return p.middleware.all, p.afterware.all
 	}
-	if d.decode == nil && (d.routed() || isClean(d.path, false)) {
-		only := [1]reading{d.reading("", d.path)}
+	if d.decode == nil && d.clean == "" {
+		only := [1]reading{d.reading()}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
 	}
 	all := d.readings()
@@ -121,40 +121,45 @@ type reading struct {
 	own    *route              // whose list answers
 }
 
-// reading returns a reading of the decision's path.
-func (d *decision) reading(how, path string) reading {
-	r := reading{how, path, d.decode, path, d.own}
-	if d.decode != nil {
-		r.plain = unescape(path)
+// reading returns the path as it is routed.
+func (d *decision) reading() reading { return reading{"", d.path, d.decode, d.plain(d.path), d.own} }
+
+// plain returns a path decoded.
+func (d *decision) plain(path string) string {
+	if d.decode == nil {
+		return path
 	}
-	return r
+	return unescape(path)
 }
 
 // readings returns all readings of the path that anybody acts on, the routed one first. A route has a clean path. Its handler
 // may act on the values of params with or without their encoded slashes, up to one of them without and from that on with. All
 // else may also act on the clean path, by segment or by decoding.
 func (d *decision) readings() []reading {
-	all := []reading{d.reading("", d.path)}
-	add := func(how, path string) {
+	routed, encoded := d.reading(), d.decode != nil
+	all := []reading{routed}
+	add := func(how, path, plain string) {
 		if !slices.ContainsFunc(all, func(r reading) bool { return r.path == path }) {
-			all = append(all, d.reading(how, path))
+			all = append(all, reading{how, path, d.decode, plain, d.own})
 		}
 	}
-	encoded := d.decode != nil
 	if d.routed() {
 		for i := range d.spans.Len() { // there are none to split but in an encoded path
 			start := d.spans.At(i).Start
-			add("decoded", d.path[:start]+decoded(d.path[start:], encoded))
+			add("decoded", d.path[:start]+decoded(d.path[start:], encoded), routed.plain)
 		}
 		return all
 	}
-	split := decoded(d.path, encoded)
-	add("decoded", split)
-	if !isClean(d.path, encoded) {
-		clean := cleaned(d.path, encoded)
-		add("cleaned", clean)
-		add("cleaned and decoded", decoded(clean, encoded))
-		add("decoded and cleaned", cleaned(split, encoded))
+	if d.clean != "" {
+		add("cleaned", d.clean, d.plain(d.clean))
+	}
+	if split := decoded(d.path, encoded); split != d.path {
+		add("decoded", split, routed.plain)
+		if d.clean != "" {
+			both := cleaned(split, encoded)
+			add("decoded and cleaned", both, d.plain(both))
+			add("cleaned and decoded", decoded(d.clean, encoded), d.plain(d.clean))
+		}
 	}
 	return all
 }

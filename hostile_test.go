@@ -1,0 +1,118 @@
+package kami_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// megabyte is how long a path can be over net/http, whose server reads a megabyte of headers by default.
+const megabyte = 1 << 20
+
+// hostilePaths are paths that cost routers most, each repeated to a megabyte.
+var hostilePaths = map[string]string{
+	"slashes":         "//",
+	"dots":            "/.",
+	"ways up":         "/..",
+	"there and back":  "/a/..",
+	"encoded dots":    "/%2e%2E",
+	"encoded slashes": "a%2F",
+	"encoded letters": "/%41%41%41",
+	"one segment":     "a",
+	"short segments":  "/a",
+	"to be escaped":   `"`,
+	"mixed":           `/%41"//..%2f%2e/b`,
+	"text and slash":  "/a%2Fb/",
+}
+
+// hostileStacks are stacks with scopes for which paths are read in several ways.
+var hostileStacks = map[string]func(s *stack){
+	"scopes": func(s *stack) { // twenty of each kind
+		for i := range 20 {
+			s.use(fmt.Sprintf("/a/s%d/", i), keep)
+			s.use(fmt.Sprintf("/:x/s%d/", i), keep)
+			s.use(strings.Repeat("/:", i)+"/*c", keep)
+		}
+		s.get("/*all", echoNothing)
+		s.get("/a/:b/:c", echoNothing)
+	},
+	"deep scopes": func(s *stack) {
+		for _, depth := range []int{50, 100, 200} {
+			s.use(strings.Repeat("/a", depth)+"/", keep)
+			s.use(strings.Repeat("/:", depth)+"/", keep)
+			s.after(strings.Repeat("/:", depth-1)+"/a/", keep)
+		}
+		s.get("/*all", echoNothing)
+		s.get("/:a/:b/", echoNothing)
+	},
+	"routes": func(s *stack) {
+		for i := range 20 {
+			s.get(fmt.Sprintf("/a/r%d/", i), echoNothing)
+			s.get(fmt.Sprintf("/:x/r%d/", i), echoNothing)
+			s.get(strings.Repeat("/:", i+1), echoNothing)
+		}
+	},
+	"not found": func(s *stack) { s.notFound(echoNothing) },
+}
+
+func keep(ctx context.Context) context.Context { return ctx }
+
+// hostile calls run for each of the requests.
+func hostile(run func(name string, register func(*stack), r *http.Request)) {
+	for stack, register := range hostileStacks {
+		for name, part := range hostilePaths {
+			for _, end := range []string{"", "//"} {
+				target := strings.Repeat(part, megabyte/len(part)) + end
+				u, err := url.ParseRequestURI("/" + strings.TrimPrefix(target, "/"))
+				if err != nil {
+					panic(err)
+				}
+				run(stack+"/"+name+end, register, &http.Request{Method: "GET", URL: u, Header: http.Header{}, Host: "host"})
+			}
+		}
+	}
+}
+
+func serveMux() http.Handler {
+	var mux http.ServeMux
+	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/{a}/{b}/", func(http.ResponseWriter, *http.Request) {})
+	return &mux
+}
+
+func TestC24HostileRequestsAllocateLittle(t *testing.T) {
+	const limit = 10 << 20
+	hostile(func(name string, register func(*stack), r *http.Request) {
+		s := newStack()
+		register(s)
+		s.ServeHTTP(&blank{http.Header{}}, r.Clone(context.Background()))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s.ServeHTTP(&blank{http.Header{}}, r)
+		runtime.ReadMemStats(&after)
+		assert.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(limit), name)
+	})
+}
+
+// BenchmarkHostile prints beside each other what the requests cost here and in http.ServeMux: at most twice as much is wanted
+// of the most that any costs there.
+func BenchmarkHostile(b *testing.B) {
+	hostile(func(name string, register func(*stack), r *http.Request) {
+		s := newStack()
+		register(s)
+		for router, handler := range map[string]http.Handler{"kami": s, "ServeMux": serveMux()} {
+			b.Run(name+"/"+router, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					handler.ServeHTTP(&blank{http.Header{}}, r)
+				}
+			})
+		}
+	})
+}
