@@ -19,6 +19,7 @@ type Afterware func(context.Context, mutil.WriterProxy, *http.Request) context.C
 // The following types, and types defined by them, are accepted:
 //   - Afterware
 //   - func(context.Context, mutil.WriterProxy, *http.Request) context.Context
+//   - func(context.Context, mutil.WriterProxy, *http.Request), as a LogHandler is
 //   - func(mutil.WriterProxy, *http.Request) context.Context
 //   - func(mutil.WriterProxy, *http.Request)
 //   - the types of [MiddlewareType], except those that take the next handler
@@ -60,6 +61,12 @@ func newAfterware(aw AfterwareType) (Afterware, error) {
 	if f, ok := as[Afterware](aw); ok {
 		return f, nil
 	}
+	if f, ok := as[func(context.Context, mutil.WriterProxy, *http.Request)](aw); ok {
+		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
+			f(ctx, w, r)
+			return ctx
+		}, nil
+	}
 	if f, ok := as[func(mutil.WriterProxy, *http.Request) context.Context](aw); ok {
 		return func(_ context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(w, r) }, nil
 	}
@@ -73,7 +80,7 @@ func newAfterware(aw AfterwareType) (Afterware, error) {
 		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(ctx, w, r) }, nil
 	}
 	return nil, fmt.Errorf("%T is no type of afterware; accepted are those of kami.AfterwareType: "+
-		"func(context.Context, mutil.WriterProxy, *http.Request) context.Context, "+
+		"func(context.Context, mutil.WriterProxy, *http.Request) context.Context, the same without a result, "+
 		"func(mutil.WriterProxy, *http.Request) context.Context, func(mutil.WriterProxy, *http.Request), "+
 		"and the types of middleware that do not take the next handler", aw)
 }

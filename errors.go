@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/guregu/kami/internal/accept"
 	"github.com/guregu/kami/internal/incoming"
@@ -34,8 +36,10 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 // of its own returns that error: by its ErrorHandler or else [DefaultErrorHandler], which also answers where ctx belongs to no
 // Mux. It is for handlers without an error as their result, and for middleware, which then returns nil to halt.
 //
-// If the response is known to have begun, or the connection to be hijacked, the error is only logged. That is known where w, or
-// what it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware. A nil error is none.
+// If the response is known to have begun, the error is logged and the connection cut, by a panic with http.ErrAbortHandler: half a
+// response must not look whole. One that has all of its Content-Length is whole, and the error is only logged, as it is after a
+// hijack. All this is known where w, or what it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware.
+// A nil error is none.
 func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		return
@@ -49,12 +53,16 @@ func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, er
 
 // fail answers an error. It has an answer written where the ErrorHandler writes none, which would look like success.
 func (m *Mux) fail(ctx context.Context, w tellingProxy, r *http.Request, err error) {
-	if why := begun(w); why != "" {
+	if by, why := begun(w); by != nil {
 		logError(ctx, r, err, why)
+		if !mutil.Hijacked(by) && !whole(by, r.Method) {
+			cut(w)
+			panic(http.ErrAbortHandler)
+		}
 		return
 	}
 	m.errorHandler()(ctx, w, r, err)
-	if begun(w) == "" {
+	if by, _ := begun(w); by == nil {
 		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
@@ -72,25 +80,38 @@ func mayFail(h ContextHandler) bool {
 	return ok
 }
 
-// begun says why no answer can be written any more, as far as the proxies know that w is made of: its own, those of
-// outer Muxes, and that around all middleware.
-func begun(w http.ResponseWriter) (why string) {
+// begun returns the proxy by which no answer can be written any more, and why, or nil. It asks the proxies that w is made of: its
+// own, those of outer Muxes, and that around all middleware.
+func begun(w http.ResponseWriter) (by mutil.WriterProxy, why string) {
 	for {
 		if proxy, ok := w.(mutil.WriterProxy); ok {
 			if mutil.Hijacked(proxy) {
-				return "the connection was hijacked"
+				return proxy, "the connection was hijacked"
 			}
 			if proxy.Status() != 0 {
-				return "the response had begun"
+				return proxy, "the response had begun"
 			}
 		}
 		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
-			return ""
+			return nil, ""
 		}
 		w = outer.Unwrap()
 	}
 }
+
+// whole reports whether a response that has begun has all that it is to have.
+func whole(w mutil.WriterProxy, method string) bool {
+	if status := w.Status(); method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+		return true
+	}
+	length, err := strconv.Atoi(mutil.Sent(w).Get("Content-Length"))
+	return err == nil && w.BytesWritten() >= length
+}
+
+// cut has the connection fail, so that no client takes what it has for all, even where middleware makes an end of the panic
+// that follows.
+func cut(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
 
 // statusClientGone is the status of a request whose client has left before there was an answer. Nobody gets it, but logs
 // have it, as nginx's do.

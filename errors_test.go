@@ -226,10 +226,13 @@ func TestErrorAfterTheResponseHasBegun(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			return &statusError{404, nil}
 		})
-		w := s.do("GET", "/written")
+		w, aborted := s.aborts("GET", "/written")
 		assert.Equal(t, 200, w.Code)
 		assert.Equal(t, "half", w.Body.String())
-		assert.Equal(t, 200, s.do("GET", "/flushed").Code)
+		assert.True(t, aborted)
+		w, aborted = s.aborts("GET", "/flushed")
+		assert.Equal(t, 200, w.Code)
+		assert.True(t, aborted)
 		assert.Equal(t, `level=ERROR msg="kami: a handler failed" method=GET pattern=/written err=broken answer="the response had begun"
 level=ERROR msg="kami: a handler failed" method=GET pattern=/flushed err="error 404" answer="the response had begun"
 `, log.String())
@@ -285,9 +288,10 @@ func TestErrorAfterMiddlewareHasWritten(t *testing.T) {
 				s.methodNotAllowed(fails(errors.New("broken")))
 				s.notFound(fails(errors.New("broken")))
 				for _, request := range [][2]string{{"GET", "/a"}, {"PUT", "/a"}, {"GET", "/none"}} {
-					w := s.do(request[0], request[1])
+					w, aborted := s.aborts(request[0], request[1])
 					assert.Equal(t, 200, w.Code)
 					assert.Equal(t, "banner", w.Body.String())
+					assert.True(t, aborted)
 				}
 				assert.Equal(t, 3, strings.Count(log.String(), `answer="the response had begun"`))
 			})
@@ -469,6 +473,9 @@ func TestHandleErrorAnswersAsTheInnermostMux(t *testing.T) {
 		s.notFound(fail)
 		s.use("/halted", halt)
 		s.use("/halted/:id", halt)
+		w, aborted := s.aborts("GET", "/late")
+		assert.Equal(t, "begun", w.Body.String())
+		assert.True(t, aborted)
 		for _, test := range []struct {
 			target, want string
 			code         int
@@ -479,7 +486,6 @@ func TestHandleErrorAnswersAsTheInnermostMux(t *testing.T) {
 			{"/nowhere", "outer: oops", 418},
 			{"/inner/handler", "inner: oops", 418},
 			{"/inner/nowhere", "inner: oops", 418},
-			{"/late", "begun", 200},
 			{"/nil", "", 200},
 			{"/silent", "", 500},
 		} {
@@ -492,4 +498,141 @@ func TestHandleErrorAnswersAsTheInnermostMux(t *testing.T) {
 	kami.HandleError(context.Background(), w, httptest.NewRequest("GET", "/", nil), errors.New("oops"))
 	assert.Equal(t, 500, w.Code, "as DefaultErrorHandler")
 	assert.NotContains(t, w.Body.String(), "oops")
+}
+
+// aborts is do for a request that may end with http.ErrAbortHandler.
+func (s *stack) aborts(method, target string) (w *httptest.ResponseRecorder, aborted bool) {
+	w = httptest.NewRecorder()
+	defer func() {
+		v := recover()
+		if aborted = v == http.ErrAbortHandler; v != nil && !aborted {
+			panic(v)
+		}
+	}()
+	s.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	return w, false
+}
+
+// TestC40HalfAResponseNeverLooksWhole asks real servers: a client learns that the response is broken unless it has all of it.
+func TestC40HalfAResponseNeverLooksWhole(t *testing.T) {
+	write := func(length, text string, flush bool) func(w http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			if length != "" {
+				w.Header().Set("Content-Length", length)
+			}
+			_, _ = io.WriteString(w, text)
+			if flush {
+				_ = http.NewResponseController(w).Flush()
+			}
+		}
+	}
+	swallow := func(next http.Handler) http.Handler { // a recoverer that does not spare http.ErrAbortHandler
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { _ = recover() }()
+			next.ServeHTTP(w, r)
+		})
+	}
+	each(t, func(t *testing.T, s *stack) {
+		slogged(t)
+		var logged []string
+		*s.panicHandler = func(http.ResponseWriter, *http.Request) {}
+		*s.logHandler = func(_ context.Context, w mutil.WriterProxy, r *http.Request) {
+			logged = append(logged, fmt.Sprint(r.Pattern, " ", w.Status(), " ", w.BytesWritten()))
+		}
+		s.after("/", func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { logged = append(logged, "after") })
+		s.use("/swallowed/", swallow)
+		for _, test := range []struct {
+			path  string
+			write func(w http.ResponseWriter)
+			body  string // "" for an error
+			log   string
+		}{
+			{"/part", write("", "half", false), "", "200 4"},
+			{"/part/flushed", write("", "half", true), "", "200 4"},
+			{"/part/of/length", write("8", "half", true), "", "200 4"},
+			{"/swallowed/part", write("", "half", true), "", "200 4"},
+			{"/whole", write("5", "whole", false), "whole", "200 5"},
+			{"/whole/flushed", write("5", "whole", true), "whole", "200 5"},
+			{"/status", func(w http.ResponseWriter) { w.WriteHeader(http.StatusCreated) }, "", "201 0"},
+			{"/none", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, "204", "204 0"},
+		} {
+			s.get(test.path+"/error", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+				test.write(w)
+				return errors.New("broken")
+			})
+			s.get(test.path+"/panic", func(w http.ResponseWriter, _ *http.Request) {
+				test.write(w)
+				panic("broken")
+			})
+			for _, h2 := range []bool{false, true} {
+				done := make(chan struct{}, 1)
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() { done <- struct{}{} }()
+					s.ServeHTTP(w, r)
+				}))
+				server.EnableHTTP2 = h2
+				server.StartTLS()
+				for _, end := range []string{"/error", "/panic"} {
+					if end == "/panic" && strings.HasPrefix(test.path, "/swallowed") {
+						continue // where it never comes to PanicHandler
+					}
+					logged = nil
+					answer, err := server.Client().Get(server.URL + test.path + end)
+					var body []byte
+					if err == nil {
+						body, err = io.ReadAll(answer.Body)
+						answer.Body.Close()
+					}
+					<-done
+					what := fmt.Sprint(test.path, end, ", HTTP/2: ", h2)
+					if test.body == "" {
+						assert.Error(t, err, what)
+					} else if assert.NoError(t, err, what) && test.body != "204" {
+						assert.Equal(t, test.body, string(body), what)
+					}
+					assert.Equal(t, []string{"after", test.path + end + " " + test.log}, logged, what)
+				}
+				server.Close()
+			}
+		}
+	})
+}
+
+// TestC40WhatComesAfterAWholeResponse is about afterware that panics: the response is what the handler meant.
+func TestC40WhatComesAfterAWholeResponse(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.panicHandler = func(http.ResponseWriter, *http.Request) {}
+		s.after("/", func(context.Context) context.Context { panic("afterware") })
+		s.get("/", echo("whole"))
+		w, aborted := s.aborts("GET", "/")
+		assert.Equal(t, "whole", w.Body.String())
+		assert.False(t, aborted)
+	})
+}
+
+// TestC37ReadOnlyMiddlewareThatRefusesHalts is about guards that were written as handlers.
+func TestC37ReadOnlyMiddlewareThatRefusesHalts(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		for _, observed := range []bool{false, true} {
+			if observed {
+				*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
+			}
+			for status, halts := range map[int]bool{0: false, 200: false, 399: false, 400: true, 401: true, 503: true} {
+				path := fmt.Sprintf("/%t/%d", observed, status)
+				guard := func(w http.ResponseWriter, _ *http.Request) {
+					if status != 0 {
+						w.WriteHeader(status)
+						_, _ = io.WriteString(w, "guard ")
+					}
+				}
+				s.use(path, guard)
+				s.use(path, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "next ") }))
+				s.after(path, guard)
+				s.get(path, echo("SECRET"))
+				body := s.do("GET", path).Body.String()
+				assert.Equal(t, halts, !strings.Contains(body, "SECRET"), "%d: %s", status, body)
+				assert.Equal(t, halts, !strings.Contains(body, "next"), "%d: %s", status, body)
+			}
+		}
+	})
 }

@@ -205,8 +205,10 @@ func TestC40ServerErrorIfNothingWasWritten(t *testing.T) {
 	for _, tt := range []struct {
 		writes       string
 		after, final int // the statuses that afterware and LogHandler see
+		begun        bool
 	}{
-		{"", 0, 500}, {"handler", 202, 202}, {"panic", 418, 418}, {"after", 503, 503}, {"flush", 200, 200}, {"body", 200, 200},
+		{"", 0, 500, false}, {"handler", 202, 202, true}, {"panic", 418, 418, false}, {"after", 503, 503, false},
+		{"flush", 200, 200, true}, {"body", 200, 200, true},
 	} {
 		t.Run(tt.writes, func(t *testing.T) {
 			each(t, func(t *testing.T, s *stack) {
@@ -231,7 +233,9 @@ func TestC40ServerErrorIfNothingWasWritten(t *testing.T) {
 					ran.add("%d", w.Status())
 				})
 				*s.logHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { ran.add("%d", w.Status()) }
-				assert.Equal(t, tt.final, s.do("GET", "/").Code)
+				w, aborted := s.aborts("GET", "/")
+				assert.Equal(t, tt.final, w.Code)
+				assert.Equal(t, tt.begun, aborted, "half a response does not look whole")
 				assert.Equal(t, fmt.Sprint(tt.after, " ", tt.final), ran.take())
 			})
 		})
@@ -514,9 +518,10 @@ func TestC42OnceAtTheVeryEnd(t *testing.T) {
 			"OPTIONS /none": "end after log:404:19:/none",
 		} {
 			method, path, _ := strings.Cut(target, " ")
-			w := s.do(method, path)
+			w, aborted := s.aborts(method, path)
 			got := ran.take()
 			assert.Equal(t, want, got, target)
+			assert.Equal(t, path == "/late", aborted, target)
 			assert.Contains(t, got, fmt.Sprintf("log:%d:%d:", w.Code, w.Body.Len()), "as sent: %s", target)
 		}
 	})
@@ -552,7 +557,7 @@ func TestC42ChangesNothing(t *testing.T) {
 			return fmt.Sprint(resp.Status, resp.Header, resp.ContentLength, string(body))
 		}
 		for path, status := range map[string]string{"/empty": "200", "/header": "200", "/hit": "200", "/created": "201",
-			"/none": "404", "/hit/": "301", "/halted": "403", "/panic": "500", "/late": "200"} {
+			"/none": "404", "/hit/": "301", "/halted": "403", "/panic": "500"} {
 			*s.logHandler = nil
 			without := get(path)
 			logged := make(chan bool, 1)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -26,7 +27,7 @@ type Middleware func(context.Context, http.ResponseWriter, *http.Request) contex
 //   - func(http.Handler) http.HandlerFunc [same]
 //   - func(http.HandlerFunc) http.HandlerFunc [same]
 //   - func(ContextHandler) ContextHandler [same]
-//   - http.Handler [read only: it runs in its place and changes nothing]
+//   - http.Handler [read only: it runs in its place and changes nothing, but halts if it answers with 400 or more]
 //   - func(http.ResponseWriter, *http.Request) [read only]
 type MiddlewareType interface{}
 
@@ -149,16 +150,25 @@ func asMiddleware(mw MiddlewareType) Middleware {
 	return nil
 }
 
-// readOnly makes middleware of a handler. It gets its own copy of the request, which it may then change as it likes.
+// readOnly makes middleware of a handler. It gets its own copy of the request, which it may then change as it likes. It halts if
+// it has answered with an error, for it is a guard then.
 func readOnly(h http.Handler) Middleware {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 		own := *r
+		proxy, ok := w.(mutil.WriterProxy)
+		if !ok {
+			proxy = mutil.WrapWriter(w)
+		}
+		answered := proxy.Status() != 0
 		defer func() {
 			if own.MultipartForm != nil && own.MultipartForm != r.MultipartForm {
 				_ = own.MultipartForm.RemoveAll()
 			}
 		}()
-		h.ServeHTTP(w, &own)
+		h.ServeHTTP(proxy, &own)
+		if !answered && proxy.Status() >= 400 {
+			return nil
+		}
 		return ctx
 	}
 }

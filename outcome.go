@@ -19,6 +19,7 @@ type outcome struct {
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
 
+	broken   bool // whether a panic has ended the chain after the response had begun
 	handling bool // whether PanicHandler is running
 	handled  bool // whether PanicHandler has run
 	passing  bool // whether a panic goes on to net/http
@@ -81,6 +82,7 @@ func (o *outcome) finish() {
 	defer o.finish()
 	if o.stage < settled {
 		o.stage = settled
+		o.broken = o.w.Status() != 0 && !mutil.Hijacked(o.w)
 		o.settle()
 	}
 	if v != nil {
@@ -154,7 +156,7 @@ func (o *outcome) pass(v any) {
 	}
 }
 
-// rest runs the afterware that is left, answers for a handled panic if nobody has, and logs.
+// rest runs the afterware that is left, answers for a handled panic if nobody has, or has the connection cut, and logs.
 func (o *outcome) rest() {
 	for len(o.after) > 0 {
 		next := o.after[len(o.after)-1]
@@ -166,8 +168,13 @@ func (o *outcome) rest() {
 	}
 	if o.stage < answered {
 		o.stage = answered
-		if o.handled && !o.passing && o.w.Status() == 0 {
+		switch {
+		case !o.handled || o.passing:
+		case o.w.Status() == 0:
 			o.w.WriteHeader(http.StatusInternalServerError)
+		case o.broken && !whole(o.w, o.along.from.Method):
+			cut(o.w)
+			o.pass(http.ErrAbortHandler)
 		}
 	}
 	if o.stage < logged {

@@ -41,7 +41,7 @@ const (
 		"func(http.HandlerFunc) http.HandlerFunc, func(kami.ContextHandler) kami.ContextHandler, " +
 		"http.Handler, func(http.ResponseWriter, *http.Request)"
 	acceptedAfterware = "accepted are those of kami.AfterwareType: " +
-		"func(context.Context, mutil.WriterProxy, *http.Request) context.Context, " +
+		"func(context.Context, mutil.WriterProxy, *http.Request) context.Context, the same without a result, " +
 		"func(mutil.WriterProxy, *http.Request) context.Context, func(mutil.WriterProxy, *http.Request), " +
 		"and the types of middleware that do not take the next handler"
 )

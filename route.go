@@ -411,7 +411,7 @@ func (d *redirect) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r 
 	}
 	w.WriteHeader(d.code)
 	if !typed && r.Method == http.MethodGet {
-		for _, text := range []string{`<a href="`, html.EscapeString(d.target), `">`, http.StatusText(d.code), "</a>.\n"} {
+		for _, text := range []string{`<a href="`, html.EscapeString(d.target), `">`, http.StatusText(d.code), "</a>.\n\n"} {
 			if _, err := io.WriteString(w, text); err != nil {
 				return
 			}
