@@ -234,7 +234,7 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 		if ctx == nil {
 			return
 		}
-		at.adopt(ctx)
+		at.adopt(a.x, s.ware, ctx)
 		if at.within != nil && at.within.observed {
 			at.within.publish(ctx)
 		}
@@ -246,17 +246,21 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 	a.end.ServeHTTPContext(at.ctx, w, r)
 }
 
-// adopt takes over the context that other code has returned. Another one than a pointer always counts as new.
+// adopt takes over the context that other code has returned, middleware or, for which by is nil, afterware. Another one than a
+// pointer always counts as new.
 //
 // optimization: one that is the same costs a comparison (BenchmarkServe/Observed), and the request is not copied for a new one
 // before it is to be seen again (BenchmarkServe/Derive).
-func (at *reached) adopt(ctx context.Context) {
+func (at *reached) adopt(x *exchange, by *middleware, ctx context.Context) {
 	if at.odd || ctx != at.ctx {
-		at.take(ctx)
+		at.take(x, by, ctx)
 	}
 }
 
-func (at *reached) take(ctx context.Context) {
+func (at *reached) take(x *exchange, by *middleware, ctx context.Context) {
+	if by != nil && !by.descends.Load() {
+		by.mustDescend(x, ctx)
+	}
 	at.ctx, at.odd, at.stale, at.changed = ctx, !isPointer(ctx), true, true
 }
 
@@ -356,7 +360,7 @@ func (x *exchange) pass(
 		if next == nil {
 			return
 		}
-		at.adopt(next)
+		at.adopt(x, steps[i].ware, next)
 	}
 	if at.stale {
 		at.r, at.stale = x.show(at.r, at.ctx, r), false

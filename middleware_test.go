@@ -461,17 +461,46 @@ func TestC36ContextHandlersRequestFollowsTheContext(t *testing.T) {
 	}
 }
 
-// TestC36AfterAContextFromElsewhere has middleware return a context that does not lead to the request.
+// TestC36MiddlewareMustDescend is about middleware that would lose the params.
+func TestC36MiddlewareMustDescend(t *testing.T) {
+	for name, stranger := range map[string]context.Context{"background": context.Background(), "a value of it": leave(context.Background(), "x"),
+		"another request's": httptest.NewRequest("GET", "/", nil).Context(), "uncomparable": loose{context.Background(), make([]int, 1)}} {
+		for _, mw := range []any{
+			func(context.Context) context.Context { return stranger },
+			func(context.Context, http.ResponseWriter, *http.Request) context.Context { return stranger },
+		} {
+			each(t, func(t *testing.T, s *stack) {
+				at, _ := here(), message(func() { s.use("/", mw) })
+				s.use("/late/", func(next http.Handler) http.Handler { return next })
+				s.get("/:p", nothing)
+				for _, path := range []string{"/x", "/late/", "/x"} {
+					assert.Equal(t, fmt.Sprintf(`kami: middleware for "/" (%s) returned a context that does not descend from the request's, `+
+						"so its params would be lost: derive it from the one that the middleware gets", at),
+						message(func() { s.do("GET", path) }), name)
+				}
+			})
+		}
+	}
+}
+
+// TestC36AfterAContextFromElsewhere has middleware return a context that does not lead to the request, after one that does.
 func TestC36AfterAContextFromElsewhere(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
-		s.use("/", func(context.Context) context.Context { return leave(context.Background(), "elsewhere") })
+		asked := 0
+		s.use("/", func(ctx context.Context) context.Context {
+			if asked++; asked == 1 {
+				return leave(ctx, "here")
+			}
+			return leave(context.Background(), "elsewhere")
+		})
 		s.use("/", func(next http.Handler) http.Handler { return next })
 		s.get("/:p", func(ctx context.Context, _ http.ResponseWriter, r *http.Request) {
 			ran.add("handler:%s:%v", left(ctx, "elsewhere"), ctx == r.Context())
 		})
 		s.do("GET", "/x")
-		assert.Equal(t, "handler:elsewhere:true", ran.take())
+		s.do("GET", "/x")
+		assert.Equal(t, "handler::true handler:elsewhere:true", ran.take())
 	})
 }
 

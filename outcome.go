@@ -163,7 +163,7 @@ func (o *outcome) rest() {
 		o.after = o.after[:len(o.after)-1]
 		r := o.see(next.view)
 		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil {
-			o.adopt(ctx)
+			o.adopt(o.along.x, nil, ctx)
 		}
 	}
 	if o.stage < answered {
