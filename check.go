@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/guregu/kami/treemux"
 )
@@ -23,7 +24,9 @@ func (f Finding) String() string { return f.Place + ": " + f.Text }
 //
 //	unguarded page      a page for operators, as that of package inspect, that no scope but "/" and those of params
 //	                    guards: what runs for all paths is seldom a guard; where it is, register it for the page too
+//	uncovered route     one such as "/admin", which is a route of its own, beside a scope "/admin/", which then leaves it out
 //	unreachable route   one that no request can reach, or none that clients send
+//	unusual pattern     one such as "/v:x", in which the colon is ordinary text, or "/:id.json", whose param is called "id.json"
 //	unused scope        one that covers no route, and so runs for 404s at most
 //	exact scope         one such as "/private", which does not cover the route "/private/x"
 //	ambiguous param     a name that a scope and a route, or two scopes, have for different segments of one path
@@ -114,10 +117,15 @@ func (c *checker) unreachable(r *route) {
 		c.found("unreachable route", place, "%s: methods are case-sensitive (RFC 9110, section 9.1), is %s meant?", what, upper)
 		return
 	}
+	if r.method == "*" {
+		c.found("unreachable route", place, "%s: no client sends the method %q: register the route for each method", what, r.method)
+		return
+	}
 	if why := oddity(c.patterns[r]); why != "" {
 		c.found("unreachable route", place, "%s: %s", what, why)
 		return
 	}
+	c.unusual(what, place, c.patterns[r])
 	var better *route
 	for rest := range c.depth + 1 {
 		if better = c.match(r.method, c.sample(r, rest+1), nil, new(treemux.Spans)).route; better == r {
@@ -152,6 +160,21 @@ func oddity(pattern treemux.Pattern) string {
 	return ""
 }
 
+// unusual finds what is read here otherwise than by many other routers.
+func (c *checker) unusual(what, place string, pattern treemux.Pattern) {
+	special := func(r rune) bool {
+		return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+	}
+	for _, s := range pattern.Segments {
+		switch {
+		case s.Kind != treemux.Static && strings.ContainsFunc(s.Text, special):
+			c.found("unusual pattern", place, "%s: params are whole segments, so the name of this one is %q", what, s.Text)
+		case s.Kind == treemux.Static && len(s.Text) > 1 && strings.ContainsAny(s.Text[1:], ":*"):
+			c.found("unusual pattern", place, "%s: params and catch-alls are whole segments, so %q is ordinary text", what, s.Text)
+		}
+	}
+}
+
 func (c *checker) scopes(all []registration) {
 	for i, s := range all {
 		what := fmt.Sprintf("%s %s for %q", s.Kind, s.Name, s.Path)
@@ -159,8 +182,10 @@ func (c *checker) scopes(all []registration) {
 			c.found("unused scope", s.Place, "%s: %s", what, why)
 			continue
 		}
+		c.unusual(what, s.Place, s.pattern)
 		covered := slices.DeleteFunc(slices.Clone(c.routes), func(r *route) bool { return !c.covers(s, r) })
 		below := slices.IndexFunc(c.routes, func(r *route) bool { return isBelow(c.patterns[r], s.pattern) })
+		twin := slices.IndexFunc(c.routes, func(r *route) bool { return c.leavesOut(s, r, all) })
 		sibling := slices.ContainsFunc(all, func(o registration) bool {
 			return !o.exact && o.Name == s.Name && withoutCatchAll(o.pattern).Alike(s.pattern)
 		})
@@ -169,8 +194,12 @@ func (c *checker) scopes(all []registration) {
 			r := c.routes[below]
 			c.found("exact scope", s.Place, "%s covers that path alone, and not %s %q (%s): %q covers what is below",
 				what, r.method, r.path, r.place, s.Path+"/")
+		case twin >= 0:
+			r := c.routes[twin]
+			c.found("uncovered route", s.Place, "%s does not cover %s %q (%s), a route of its own: register the %s for %q too",
+				what, r.method, r.path, r.place, s.Kind, r.path)
 		case len(covered) == 0:
-			c.found("unused scope", s.Place, "%s covers no route%s", what, c.whyNot(s))
+			c.found("unused scope", s.Place, "%s covers no route", what)
 		}
 		for _, r := range covered {
 			if name, ok := clash(s.pattern, c.patterns[r]); ok {
@@ -206,14 +235,11 @@ func withoutCatchAll(scope treemux.Pattern) treemux.Pattern {
 	return scope
 }
 
-// whyNot says why a scope covers no route, if a route seems to be covered.
-func (c *checker) whyNot(s registration) string {
-	for _, r := range c.routes {
-		if !s.exact && c.patterns[r].Alike(s.pattern) {
-			return fmt.Sprintf(": %s %q (%s) is a route of its own, which is covered by %q", r.method, r.path, r.place, r.path)
-		}
-	}
-	return ""
+// leavesOut reports whether the route, as "/admin", is called as the scope "/admin/" is without its slash, and is covered
+// neither by this nor by another scope for the same.
+func (c *checker) leavesOut(s registration, r *route, all []registration) bool {
+	covered := func(o registration) bool { return o.Name == s.Name && c.covers(o, r) }
+	return !s.exact && withoutCatchAll(s.pattern).Alike(c.patterns[r]) && !slices.ContainsFunc(all, covered)
 }
 
 // ambiguous looks for a name that one of the other scopes has for another segment of the paths that both cover.

@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 			s.handle("GET", "/files/*path", nothing)
 			s.handle("GET", "/about", nothing)
 		}, []string{
-			`unused scope: middleware kami_test.guard for "/about/" covers no route: GET "/about" is a route of its own, which is covered by "/about"`,
+			`uncovered route: middleware kami_test.guard for "/about/" does not cover GET "/about", a route of its own: register the middleware for "/about" too`,
 			`unused scope: middleware kami_test.guard for "/user/" covers no route`,
 			`exact scope: middleware kami_test.guard for "/users" covers that path alone, and not GET "/users/:id": "/users/" covers what is below`,
 			`unused scope: afterware kami_test.guard for "/users/:id/edit" covers no route`,
@@ -130,6 +130,69 @@ func TestCheck(t *testing.T) {
 			s.handle("GET", "/private", nothing)
 			s.handle("GET", "/private/x", nothing)
 		}, nil},
+		{"routes that scopes called alike leave out", func(s *stack) {
+			s.use("/admin/", guard)
+			s.handle("GET", "/admin", nothing)
+			s.handle("POST", "/admin", nothing)
+			s.handle("GET", "/admin/x", nothing)
+			s.use("/posts/:id/*", guard)
+			s.handle("GET", "/posts/:post", nothing)
+			s.after("/posts/:id/", guard)
+			s.handle("GET", "/posts/:post/edit", nothing)
+		}, []string{
+			`uncovered route: middleware kami_test.guard for "/admin/" does not cover GET "/admin", a route of its own: register the middleware for "/admin" too`,
+			`uncovered route: middleware kami_test.guard for "/posts/:id/*" does not cover GET "/posts/:post", a route of its own: register the middleware for "/posts/:post" too`,
+			`uncovered route: afterware kami_test.guard for "/posts/:id/" does not cover GET "/posts/:post", a route of its own: register the afterware for "/posts/:post" too`,
+		}},
+		{"routes that scopes called alike leave out, and others cover", func(s *stack) {
+			s.use("/a/", guard)
+			s.use("/a", guard)
+			s.handle("GET", "/a", nothing)
+			s.handle("GET", "/a/x", nothing)
+			s.use("/b/", login)
+			s.use("/", login)
+			s.handle("GET", "/b", nothing)
+			s.handle("GET", "/b/x", nothing)
+			s.use("/c/", guard)
+			s.use("/:any/", guard)
+			s.handle("GET", "/c", nothing)
+			s.handle("GET", "/c/x", nothing)
+		}, nil},
+		{"routes that scopes called alike cover", func(s *stack) {
+			s.use("/a/", guard)
+			s.handle("GET", "/a/", nothing)
+			s.use("/b/", guard)
+			s.handle("GET", "/:page", nothing)
+			s.use("/:c/d/", guard)
+			s.handle("GET", "/c/d", nothing)
+		}, nil},
+		{"patterns that are read otherwise elsewhere", func(s *stack) {
+			s.handle("GET", "/a/v:x", nothing)
+			s.handle("GET", "/b*", nothing)
+			s.handle("GET", "/c/:id.json", nothing)
+			s.handle("GET", "/d/:id?", nothing)
+			s.handle("GET", "/e/:from:to", nothing)
+			s.handle("GET", "/f/*path.gz", nothing)
+			s.use("/g/x:y/", guard)
+			s.handle("GET", "/g/x:y/z", nothing)
+			s.after("/h/:(id)/", guard)
+			s.handle("GET", "/h/i/j", nothing)
+		}, []string{
+			`unusual pattern: GET "/a/v:x": params and catch-alls are whole segments, so "v:x" is ordinary text`,
+			`unusual pattern: GET "/b*": params and catch-alls are whole segments, so "b*" is ordinary text`,
+			`unusual pattern: GET "/c/:id.json": params are whole segments, so the name of this one is "id.json"`,
+			`unusual pattern: GET "/d/:id?": params are whole segments, so the name of this one is "id?"`,
+			`unusual pattern: GET "/e/:from:to": params are whole segments, so the name of this one is "from:to"`,
+			`unusual pattern: GET "/f/*path.gz": params are whole segments, so the name of this one is "path.gz"`,
+			`unusual pattern: GET "/g/x:y/z": params and catch-alls are whole segments, so "x:y" is ordinary text`,
+			`unusual pattern: middleware kami_test.guard for "/g/x:y/": params and catch-alls are whole segments, so "x:y" is ordinary text`,
+			`unusual pattern: afterware kami_test.guard for "/h/:(id)/": params are whole segments, so the name of this one is "(id)"`,
+		}},
+		{"colons and asterisks that are well known", func(s *stack) {
+			s.handle("GET", `/\:a/\*b`, nothing)
+			s.handle("GET", "/c/:user_id/:user-id/:番号/:e\u0301/:/*", nothing)
+			s.handle("GET", "/.well-known/x.json", nothing)
+		}, nil},
 		{"a catch-all that is never reached", func(s *stack) {
 			s.handle("GET", "/files/:name", nothing)
 			s.handle("GET", "/files/:name/*rest", nothing)
@@ -153,8 +216,10 @@ func TestCheck(t *testing.T) {
 			s.handle("GET", "/f/{$}", nothing)
 			s.handle("GET", "/g/{rest...}", nothing)
 			s.handle("GET", "/h%3Fi", nothing)
+			s.handle("*", "/i", nothing)
 		}, []string{
 			`unreachable route: get "/a": methods are case-sensitive (RFC 9110, section 9.1), is GET meant?`,
+			`unreachable route: * "/i": no client sends the method "*": register the route for each method`,
 			`unreachable route: GET "/caf%C3%A9": segments are compared decoded, and no client means "caf%C3%A9" by "café"`,
 			`unreachable route: GET "/f/{$}": "{$}" is for net/http: here a path is matched to its end`,
 			`unreachable route: GET "/g/{rest...}": "{rest...}" is no catch-all here, but "*rest" is`,

@@ -56,7 +56,8 @@ func ExampleMux_Explain() {
 	mux := kami.New()
 	mux.Use("/users/", login)
 	mux.Use("/users/:id/", owner)
-	mux.After("/user/", login) // a mistake: there are no such routes
+	mux.Use("/users/:id", owner) // for the route "/users/:id" itself
+	mux.After("/user/", login)   // a mistake: there are no such routes
 	mux.Get("/users/:id", profile)
 	mux.Get("/users/:id/edit", edit)
 

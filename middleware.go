@@ -36,6 +36,13 @@ type MiddlewareType interface{}
 // Use registers middleware for a scope of paths. The scope "/users/" covers all paths below it, and itself with or
 // without the slash (unless "/users" is a route of its own); "/users" covers that path, with or without a slash. Scopes
 // may have params and catch-alls as routes have: "/users/:id/" covers all below it, "/files/*" what "/files/" does.
+//
+// A guard for "/admin/" leaves a route that is registered as "/admin" open. Register the guard for both:
+//
+//	mux.Use("/admin/", guard)
+//	mux.Use("/admin", guard) // [Mux.Check] reports it where this is missing
+//	mux.Get("/admin", overview)
+//
 // Use panics with a message that says what, where and why if the path or the middleware is invalid.
 //
 // For a request the scopes that its path lies in run like this:
