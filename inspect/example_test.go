@@ -26,7 +26,7 @@ func ExampleHandler() {
 	})
 	fmt.Println("findings:", len(mux.Check()))
 
-	r := httptest.NewRequest("GET", "/debug/kami?method=GET&path=/hello/greg", nil)
+	r := httptest.NewRequest("GET", "http://localhost/debug/kami?method=GET&path=/hello/greg", nil)
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Body)

@@ -61,7 +61,10 @@ func digest(text string) string {
 //
 // Requests whose Accept names application/json are answered with JSON: the [kami.Explanation], or without a path in
 // the query an object of all routes, scopes and findings.
-func Handler(mux http.Handler) http.Handler {
+//
+// The page is answered for loopback hosts and those of [Hosts], else with 421; and for browsers only if they ask for it
+// directly or from the page itself, not from a link or a script of another site, else with 403.
+func Handler(mux http.Handler, options ...Option) http.Handler {
 	m, ok := mux.(*kami.Mux)
 	if !ok {
 		panic(fmt.Sprintf("inspect: Handler: the mux must be a *kami.Mux, not %T", mux))
@@ -69,13 +72,21 @@ func Handler(mux http.Handler) http.Handler {
 	if m == nil {
 		panic("inspect: Handler: the mux must be a *kami.Mux, not a nil one")
 	}
-	return handler{m, page}
+	h := handler{mux: m, page: page}
+	for _, set := range options {
+		if set == nil {
+			panic("inspect: Handler: an option must not be nil")
+		}
+		set(&h)
+	}
+	return h
 }
 
 // handler is that of the page.
 type handler struct {
-	mux  *kami.Mux
-	page *template.Template
+	mux   *kami.Mux
+	page  *template.Template
+	hosts []string // in their canonical spelling
 }
 
 // NeedsGuard says why the page is not for everybody, for [kami.Mux.Check].
@@ -89,9 +100,13 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Add("Vary", "Accept")
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	status, why := h.refuse(r)
+	if status == 0 && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "inspect: the page is for GET and HEAD", http.StatusMethodNotAllowed)
+		status, why = http.StatusMethodNotAllowed, "inspect: the page is for GET and HEAD"
+	}
+	if status != 0 {
+		fail(w, r, status, why)
 		return
 	}
 	asked, all := h.ask(r.URL.Query()), h.all()
@@ -101,7 +116,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var body bytes.Buffer // so that no half page is sent
 	if err := render(&body, asked, all); err != nil {
-		http.Error(w, "inspect: "+err.Error(), http.StatusInternalServerError)
+		fail(w, r, http.StatusInternalServerError, "inspect: "+err.Error())
 		return
 	}
 	header.Set("Content-Type", contentType)
@@ -112,6 +127,22 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		_, _ = body.WriteTo(w) // an error means that the client has gone
 	}
+}
+
+// fail answers without a page.
+func fail(w http.ResponseWriter, r *http.Request, status int, why string) {
+	if !wantsJSON(r.Header) {
+		http.Error(w, why, status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(failure{why}) // an error means that the client has gone
+}
+
+// failure is the JSON of what goes wrong.
+type failure struct {
+	Error string `json:"error"`
 }
 
 // question is what the query asks, and the answer.
@@ -166,7 +197,7 @@ func writeJSON(body *bytes.Buffer, asked question, all registered) error {
 	var answer any = all
 	switch {
 	case asked.Problem != "":
-		answer = map[string]string{"error": asked.Problem}
+		answer = failure{asked.Problem}
 	case asked.Explanation != nil:
 		answer = asked.Explanation
 	}

@@ -1,12 +1,15 @@
 package inspect_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -41,9 +44,12 @@ func ask(mux *kami.Mux, query string, headers ...string) *httptest.ResponseRecor
 	return do(mux, http.MethodGet, "/debug/kami"+query, headers...)
 }
 
-// do serves a request with headers, each as "Name: value".
+// do serves a request with headers, each as "Name: value". It is for localhost if the target names no host.
 func do(h http.Handler, method, target string, headers ...string) *httptest.ResponseRecorder {
 	r, w := httptest.NewRequest(method, target, nil), httptest.NewRecorder()
+	if strings.HasPrefix(target, "/") {
+		r.Host = "localhost:8000"
+	}
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
 		r.Header.Add(name, value)
@@ -314,6 +320,7 @@ func TestHeaders(t *testing.T) {
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"page": do(page, "GET", "/"), "problem": do(page, "GET", "/?path=x"), "HEAD": do(page, "HEAD", "/"),
 		"JSON": do(page, "GET", "/", "Accept: application/json"), "405": do(page, "POST", "/"),
+		"403": do(page, "GET", "/", "Sec-Fetch-Site: cross-site"), "421": do(inspect.Handler(mux), "GET", "http://evil.example/"),
 	} {
 		csp := w.Header().Get("Content-Security-Policy")
 		assert.Regexp(t, `^default-src 'none'; style-src 'sha256-[^']+'; img-src data:; `+
@@ -356,6 +363,127 @@ func TestMethods(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHosts asks under many names.
+func TestHosts(t *testing.T) {
+	mux := kami.New()
+	page := inspect.Handler(mux, inspect.Hosts("Admin.Example.com.", "192.0.2.7"), inspect.Hosts("2001:DB8::7", "[2001:db8::8]", "intra_net"))
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8000": true, "LocalHost:8000": true, "localhost.": true, "localhost.:8000": true,
+		"localhost:": true, "[localhost]": true, "::1:8000": true, // as no browser sends them
+		"kami.localhost:80": true,
+		"127.0.0.1":         true, "127.0.0.1:8000": true, "127.255.255.254": true, "127.0.0.1.": true,
+		"[::1]": true, "[::1]:8000": true, "[0:0::1]": true, "[::ffff:127.0.0.1]": true, "[::ffff:7f00:1]:80": true,
+		"admin.example.com": true, "ADMIN.example.COM:443": true, "admin.example.com.": true,
+		"192.0.2.7:80": true, "[::ffff:192.0.2.7]": true, "[2001:db8:0::7]:80": true, "[2001:DB8::8]": true, "intra_net": true,
+
+		"": false, ":8000": false, ".": false, "evil.example": false, "evil.example:8000": false, "example.com": false,
+		"localhost.evil.example": false, "127.0.0.1.evil.example": false, "admin.example.com.evil.example": false,
+		"evil.example:localhost": false, "evillocalhost": false, "xadmin.example.com": false, "x.admin.example.com": false,
+		"localhost..": false, "localhost:8000:": false, "localhost:x": false, "user@localhost": false, "localhost/": false,
+		"localhost@evil.example": false, "localhost#evil.example": false, "localhost, evil.example": false,
+		"::1": false, "[::1": false, "[::1]x": false, "[::2]": false,
+		"0.0.0.0": false, "[::]": false, "0": false, "128.0.0.1": false, "192.0.2.8": false, "10.0.0.5:8000": false,
+		"127.1": false, "2130706433": false, "0x7f000001": false, "0177.0.0.1": false, "l\u00f6calhost": false, "\u217cocalhost": false,
+	} {
+		for _, accept := range []string{"text/html", "application/json"} {
+			r, w := httptest.NewRequest("GET", "/debug/kami", nil), httptest.NewRecorder()
+			r.Host = host
+			r.Header.Set("X-Forwarded-Host", "localhost")
+			r.Header.Set("Forwarded", "host=localhost")
+			r.Header.Set("Host", "localhost")
+			r.Header.Set("Accept", accept)
+			page.ServeHTTP(w, r)
+			if want {
+				assert.Equal(t, http.StatusOK, w.Code, "%q", host)
+				continue
+			}
+			assert.Equal(t, http.StatusMisdirectedRequest, w.Code, "%q", host)
+			why := refusal(t, w, accept)
+			assert.Equal(t, fmt.Sprintf("inspect: the page is not answered for the host %q. "+
+				"Ask for it at localhost or, if the host is this server's own, name it in inspect.Hosts.", host), why)
+		}
+	}
+}
+
+// refusal returns the text of an answer that is not the page.
+func refusal(t *testing.T, w *httptest.ResponseRecorder, accept string) string {
+	t.Helper()
+	assert.NotContains(t, w.Body.String(), "/debug/kami")
+	if accept != "application/json" {
+		assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+		return strings.TrimSuffix(w.Body.String(), "\n")
+	}
+	assert.Equal(t, accept, w.Header().Get("Content-Type"))
+	var answer struct{ Error string }
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+	return answer.Error
+}
+
+// TestProtocols asks a server by HTTP/1.0, which may name no host, in absolute form, and by HTTP/2's :authority.
+func TestProtocols(t *testing.T) {
+	server := httptest.NewUnstartedServer(inspect.Handler(kami.New()))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for request, want := range map[string]int{
+		"GET / HTTP/1.0\r\n\r\n":                                                               421,
+		"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n":                                            200,
+		"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n":                                 421,
+		"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n":                    421,
+		"GET https://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":   421, // RFC 9112, section 3.2.2
+		"GET https://localhost:9/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n": 200,
+	} {
+		conn, err := tls.Dial("tcp", server.Listener.Addr().String(), server.Client().Transport.(*http.Transport).TLSClientConfig)
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, request)
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, request)
+		assert.Equal(t, want, response.StatusCode, request)
+		require.NoError(t, conn.Close())
+	}
+	for host, want := range map[string]int{"localhost:1": 200, "evil.example": 421} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL, nil)
+		require.NoError(t, err)
+		r.Host = host
+		response, err := server.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, 2, response.ProtoMajor)
+		assert.Equal(t, want, response.StatusCode, host)
+	}
+}
+
+// TestSites asks as browsers do for pages of other sites.
+func TestSites(t *testing.T) {
+	page := inspect.Handler(kami.New())
+	for site, want := range map[string]int{
+		"": 200, "none": 200, "same-origin": 200,
+		"same-site": 403, "cross-site": 403, "Same-Origin": 403, "same-origin, cross-site": 403, "x": 403,
+	} {
+		for _, accept := range []string{"text/html", "application/json"} {
+			w := do(page, "GET", "/", "Sec-Fetch-Site: "+site, "Accept: "+accept)
+			assert.Equal(t, want, w.Code, site)
+			if want == 403 {
+				assert.Equal(t, fmt.Sprintf("inspect: the page is not answered for other sites (Sec-Fetch-Site: %q). "+
+					"Type or paste its address into the browser.", site), refusal(t, w, accept))
+			}
+		}
+	}
+}
+
+func TestHostsRefuses(t *testing.T) {
+	for _, name := range []string{
+		"", ".", "https://admin.example.com", "admin.example.com:8000", "localhost:8000", "[::1]:8000", "*.example.com", "*",
+		"admin.example.com/", "b\u00fccher.example", "a b", "user@admin", "a,b",
+	} {
+		assert.Equal(t, fmt.Sprintf("inspect: Hosts: %q is no name of a host, such as admin.example.com or 192.0.2.1", name),
+			recovered(func() { inspect.Hosts("localhost", name) }), name)
+	}
+	assert.Equal(t, "inspect: Handler: an option must not be nil", recovered(func() { inspect.Handler(kami.New(), nil) }))
+	assert.NotPanics(t, func() { inspect.Handler(kami.New(), inspect.Hosts()) })
 }
 
 // TestGuard has Check report the page where nothing but "/" guards it.

@@ -14,7 +14,8 @@ import (
 func TestNoHalfPage(t *testing.T) {
 	w := httptest.NewRecorder()
 	broken := template.Must(template.New("broken").Parse("<p>{{.Method}} {{.Method.Missing}}"))
-	handler{kami.New(), broken}.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?path=/x", nil))
+	r := httptest.NewRequest(http.MethodGet, "http://localhost/?path=/x", nil)
+	handler{mux: kami.New(), page: broken}.ServeHTTP(w, r)
 	assert.Equal(t, http.StatusInternalServerError, w.Code)
 	assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
 	assert.Regexp(t, `^inspect: template: broken:`, w.Body.String())

@@ -35,7 +35,7 @@ func TestPage(t *testing.T) {
 		return w
 	}
 	for _, near := range []string{"127.0.0.1:4000", "[::1]:4000", "[::ffff:127.0.0.1]:4000"} {
-		assert.Equal(t, http.StatusForbidden, ask(near, "example.com").Code, "a name that another site has for this machine")
+		assert.Equal(t, http.StatusMisdirectedRequest, ask(near, "example.com").Code, "a name that another site has for this machine")
 		assert.Equal(t, http.StatusOK, ask(near, "localhost").Code)
 		w := ask(near, "localhost:8000")
 		assert.Equal(t, http.StatusOK, w.Code)
