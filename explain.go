@@ -21,7 +21,7 @@ import (
 type Route struct {
 	Method  string `json:"method"`
 	Pattern string `json:"pattern"`
-	Handler string `json:"handler"` // the name of the function, as main.greet, or the type
+	Handler string `json:"handler"` // the name of the function, as main.greet, or the type, or what its method HandlerName says
 	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
 }
 
@@ -121,15 +121,19 @@ func (r *route) describe() Route {
 
 // handlerName names a handler that has been converted.
 func handlerName(h ContextHandler) string {
+	registered := any(h)
 	switch h := h.(type) {
 	case nil, *builtin:
 		return ""
 	case *vanilla:
-		return nameOf(h.Handler)
+		registered = h.Handler
 	case failing:
-		return nameOf(h.handle)
+		registered = h.handle
 	}
-	return nameOf(h)
+	if own, ok := registered.(interface{ HandlerName() string }); ok {
+		return own.HandlerName()
+	}
+	return nameOf(registered)
 }
 
 // Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies

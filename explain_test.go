@@ -391,3 +391,31 @@ func TestExplainRunsNothing(t *testing.T) {
 		assert.NoError(t, err)
 	})
 }
+
+// called is a handler with a name of its own.
+type called struct{ shop }
+
+func (called) HandlerName() string { return "what it does" }
+
+// contextCalled is the same with context.
+type contextCalled struct{ called }
+
+func (contextCalled) ServeHTTPContext(context.Context, http.ResponseWriter, *http.Request) {}
+
+func TestHandlerName(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.handle("GET", "/plain", called{})
+		s.handle("GET", "/context", kami.ContextHandler(contextCalled{}))
+		s.notFound(called{})
+		for r := range s.routes() {
+			assert.Equal(t, "what it does", r.Handler, r)
+		}
+		for path, want := range map[string]string{
+			"/plain": "GET /plain  what it does", "/context": "GET /context  what it does", "/x": "404 Not Found, by what it does",
+		} {
+			e, err := s.explain("GET", path)
+			assert.NoError(t, err)
+			assert.Contains(t, e.String(), want)
+		}
+	})
+}

@@ -16,7 +16,8 @@ import (
 //   - func(context.Context, http.ResponseWriter, *http.Request) error [see ErrorHandler]
 //   - func(http.ResponseWriter, *http.Request)
 //
-// Functions of the last kind, and http.Handlers, find the params with r.PathValue too.
+// Functions of the last kind, and http.Handlers, find the params with r.PathValue too. A handler with a method
+// HandlerName() string is called so by [Mux.Routes], [Mux.Explain] and package inspect.
 type HandlerType interface{}
 
 // ContextHandler is like http.Handler but supports context: ctx is always r.Context().

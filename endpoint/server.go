@@ -14,6 +14,7 @@ type Server[Req, Resp any] struct {
 	endpoint Endpoint[Req, Resp]
 	decode   DecodeRequestFunc[Req]
 	encode   func(context.Context, http.ResponseWriter, *http.Request, Resp) error
+	function any // the Endpoint's, with nothing around it
 	response reflect.Type
 	fails    bool // the response may be a Failer
 	attends  bool // the context ends when the client has gone, and with the response
@@ -93,7 +94,7 @@ func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req],
 // newServer returns a Server that neither decodes nor encodes.
 func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Server[Req, Resp] {
 	t := reflect.TypeFor[Resp]()
-	s := &Server[Req, Resp]{endpoint: e, response: t}
+	s := &Server[Req, Resp]{endpoint: e, function: e, response: t}
 	s.fails = t.Kind() == reflect.Interface || t.Implements(reflect.TypeFor[Failer]())
 	s.errorEncoder, s.maxBody = DefaultErrorEncoder, DefaultMaxBody
 	refuseNil("NewServer: options", opts)
