@@ -76,7 +76,7 @@ func newAfterware(aw AfterwareType) (Afterware, error) {
 			return ctx
 		}, nil
 	}
-	if f := asMiddleware(aw); f != nil {
+	if f, _ := asMiddleware(aw); f != nil {
 		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(ctx, w, r) }, nil
 	}
 	return nil, fmt.Errorf("%T is no type of afterware; accepted are those of kami.AfterwareType: "+

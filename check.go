@@ -187,10 +187,10 @@ func (c *checker) scopes(all []registration) {
 		below := slices.IndexFunc(c.routes, func(r *route) bool { return isBelow(c.patterns[r], s.pattern) })
 		twin := slices.IndexFunc(c.routes, func(r *route) bool { return c.leavesOut(s, r, all) })
 		sibling := slices.ContainsFunc(all, func(o registration) bool {
-			return !o.exact && o.Name == s.Name && withoutCatchAll(o.pattern).Alike(s.pattern)
+			return !isExact(o.pattern) && o.Name == s.Name && withoutCatchAll(o.pattern).Alike(s.pattern)
 		})
 		switch {
-		case s.exact && below >= 0 && !sibling:
+		case isExact(s.pattern) && below >= 0 && !sibling:
 			r := c.routes[below]
 			c.found("exact scope", s.Place, "%s covers that path alone, and not %s %q (%s): %q covers what is below",
 				what, r.method, r.path, r.place, s.Path+"/")
@@ -227,6 +227,9 @@ func isBelow(route, scope treemux.Pattern) bool {
 	return true
 }
 
+// isExact reports whether a scope covers but its path, and not what lies below.
+func isExact(scope treemux.Pattern) bool { return !scope.Slash && !scope.CatchAll() }
+
 // withoutCatchAll returns the pattern that covers the same as a scope.
 func withoutCatchAll(scope treemux.Pattern) treemux.Pattern {
 	if scope.CatchAll() {
@@ -239,7 +242,7 @@ func withoutCatchAll(scope treemux.Pattern) treemux.Pattern {
 // neither by this nor by another scope for the same.
 func (c *checker) leavesOut(s registration, r *route, all []registration) bool {
 	covered := func(o registration) bool { return o.Name == s.Name && c.covers(o, r) }
-	return !s.exact && withoutCatchAll(s.pattern).Alike(c.patterns[r]) && !slices.ContainsFunc(all, covered)
+	return !isExact(s.pattern) && withoutCatchAll(s.pattern).Alike(c.patterns[r]) && !slices.ContainsFunc(all, covered)
 }
 
 // ambiguous looks for a name that one of the other scopes has for another segment of the paths that both cover.
@@ -268,9 +271,22 @@ func clash(a, b treemux.Pattern) (name string, ok bool) {
 	return "", false
 }
 
-// covers reports whether a path of the route can lie in the scope.
-func (c *checker) covers(s registration, r *route) bool {
-	route, scope := c.patterns[r], withoutCatchAll(s.pattern)
+// Covers reports whether a path of the route can lie in the scope, by the rules of [Mux.Use], encoded slashes aside. The route
+// "/users", for one, is covered by the scopes "/", "/users" and "/:any/", and not by "/users/".
+func (s Scope) Covers(r Route) bool {
+	scope, err := treemux.Parse(s.Path)
+	if err != nil {
+		return false
+	}
+	route, err := treemux.Parse(r.Pattern)
+	return err == nil && covers(scope, route)
+}
+
+func (c *checker) covers(s registration, r *route) bool { return covers(s.pattern, c.patterns[r]) }
+
+func covers(scope, route treemux.Pattern) bool {
+	exact := isExact(scope)
+	scope = withoutCatchAll(scope)
 	for i, segment := range scope.Segments {
 		if i == len(route.Segments) {
 			return false
@@ -284,8 +300,8 @@ func (c *checker) covers(s registration, r *route) bool {
 		}
 	}
 	same := len(route.Segments) == len(scope.Segments)
-	if s.exact {
+	if exact {
 		return same
 	}
-	return !same || strings.HasSuffix(r.path, "/") || !scope.Alike(route)
+	return !same || route.Slash || !scope.Alike(route)
 }

@@ -300,3 +300,48 @@ func folder() string {
 	folder, _, _ := strings.Cut(here(), "/")
 	return folder + "/"
 }
+
+// TestCovers compares Covers with what runs for all short paths of routes.
+func TestCovers(t *testing.T) {
+	var patterns, paths []string
+	for _, p := range []string{"", "/a", "/:x", "/*r", "/a/a", "/a/:y", "/a/*r", "/:x/a", "/:x/:y", "/:x/*r"} {
+		if p != "" {
+			patterns = append(patterns, p)
+		}
+		if !strings.Contains(p, "*") {
+			patterns = append(patterns, p+"/")
+		}
+	}
+	for _, first := range []string{"", "/a", "/z"} {
+		for _, second := range []string{"", "/a", "/z"} {
+			for _, third := range []string{"", "/a", "/z"} {
+				paths = append(paths, first+second+third+"/")
+				if path := first + second + third; path != "" {
+					paths = append(paths, path)
+				}
+			}
+		}
+	}
+	for _, routed := range patterns {
+		for _, scoped := range patterns {
+			mux := kami.New()
+			mux.Use(scoped, guard)
+			mux.Get(routed, nothing)
+			runs := false
+			for _, path := range paths {
+				e, err := mux.Explain("GET", path)
+				assert.NoError(t, err)
+				runs = runs || e.Route != nil && len(e.Middleware) > 0
+			}
+			for scope := range mux.Scopes() {
+				for route := range mux.Routes() {
+					assert.Equal(t, runs, scope.Covers(route), "%s of %s", routed, scoped)
+				}
+			}
+		}
+	}
+	for _, path := range []string{"", "a", "/a//b", "/*a/b"} {
+		assert.False(t, kami.Scope{Path: path}.Covers(kami.Route{Pattern: "/a"}), path)
+		assert.False(t, kami.Scope{Path: "/"}.Covers(kami.Route{Pattern: path}), path)
+	}
+}

@@ -36,6 +36,9 @@ type Scope struct {
 	Path  string `json:"path"`
 	Name  string `json:"name"`  // of the function, as main.login, or the type
 	Place string `json:"place"` // where it was registered, as app/routes.go:31
+	// Whether it is middleware that halts only by answering with a status of 400 or more, for it is an http.Handler or a
+	// func(w, r). A redirect of it, for one, does not keep the handler from running. All other middleware can halt.
+	ReadOnly bool `json:"readOnly,omitempty"`
 }
 
 // String prints the scope and what is registered for it for people, on one line.
@@ -152,7 +155,11 @@ func (m *Mux) Scopes() iter.Seq[Scope] {
 // ware is middleware or afterware.
 type ware interface{ registration() registration }
 
-func (m *middleware) registration() registration { return m.as("middleware") }
+func (m *middleware) registration() registration {
+	r := m.as("middleware")
+	r.ReadOnly = m.readOnly
+	return r
+}
 
 func (a *afterware) registration() registration { return a.as("afterware") }
 
@@ -160,12 +167,11 @@ func (a *afterware) registration() registration { return a.as("afterware") }
 type registration struct {
 	Scope
 	pattern treemux.Pattern
-	exact   bool // whether it covers but its path, and not what lies below
 }
 
 func (e entry) as(kind string) registration {
 	pattern, _ := treemux.Parse(e.path) // which it was registered with, so there is no error
-	return registration{Scope{kind, e.path, e.name, e.place.String()}, pattern, !pattern.Slash && !pattern.CatchAll()}
+	return registration{Scope{Kind: kind, Path: e.path, Name: e.name, Place: e.place.String()}, pattern}
 }
 
 // registered returns what is registered in the scopes.

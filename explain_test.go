@@ -419,3 +419,46 @@ func TestHandlerName(t *testing.T) {
 		}
 	})
 }
+
+// bothWays is middleware that is a handler too.
+type bothWays func(context.Context) context.Context
+
+func (bothWays) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+func TestScopeReadOnly(t *testing.T) {
+	var own shop
+	for _, test := range []struct {
+		middleware any
+		want       bool
+	}{
+		{own.open, false},
+		{func(ctx context.Context, r *http.Request) context.Context { return ctx }, false},
+		{func(w http.ResponseWriter, r *http.Request) context.Context { return r.Context() }, false},
+		{kami.Middleware(func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context { return ctx }), false},
+		{own.wrap, false},
+		{bothWays(own.open), false}, // which is called as the function
+		{own.lost, true},
+		{http.HandlerFunc(own.lost), true},
+		{own, true},
+		{http.RedirectHandler("/login", http.StatusFound), true},
+	} {
+		each(t, func(t *testing.T, s *stack) {
+			s.use("/", test.middleware)
+			s.use("/:any/", test.middleware)
+			if test.want {
+				s.after("/", test.middleware)
+			}
+			for scope := range s.scopes() {
+				assert.Equal(t, test.want && scope.Kind == "middleware", scope.ReadOnly, "%T: %v", test.middleware, scope)
+			}
+			e, err := s.explain("GET", "/x")
+			require.NoError(t, err)
+			for _, step := range e.Middleware {
+				assert.Equal(t, test.want, step.ReadOnly, "%T", test.middleware)
+			}
+			text, err := json.Marshal(e)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, strings.Contains(string(text), `"readOnly":true`))
+		})
+	}
+}

@@ -85,6 +85,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 type middleware struct {
 	entry
 	run      Middleware
+	readOnly bool                                  // run is that of a handler
 	derive   func(context.Context) context.Context // in the place of run, for what sees nothing else
 	standard ContextHandler                        // what wraps the rest of the chain
 	wrapper  http.HandlerFunc                      // the same, if it takes no context of its own
@@ -129,7 +130,7 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 	if m.derive, ok = as[func(context.Context) context.Context](mw); ok {
 		return m, nil
 	}
-	if m.run = asMiddleware(mw); m.run == nil {
+	if m.run, m.readOnly = asMiddleware(mw); m.run == nil {
 		return nil, fmt.Errorf("%T is no type of middleware; accepted are those of kami.MiddlewareType: "+
 			"func(context.Context, http.ResponseWriter, *http.Request) context.Context, "+
 			"func(http.ResponseWriter, *http.Request) context.Context, "+
@@ -152,26 +153,26 @@ func asFunc(h http.Handler) http.HandlerFunc {
 }
 
 // asMiddleware converts middleware that does not wrap what follows. It returns nil for other types.
-func asMiddleware(mw MiddlewareType) Middleware {
+func asMiddleware(mw MiddlewareType) (run Middleware, isReadOnly bool) {
 	if f, ok := as[Middleware](mw); ok {
-		return f
+		return f, false
 	}
 	if f, ok := as[func(http.ResponseWriter, *http.Request) context.Context](mw); ok {
-		return func(_ context.Context, w http.ResponseWriter, r *http.Request) context.Context { return f(w, r) }
+		return func(_ context.Context, w http.ResponseWriter, r *http.Request) context.Context { return f(w, r) }, false
 	}
 	if f, ok := as[func(context.Context, *http.Request) context.Context](mw); ok {
-		return func(ctx context.Context, _ http.ResponseWriter, r *http.Request) context.Context { return f(ctx, r) }
+		return func(ctx context.Context, _ http.ResponseWriter, r *http.Request) context.Context { return f(ctx, r) }, false
 	}
 	if f, ok := as[func(context.Context) context.Context](mw); ok {
-		return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context { return f(ctx) }
+		return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context { return f(ctx) }, false
 	}
 	if f, ok := as[http.HandlerFunc](mw); ok {
-		return readOnly(f)
+		return readOnly(f), true
 	}
 	if h, ok := mw.(http.Handler); ok {
-		return readOnly(h)
+		return readOnly(h), true
 	}
-	return nil
+	return nil, false
 }
 
 // readOnly makes middleware of a handler. It gets its own copy of the request, which it may then change as it likes. It halts if
