@@ -225,17 +225,17 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 // target returns the URL of a request with this first line.
 func target(method, path string) (*url.URL, error) {
 	if !isToken(method) {
-		return nil, fmt.Errorf("%q: %w", method, errMethod)
+		return nil, fmt.Errorf("%.100q: %w", method, errMethod)
 	}
 	if strings.Contains(path, " ") {
-		return nil, fmt.Errorf("%q is no path of a request (RFC 9112, section 3.2): it ends at a space, which is %%20 in it", path)
+		return nil, fmt.Errorf("%.100q is no path of a request (RFC 9112, section 3.2): it ends at a space, which is %%20 in it", path)
 	}
 	if method == http.MethodConnect && !strings.HasPrefix(path, "/") { // it is host:port, which net/http reads like this
 		path = "http://" + path
 	}
 	u, err := url.ParseRequestURI(path)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no path of a request (RFC 9112, section 3.2): %w", path, errors.Unwrap(err))
+		return nil, fmt.Errorf("%.100q is no path of a request (RFC 9112, section 3.2): %w", path, errors.Unwrap(err))
 	}
 	return u, nil
 }

@@ -1,19 +1,17 @@
 // Package inspect is a page for the question that middleware for scopes of paths raises: what runs for this request,
-// and why? It has a box for a method and a path, and tables of all routes and scopes.
+// and why? It has a box for a method and a path, and tables of all routes and scopes, which can be searched.
 //
 //	kami.Use("/debug/", operators) // lets nobody else in
 //	kami.Get("/debug/kami", inspect.Handler(kami.Handler()))
 //
 // The page shows the names and places of everything that is registered, so it is not for everybody: [kami.Check]
-// reports one that no scope of its own guards. It runs nothing that is registered, but for what covers the page itself.
+// reports one that no scope of its own guards. It runs nothing that is registered, but for what covers the page itself,
+// and the method HandlerName of handlers that have it.
 package inspect
 
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	_ "embed" // of the page
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -22,31 +20,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/guregu/kami"
 	"github.com/guregu/kami/internal/accept"
+	"github.com/guregu/kami/treemux"
 )
-
-var (
-	//go:embed page.html
-	pageHTML string
-	//go:embed page.css
-	pageCSS string
-
-	page = template.Must(template.New("page").Funcs(template.FuncMap{"visible": visible}).Parse(pageHTML))
-
-	// policy allows the page its own style sheet, its own form and the icon that it brings along. The page has no script,
-	// and none would run whatever was registered or asked.
-	policy = "default-src 'none'; style-src 'sha256-" + digest(pageCSS) + "'; img-src data:; " +
-		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
 
 // Handler returns the page about a Mux, which must be a *kami.Mux: one of kami.New, or the default one, kami.Handler().
 // It panics if it is not. The page may be a route of that Mux, of another one or of net/http, under any path.
@@ -55,12 +33,14 @@ func digest(text string) string {
 //
 //	?method=GET&path=/hello/greg     explains this request; the method is GET if it is left out
 //	?method=GET&fill=/hello/:name    fills the box and explains nothing yet
+//	?q=post+users                    lists what has all of these words, in any letter case
+//	?under=/users/                   lists the routes that this scope covers
 //
-// The path is that of [kami.Mux.Explain], less white space around it. If there can be no such request, the page says
-// why and its status is 400.
+// The path is that of [kami.Mux.Explain], less white space around it. If there can be no such request or scope, the page
+// says why and its status is 400; 414 if one of these parameters has more than 8 KiB.
 //
 // Requests whose Accept names application/json are answered with JSON: the [kami.Explanation], or without a path in
-// the query an object of all routes, scopes and findings.
+// the query an object of the routes, scopes and findings that the page would list, or an object with an error.
 //
 // The page is answered for loopback hosts and those of [Hosts], else with 421; and for browsers only if they ask for it
 // directly or from the page itself, not from a link or a script of another site, else with 403.
@@ -109,21 +89,23 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, status, why)
 		return
 	}
-	asked, all := h.ask(r.URL.Query()), h.all()
-	render, contentType := h.html, "text/html; charset=utf-8"
-	if wantsJSON(r.Header) {
-		render, contentType = writeJSON, "application/json"
-	}
+	asked := h.ask(r.URL.Query())
+	all := h.all()
+	found := asked.pick(all)
 	var body bytes.Buffer // so that no half page is sent
-	if err := render(&body, asked, all); err != nil {
+	contentType, err := "application/json", error(nil)
+	if wantsJSON(r.Header) {
+		err = writeJSON(&body, asked, found)
+	} else {
+		contentType, err = "text/html; charset=utf-8", h.page.Execute(&body, newView(asked, found, all))
+	}
+	if err != nil {
 		fail(w, r, http.StatusInternalServerError, "inspect: "+err.Error())
 		return
 	}
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	if asked.Problem != "" {
-		w.WriteHeader(http.StatusBadRequest)
-	}
+	w.WriteHeader(cmp.Or(asked.Status, http.StatusOK))
 	if r.Method == http.MethodGet {
 		_, _ = body.WriteTo(w) // an error means that the client has gone
 	}
@@ -145,31 +127,67 @@ type failure struct {
 	Error string `json:"error"`
 }
 
+// wantsJSON reports whether the Accept header names JSON, as a browser's does not.
+func wantsJSON(header http.Header) bool {
+	weight, named := accept.Weight(header, "application/json")
+	return named == accept.Exact && weight > 0
+}
+
 // question is what the query asks, and the answer.
 type question struct {
 	Method, Path string
-	Fill         bool // the box and explain nothing
-	Problem      string
-	OfMethod     bool // the problem is that of the method
-	Explanation  *kami.Explanation
+	Fill         bool   // the box and explain nothing
+	Words        string // that all which is listed has
+	Under        string // the scope that covers the routes which are listed
+
+	Status      int    // of the problem, 0 without one
+	Field       string // the name of the parameter that has the problem
+	Trouble     string // the problem in a few words
+	Problem     string
+	Explanation *kami.Explanation
 }
 
+const longest = 8 << 10 // bytes of a parameter; a page has them several times, escaped
+
 func (h handler) ask(query url.Values) question {
-	q := question{Method: cmp.Or(strings.TrimSpace(query.Get("method")), http.MethodGet)}
+	q := question{Method: http.MethodGet}
+	for _, name := range []string{"method", "path", "fill", "q", "under"} {
+		if size := len(query.Get(name)); size > longest {
+			q.Status, q.Field, q.Trouble = http.StatusRequestURITooLong, name, "The question is too long."
+			q.Problem = fmt.Sprintf("the parameter %s has %d bytes, and may have %d", name, size, longest)
+			return q
+		}
+	}
+	q.Method = cmp.Or(strings.TrimSpace(query.Get("method")), q.Method)
+	q.Words = strings.TrimSpace(query.Get("q"))
+	if under := query.Get("under"); under != "" {
+		if _, err := treemux.Parse(under); err != nil {
+			q.Status, q.Field, q.Trouble = http.StatusBadRequest, "under", "There can be no such scope."
+			q.Problem = fmt.Sprintf("%.100q: %v", under, err)
+			return q
+		}
+		q.Under = under
+	}
 	if !query.Has("path") {
 		q.Path, q.Fill = query.Get("fill"), query.Get("fill") != ""
 		return q
 	}
 	q.Path = strings.TrimSpace(query.Get("path"))
-	e, err := h.mux.Explain(q.Method, q.Path)
-	if err != nil {
-		q.Problem = strings.TrimPrefix(err.Error(), "kami: Explain: ")
-		_, err = h.mux.Explain(q.Method, "/")
-		q.OfMethod = err != nil
-		return q
-	}
-	q.Explanation = &e
+	q.explain(h.mux)
 	return q
+}
+
+func (q *question) explain(mux *kami.Mux) {
+	e, err := mux.Explain(q.Method, q.Path)
+	if err == nil {
+		q.Explanation = &e
+		return
+	}
+	q.Status, q.Field, q.Trouble = http.StatusBadRequest, "path", "No such request can be made."
+	q.Problem = strings.TrimPrefix(err.Error(), "kami: Explain: ")
+	if _, err := mux.Explain(q.Method, "/"); err != nil {
+		q.Field = "method"
+	}
 }
 
 // registered is all that is registered, and what is probably a mistake in it.
@@ -187,14 +205,30 @@ func (h handler) all() registered {
 	}
 }
 
-// wantsJSON reports whether the Accept header names JSON, as a browser's does not.
-func wantsJSON(header http.Header) bool {
-	weight, named := accept.Weight(header, "application/json")
-	return named == accept.Exact && weight > 0
+// pick returns what is to be listed.
+func (q question) pick(all registered) registered {
+	words := strings.Fields(strings.ToLower(q.Words))
+	has := func(texts ...string) bool {
+		text := strings.ToLower(strings.Join(texts, "\n"))
+		return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+	}
+	under := kami.Scope{Path: q.Under}
+	return registered{
+		picked(all.Routes, func(r kami.Route) bool {
+			return has(r.Method, r.Pattern, r.Handler, r.Place) && (q.Under == "" || under.Covers(r))
+		}),
+		picked(all.Scopes, func(s kami.Scope) bool { return has(s.Kind, s.Path, s.Name, s.Place) }),
+		picked(all.Findings, func(f kami.Finding) bool { return has(f.Problem, f.Place, f.Text) }),
+	}
 }
 
-func writeJSON(body *bytes.Buffer, asked question, all registered) error {
-	var answer any = all
+// picked returns those that are wanted, not nil.
+func picked[T any](all []T, wanted func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(v T) bool { return !wanted(v) })
+}
+
+func writeJSON(body *bytes.Buffer, asked question, found registered) error {
+	var answer any = found
 	switch {
 	case asked.Problem != "":
 		answer = failure{asked.Problem}
@@ -202,61 +236,4 @@ func writeJSON(body *bytes.Buffer, asked question, all registered) error {
 		answer = asked.Explanation
 	}
 	return json.NewEncoder(body).Encode(answer)
-}
-
-func (h handler) html(body *bytes.Buffer, asked question, all registered) error {
-	view := struct {
-		Style template.CSS
-		question
-		Answer                string
-		Routes                []link
-		Middleware, Afterware []kami.Scope
-		Findings              []kami.Finding
-	}{Style: template.CSS(pageCSS), question: asked, Findings: all.Findings}
-	if e := asked.Explanation; e != nil && e.Route == nil {
-		view.Answer = fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
-	}
-	for _, r := range all.Routes {
-		view.Routes = append(view.Routes, linked(r))
-	}
-	for _, s := range all.Scopes {
-		if s.Kind == "afterware" {
-			view.Afterware = append(view.Afterware, s)
-		} else {
-			view.Middleware = append(view.Middleware, s)
-		}
-	}
-	return h.page.Execute(body, view)
-}
-
-// link is a route and what it puts into the box.
-type link struct {
-	kami.Route
-	Path string
-	Wild bool // the path has params, which have no values yet
-}
-
-func linked(r kami.Route) link {
-	wild, segments := false, strings.Split(r.Pattern, "/")
-	for i, s := range segments {
-		switch {
-		case s == "":
-		case s[0] == ':' || s[0] == '*':
-			wild = true
-		case len(s) > 1 && s[0] == '\\' && strings.IndexByte(`:*\`, s[1]) >= 0: // which the backslash makes ordinary
-			segments[i] = s[1:]
-		}
-	}
-	path := (&url.URL{Path: strings.Join(segments, "/")}).EscapedPath()
-	return link{r, strings.ReplaceAll(path, "%2A", "*"), wild} // the asterisk stays to be read, as the colon does
-}
-
-// visible returns the text as it is, or quoted if there is something in it that would not be seen for what it is, such
-// as a control, or a mark that changes the direction of what follows.
-func visible(text string) string {
-	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, hidden) {
-		return strconv.Quote(text)
-	}
-	return text
 }

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/inspect"
 	"github.com/guregu/kami/mutil"
 	"github.com/stretchr/testify/assert"
@@ -148,16 +149,16 @@ func TestTables(t *testing.T) {
 		mux.Use("/unused", guess)
 		page := ask(mux, "").Body.String()
 		assert.Equal(t, "Routes "+
-			"A pattern explains its request; one with params fills the box for you to give them values. "+
+			"Click a pattern to explain it. "+
 			"MethodPatternHandlerRegistered at "+
 			"GET/debug/kamiinspect.handlerPLACE POST/helloinspect_test.greetPLACE "+
 			"GET/hello/:name/inspect_test.greetPLACE GET/static/fileinspect_test.greetPLACE",
 			text(section(page, "routes")))
-		assert.Equal(t, "Middleware Runs before the handler, for the requests in its scope. ScopeNameRegistered at "+
-			"/debug/inspect_test.operatorsPLACE /hello/inspect_test.guessPLACE "+
-			"/unusedinspect_test.guessPLACE /:any/greg/inspect_test.guessPLACE", text(section(page, "middleware")))
-		assert.Equal(t, "Afterware Runs after the handler, for the requests in its scope. ScopeNameRegistered at "+
-			"/hello/inspect_test.countPLACE", text(section(page, "afterware")))
+		assert.Equal(t, "Middleware Runs before the handler, for the requests in its scope. ScopeNameCoversRegistered at "+
+			"/debug/inspect_test.operators1 routePLACE /hello/inspect_test.guess1 routePLACE "+
+			"/unusedinspect_test.guessno routePLACE /:any/greg/inspect_test.guess1 routePLACE", text(section(page, "middleware")))
+		assert.Equal(t, "Afterware Runs after the handler, for the requests in its scope. ScopeNameCoversRegistered at "+
+			"/hello/inspect_test.count1 routePLACE", text(section(page, "afterware")))
 		assert.Contains(t, text(section(page, "findings")),
 			`unused scope PLACE middleware inspect_test.guess for "/unused" covers no route`)
 	})
@@ -190,6 +191,243 @@ func TestThousandRoutes(t *testing.T) {
 	assert.Contains(t, text(page), "Routes 1000")
 }
 
+// TestReadOnly marks middleware that does not halt as other middleware does.
+func TestReadOnly(t *testing.T) {
+	mux := kami.New()
+	mux.Use("/x/", operators)
+	mux.After("/x/", greet)
+	mux.Get("/x/y", greet)
+	page := do(inspect.Handler(mux), "GET", "/?path=/x/y").Body.String()
+	assert.NotContains(t, text(page), "read only")
+	mux.Use("/x/", greet)
+	page = do(inspect.Handler(mux), "GET", "/?path=/x/y").Body.String()
+	assert.Equal(t, "GET /x/y "+
+		"middleware inspect_test.operators PLACE its scope /x/ covers the path "+
+		"middleware inspect_test.greet read only PLACE its scope /x/ covers the path "+
+		"answer inspect_test.greet PLACE route GET /x/y "+
+		"afterware inspect_test.greet PLACE its scope /x/ covers the path", text(section(page, "explanation")))
+	assert.Equal(t, "Middleware Runs before the handler, for the requests in its scope. Where it is marked read only, it halts "+
+		"only if it answers with a status of 400 or more: a redirect does not keep the handler from running. "+
+		"ScopeNameCoversRegistered at /x/inspect_test.operators1 routePLACE /x/inspect_test.greet read only1 routePLACE",
+		text(section(page, "middleware")))
+	assert.NotContains(t, text(section(page, "afterware")), "read only")
+}
+
+// divide is a function for an endpoint.
+func divide(context.Context, struct{ A, B int }) (*url.Error, error) { return nil, nil }
+
+func TestEndpoint(t *testing.T) {
+	mux := kami.New()
+	mux.Post("/divide", endpoint.JSON(divide))
+	page := do(inspect.Handler(mux), "GET", "/?method=POST&path=/divide").Body.String()
+	assert.Contains(t, text(section(page, "routes")), "POST/divideinspect_test.divide(struct{…}) *ErrorPLACE")
+	assert.Contains(t, text(section(page, "explanation")), "answer inspect_test.divide(struct{…}) *Error PLACE route POST /divide")
+}
+
+// listed returns the method and pattern of each route, the scopes and the findings' kinds that a page lists.
+func listed(t *testing.T, page string) (all []string) {
+	t.Helper()
+	row := regexp.MustCompile(`<tr role="row">(.*)</tr>`)
+	for _, id := range []string{"routes", "middleware", "afterware"} {
+		for _, cells := range row.FindAllStringSubmatch(section(page, id), -1) {
+			cell := regexp.MustCompile(`<t[dh][^>]*>(?:<a[^>]*>)?<code>([^<]*)`).FindAllStringSubmatch(cells[1], 2)
+			switch {
+			case cell == nil: // the headings
+			case id == "routes":
+				all = append(all, cell[0][1]+" "+html.UnescapeString(cell[1][1]))
+			default:
+				all = append(all, id+" "+html.UnescapeString(cell[0][1]))
+			}
+		}
+	}
+	for _, found := range regexp.MustCompile(`<li>\s*<p class="what"><strong>([^<]*)`).FindAllStringSubmatch(section(page, "findings"), -1) {
+		all = append(all, found[1])
+	}
+	return all
+}
+
+func TestFind(t *testing.T) {
+	mux := kami.New()
+	greeting(mux)
+	mux.Use("/unused/*rest", guess)
+	for query, want := range map[string]struct {
+		listed []string
+		status string
+	}{
+		"?q=hello": {
+			[]string{"POST /hello", "GET /hello/:name/", "middleware /hello/", "afterware /hello/", "uncovered route", "uncovered route"},
+			"2 of 4 routes, 2 of 5 scopes, 2 of 3 findings. Show all",
+		},
+		"?q=+GET%20+HELLO+":  {[]string{"GET /hello/:name/"}, "1 of 4 routes, 0 of 5 scopes, 0 of 3 findings. Show all"},
+		"?q=name/+get":       {[]string{"GET /hello/:name/"}, "1 of 4 routes, 0 of 5 scopes, 0 of 3 findings. Show all"},
+		"?q=AFTERware":       {[]string{"afterware /hello/", "uncovered route"}, "0 of 4 routes, 1 of 5 scopes, 1 of 3 findings. Show all"},
+		"?q=guess+any":       {[]string{"middleware /:any/greg/"}, "0 of 4 routes, 1 of 5 scopes, 0 of 3 findings. Show all"},
+		"?q=unused+scope":    {[]string{"unused scope"}, "0 of 4 routes, 0 of 5 scopes, 1 of 3 findings. Show all"},
+		"?q=nowhere":         {nil, "0 of 4 routes, 0 of 5 scopes, 0 of 3 findings. Show all"},
+		"?q=%00%FF%E2%80%AE": {nil, "0 of 4 routes, 0 of 5 scopes, 0 of 3 findings. Show all"},
+		"?under=/hello/": {
+			[]string{"GET /hello/:name/", "middleware /debug/", "middleware /hello/", "middleware /:any/greg/", "middleware /unused/*rest",
+				"afterware /hello/", "uncovered route", "unused scope", "uncovered route"},
+			"1 of 4 routes covered by the scope /hello/. Show all",
+		},
+		"?under=/:a/:b&q=get": {
+			[]string{"GET /debug/kami", "GET /hello/:name/", "GET /static/file"},
+			"3 of 4 routes covered by the scope /:a/:b, 0 of 5 scopes, 0 of 3 findings. Show all",
+		},
+		"?under=/nowhere/&q=get": {nil, "0 of 4 routes covered by the scope /nowhere/, 0 of 5 scopes, 0 of 3 findings. Show all"},
+	} {
+		page := ask(mux, query).Body.String()
+		assert.Equal(t, want.listed, listed(t, page), query)
+		status := regexp.MustCompile(`(?s)<p class="hint" role="status">(.*?)</p>`).FindStringSubmatch(page)
+		require.NotNil(t, status, query)
+		assert.Equal(t, want.status, text(status[1]), query)
+		assert.Contains(t, status[1], `<a href="?#find">Show all</a>`)
+
+		var all struct {
+			Routes   []kami.Route
+			Scopes   []kami.Scope
+			Findings []kami.Finding
+		}
+		require.NoError(t, json.Unmarshal(ask(mux, query, "Accept: application/json").Body.Bytes(), &all))
+		var told []string
+		for _, r := range all.Routes {
+			told = append(told, r.Method+" "+r.Pattern)
+		}
+		for _, s := range all.Scopes {
+			told = append(told, s.Kind+" "+s.Path)
+		}
+		for _, f := range all.Findings {
+			told = append(told, f.Problem)
+		}
+		assert.Equal(t, want.listed, told, query)
+	}
+	page := ask(mux, "").Body.String()
+	assert.NotContains(t, page, "Show all")
+	assert.Len(t, listed(t, page), 4+5+3)
+	page = ask(mux, `?q=%22%3Cb%3E`).Body.String()
+	assert.Contains(t, page, `<input id="q" name="q" type="search" value="&#34;&lt;b&gt;"`)
+}
+
+// TestScopeLinks follows the links of scopes to the routes that they cover.
+func TestScopeLinks(t *testing.T) {
+	mux := kami.New()
+	page := inspect.Handler(mux)
+	for _, scope := range []string{"/a/", "/a", "/a b+c&d=e#?/", "/:x/b/", "/*rest", "/unused/", "/\u202e/", "/\xff/"} {
+		mux.Use(scope, guess)
+		mux.After(scope, guess)
+	}
+	for _, route := range []string{"/a", "/a/b", "/a b+c&d=e#?/x", "/\u202e/x", "/\xff/x"} {
+		mux.Get(route, greet)
+	}
+	links := regexp.MustCompile(`<a href="(\?under=[^"]*)#routes">(\d+) routes?</a>`)
+	found := links.FindAllStringSubmatch(do(page, "GET", "/").Body.String(), -1)
+	require.Len(t, found, 2*7)
+	followed := make(map[string]string)
+	for _, link := range found {
+		target, err := url.Parse(html.UnescapeString(link[1]))
+		require.NoError(t, err)
+		scope := target.Query().Get("under")
+		followed[scope] = link[2]
+		var told struct{ Routes []kami.Route }
+		require.NoError(t, json.Unmarshal(do(page, "GET", "/"+target.String(), "Accept: application/json").Body.Bytes(), &told))
+		assert.Equal(t, link[2], fmt.Sprint(len(told.Routes)), scope)
+		for _, r := range told.Routes {
+			assert.True(t, kami.Scope{Path: strings.ToValidUTF8(scope, "\ufffd")}.Covers(r), scope) // as it is in JSON
+		}
+	}
+	assert.Equal(t, map[string]string{
+		"/a/": "1", "/a": "1", "/a b+c&d=e#?/": "1", "/:x/b/": "1", "/*rest": "5", "/\u202e/": "1", "/\xff/": "1",
+	}, followed)
+}
+
+// TestGroups has ever more routes.
+func TestGroups(t *testing.T) {
+	mux := kami.New()
+	page := inspect.Handler(mux)
+	group := regexp.MustCompile(`<tr class="group" role="row">(.*)</tr>`)
+	groups := func() (names []string) {
+		t.Helper()
+		body := section(do(page, "GET", "/").Body.String(), "routes")
+		for i, found := range group.FindAllStringSubmatch(body, -1) {
+			names = append(names, text(found[1]))
+			assert.Contains(t, found[1], fmt.Sprintf(`id="group-%d"`, i))
+			assert.Contains(t, body, fmt.Sprintf(`<a href="#group-%d">`, i))
+		}
+		assert.Equal(t, len(names) > 0, strings.Contains(body, `<nav aria-label="First segments">`))
+		return names
+	}
+	for i := range 23 {
+		mux.Get(fmt.Sprintf("/api/users/%d", i), greet)
+	}
+	mux.Get("/", greet)
+	assert.Empty(t, groups(), "24 routes")
+	mux.Post("/api/users/", greet)
+	assert.Equal(t, []string{"/ 1", "/api 24"}, groups())
+	mux.Get("/api-x/:id", greet)
+	mux.Get("/api", greet)
+	assert.Equal(t, []string{"/ 1", "/api 1", "/api/users 24", "/api-x 1"}, groups())
+	mux.Get("/:any/*rest", greet)
+	mux.Get("/api/users/1/x", greet)
+	want := []string{"/ 1", "/:any 1", "/api 1", "/api/users/ 1"}
+	for r := range mux.Routes() {
+		switch at := strings.TrimPrefix(r.Pattern, "/api/users/"); at {
+		case r.Pattern, "", "1/x":
+		case "1":
+			want = append(want, r.Pattern+" 2")
+		default:
+			want = append(want, r.Pattern+" 1")
+		}
+	}
+	assert.Equal(t, append(want, "/api-x 1"), groups())
+	for i := range 30 {
+		mux.Handle(fmt.Sprint("M", i), "/same", greet)
+	}
+	assert.Equal(t, append(want, "/api-x 1", "/same 30"), groups(), "with nothing to split them by")
+}
+
+// TestTooLong asks with parameters at the limit, and beyond.
+func TestTooLong(t *testing.T) {
+	mux := kami.New()
+	greeting(mux)
+	page := inspect.Handler(mux)
+	for i := range 60 {
+		mux.Use(fmt.Sprintf("/:a%d/", i), operators)
+		mux.After("/*all", count)
+	}
+	small := do(page, "GET", "/").Body.Len()
+	for _, name := range []string{"path", "fill", "method", "q", "under"} {
+		for _, char := range []string{"a", `"`, "/", "%41", "%2F", "/../", "\xff"} {
+			value := ("/" + strings.Repeat(char, longest))[:longest-1]
+			values := func(value string) string {
+				values := url.Values{name: {value}}
+				if name == "method" {
+					values.Set("path", "/")
+				}
+				return "/?" + values.Encode()
+			}
+			ok := do(page, "GET", values(value))
+			assert.Contains(t, []int{200, 400}, ok.Code, "%s of %q", name, char)
+			assert.Less(t, ok.Body.Len()-small, 500_000, "%s of %q", name, char)
+
+			query := values(value + "//")
+			w := do(page, "GET", query)
+			want := fmt.Sprintf("the parameter %s has %d bytes, and may have %d", name, longest+1, longest)
+			assert.Equal(t, http.StatusRequestURITooLong, w.Code)
+			assert.Less(t, w.Body.Len(), small+1000, "%s of %q", name, char)
+			alert := regexp.MustCompile(`<p class="problem" id="problem" role="alert">(.*)</p>`).FindStringSubmatch(w.Body.String())
+			require.NotNil(t, alert, name)
+			assert.Equal(t, "The question is too long. "+want, text(alert[1]))
+			assert.Equal(t, 1, strings.Count(w.Body.String(), ` aria-invalid="true" aria-describedby="problem" autofocus>`))
+
+			w = do(page, "GET", query, "Accept: application/json")
+			assert.Equal(t, http.StatusRequestURITooLong, w.Code)
+			assert.JSONEq(t, `{"error": "`+want+`"}`, w.Body.String())
+		}
+	}
+}
+
+const longest = 8192 // bytes of a parameter
+
 // TestLive registers after the page has been made.
 func TestLive(t *testing.T) {
 	each(t, func(t *testing.T, mux *kami.Mux) {
@@ -210,13 +448,15 @@ func TestProblem(t *testing.T) {
 		"?path=/%00":              {`is no path of a request`, "path"},
 		"?method=G+T&path=/hello": {`"G T": a method must be a token`, "method"},
 		"?method=G+T&path=hello":  {`"G T": a method must be a token`, "method"},
+		"?under=hello":            {`"hello": a path must begin with "/"`, "q"},
+		"?under=/a//b&path=/x":    {`"/a//b": a path must have no empty segment ("//")`, "q"},
 	} {
 		w := ask(mux, query)
 		page := w.Body.String()
 		assert.Equal(t, http.StatusBadRequest, w.Code, query)
 		alert := regexp.MustCompile(`<p class="problem" id="problem" role="alert">(.*)</p>`).FindStringSubmatch(page)
 		require.NotNil(t, alert, query)
-		assert.Regexp(t, "^No such request can be made. ", text(alert[1]), query)
+		assert.Regexp(t, "^(No such request can be made|There can be no such scope). ", text(alert[1]), query)
 		assert.Contains(t, text(alert[1]), want.problem, query)
 		field := `<input id="` + want.field + `"[^>]* aria-invalid="true" aria-describedby="problem" autofocus>`
 		assert.Regexp(t, field, page, query)

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/inspect"
 	"github.com/guregu/kami/mutil"
 	"github.com/stretchr/testify/assert"
@@ -25,7 +26,9 @@ import (
 
 var (
 	screenshot = flag.String("screenshot", "", "the `file` to write a picture of the page to")
-	pictured   = flag.String("page", "", "the `URL` of the page to take it of, if not the test's own")
+	pictured   = flag.String("page", "", "the `URL` of the page to take it of, if not that of a large application")
+	wide       = flag.Int64("width", 1200, "how wide the picture is, in `pixels`")
+	scheming   = flag.String("scheme", "light", "the `scheme` of its colours, light or dark")
 )
 
 func guess(ctx context.Context) context.Context        { return ctx }
@@ -70,6 +73,57 @@ func hostileApplication() *kami.Mux {
 	return mux
 }
 
+// A part of a large application: its middleware, handlers and endpoints.
+type (
+	store[T any] struct{}
+	question     struct {
+		ID int64 `path:"id"`
+	}
+)
+
+func (store[T]) list(http.ResponseWriter, *http.Request)                          {}
+func (store[T]) create(http.ResponseWriter, *http.Request)                        {}
+func (store[T]) Find(context.Context, question) (*T, error)                       { return nil, nil }
+func (store[T]) Change(context.Context, question) (T, error)                      { return *new(T), nil }
+func (store[T]) remove(context.Context, http.ResponseWriter, *http.Request) error { return nil }
+func (store[T]) load(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context {
+	return ctx
+}
+func (store[T]) own(ctx context.Context, _ *http.Request) context.Context { return ctx }
+
+// account is what is stored.
+type account struct{ Name string }
+
+// largeApplication has 302 routes and 60 scopes.
+func largeApplication() *kami.Mux {
+	mux := application()
+	mux.Use("/", http.HandlerFunc(greet))
+	mux.After("/", count)
+	mux.Use("/old/", http.RedirectHandler("/login", http.StatusFound))
+	var accounts store[account]
+	names := strings.Fields("users orgs teams projects issues comments labels milestones files images invoices payments " +
+		"plans coupons events webhooks tokens sessions devices alerts reports exports imports audits flags")
+	for i, name := range names {
+		for _, at := range []string{"/api/" + name, "/" + name} {
+			mux.Get(at, accounts.list)
+			mux.Post(at, accounts.create)
+			mux.Get(at+"/:id", endpoint.JSON(accounts.Find))
+			mux.Put(at+"/:id", endpoint.JSON(accounts.Change))
+			mux.Delete(at+"/:id", accounts.remove)
+			if i < 24 {
+				mux.Get(at+"/:id/history/*page", accounts.list)
+			}
+		}
+		mux.Use("/"+name+"/:id", accounts.load)
+		mux.Use("/"+name+"/:id/", accounts.load)
+		if i < 4 {
+			mux.After("/api/"+name+"/:id/history/", count)
+		}
+	}
+	mux.Get("/old/*path", greet)
+	return mux
+}
+
 // serve serves an application over loopback, and returns the page's URL.
 func serve(t *testing.T, mux http.Handler) string {
 	server := httptest.NewServer(mux)
@@ -90,6 +144,7 @@ func TestPage(t *testing.T) {
 	t.Run("without JavaScript", func(t *testing.T) { askByKeyboard(open(t, b, noScript), page) })
 	t.Run("order of tabs", func(t *testing.T) { tabs(open(t, b), page) })
 	t.Run("links", func(t *testing.T) { links(open(t, b), page) })
+	t.Run("large", func(t *testing.T) { large(open(t, b, noScript), serve(t, largeApplication())) })
 	t.Run("accessible names", func(t *testing.T) { names(open(t, b), page) })
 	t.Run("complaints are heard", func(t *testing.T) { complaints(open(t, b)) })
 	t.Run("hostile", func(t *testing.T) { inert(open(t, b), serve(t, hostileApplication())) })
@@ -130,15 +185,16 @@ func askByKeyboard(b *tab, page string) {
 func tabs(b *tab, page string) {
 	b.load(explaining(page, "GET", "/hello/"))
 	var order []string
-	for range 12 {
+	for range 17 {
 		b.do(chromedp.KeyEvent(kb.Tab))
 		order = append(order, evaluate[string](b, focused))
 		outline := evaluate[string](b, `getComputedStyle(document.activeElement).outlineStyle`)
 		assert.NotEqual(b, "none", outline, "the focus on %q is not to be seen", order[len(order)-1])
 	}
 	assert.Equal(b, []string{
-		"a Skip to the content", "a Findings 0", "a Routes 3", "a Middleware 2", "a Afterware 1",
-		"input method", "input path", "button Explain", "a /hello", "a /debug/kami", "a /hello", "a /hello/:name",
+		"a Skip to the content", "a Find", "a Findings 1", "a Routes 3", "a Middleware 2", "a Afterware 1",
+		"input method", "input path", "button Explain", "a /hello", "input q", "button Find",
+		"a /debug/kami", "a /hello", "a /hello/:name", "a 1 route", "a 1 route",
 	}, order)
 
 	b.load(page)
@@ -172,28 +228,70 @@ func links(b *tab, page string) {
 	assert.Empty(b, b.heard())
 }
 
+// large finds its way through many routes by keyboard.
+func large(b *tab, page string) {
+	b.load(page)
+	for evaluate[string](b, focused) != "input q" {
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	b.do(chromedp.KeyEvent("delete api/users"))
+	b.leave(chromedp.KeyEvent(kb.Enter))
+	assert.Equal(b, page+"?q=delete+api%2Fusers#find", run(b, chromedp.Location()))
+	const patterns = `[...document.querySelectorAll(".routes a")].map(a => a.innerText)`
+	assert.Equal(b, []string{"/api/users/:id"}, evaluate[[]string](b, patterns))
+	status := b.accessible("status")
+	assert.Len(b, status, 1)
+	told := evaluate[string](b, `document.querySelector("[role=status]").innerText`)
+	assert.Regexp(b, `^1 of 302 routes, 0 of 60 scopes, 0 of \d+ findings\. Show all$`, told)
+	assert.Equal(b, "delete api/users", evaluate[string](b, `document.getElementById("q").value`), "for the next one")
+
+	follow := func(selector, text string) {
+		b.Helper()
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+			`[...document.querySelectorAll(%q)].find(a => a.innerText == %q).focus()`, selector, text)))
+		b.leave(chromedp.KeyEvent(kb.Enter))
+	}
+	follow("main a", "Show all")
+	assert.Len(b, evaluate[[]string](b, patterns), 302)
+	for group, want := range map[string]float64{"/api/users 6": 6, "/teams 6": 6, "/debug 1": 1} {
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+			`location = [...document.querySelectorAll(".index a")].find(a => a.innerText == %q).href`, group)))
+		const below = `(h => [h.innerText, h.closest("tbody").rows.length - 1])(document.querySelector(":target"))`
+		assert.Equal(b, []any{group, want}, evaluate[[]any](b, below))
+	}
+
+	b.load(page)
+	b.do(chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll(".scopes tr")].find(
+		r => r.cells[0].innerText == "/users/:id/").querySelector("a").focus()`))
+	b.leave(chromedp.KeyEvent(kb.Enter))
+	assert.Equal(b, []string{"/users/:id/history/*page"}, evaluate[[]string](b, patterns))
+	assert.Equal(b, "Routes covered by /users/:id/", evaluate[string](b, `document.querySelector(":target").innerText`))
+	assert.Empty(b, b.heard())
+}
+
 // names reads the page as a screen reader does.
 func names(b *tab, page string) {
 	all := []string{"banner", "navigation", "main", "contentinfo", "form", "region", "heading", "table", "columnheader",
-		"combobox", "textbox", "button", "alert"}
+		"combobox", "textbox", "button", "alert", "search", "searchbox", "status"}
 	b.load(explaining(page, "GET", "/hello/greg"))
 	want := []string{
 		"banner:", "main:", "contentinfo:", "heading level 1: kami what runs, and why", "navigation: On this page",
 		"form: Explain a request", "region: GET /hello/greg",
+		"heading level 2: Find", "search: Find", "searchbox: Words to look for", "button: Find",
 		"region: Findings", "region: Routes", "region: Middleware", "region: Afterware",
 		"heading level 2: Explain a request", "combobox: Method", "textbox: Path", "button: Explain",
 		"heading level 2: GET /hello/greg", "heading level 2: Findings", "heading level 2: Routes",
-		"table: Routes (A pattern explains its request; one with params fills the box for you to give them values.)",
+		"table: Routes (Click a pattern to explain it.)",
 		"heading level 2: Middleware", "table: Middleware (Runs before the handler, for the requests in its scope.)",
 		"heading level 2: Afterware", "table: Afterware (Runs after the handler, for the requests in its scope.)",
 		"columnheader: Method", "columnheader: Pattern", "columnheader: Handler", "columnheader: Registered at",
-		"columnheader: Scope", "columnheader: Name", "columnheader: Registered at",
-		"columnheader: Scope", "columnheader: Name", "columnheader: Registered at",
+		"columnheader: Scope", "columnheader: Name", "columnheader: Covers", "columnheader: Registered at",
+		"columnheader: Scope", "columnheader: Name", "columnheader: Covers", "columnheader: Registered at",
 	}
 	assert.ElementsMatch(b, want, b.accessible(all...))
 	assert.Len(b, b.accessible("row"), 3+2+1+3)
 	assert.Len(b, b.accessible("rowheader"), 3+2+1)
-	assert.Len(b, b.accessible("listitem"), 4+3)
+	assert.Len(b, b.accessible("listitem"), 5+3+1)
 	assert.Equal(b, "en", evaluate[string](b, "document.documentElement.lang"))
 
 	b.do(chromedp.EmulateViewport(320, 640))
@@ -236,7 +334,9 @@ func inert(b *tab, page string) {
 	}
 	b.load(explaining(page, "GET", "/hello"))
 	known := skeleton()
-	for _, problem := range []string{explaining(page, "GET", "hello"), explaining(page, "NO METHOD", "/hello")} {
+	for _, problem := range []string{
+		explaining(page, "GET", "hello"), explaining(page, "NO METHOD", "/hello"), page + "?under=x", page + "?q=<script>",
+	} {
 		b.load(problem)
 		known = append(known, skeleton()...)
 	}
@@ -248,6 +348,10 @@ func inert(b *tab, page string) {
 		for _, method := range []string{"GET", `"><script>` + script + "</script>"} {
 			b.load(explaining(page, method, path))
 			assert.Subset(b, known, skeleton(), "elements and attributes for %s %q", method, path)
+			b.load(page + "?" + url.Values{"q": {path}, "under": {method}}.Encode())
+			assert.Subset(b, known, skeleton(), "elements and attributes for the scope %q and the words %q", method, path)
+			b.load(page + "?" + url.Values{"under": {path}}.Encode())
+			assert.Subset(b, known, skeleton(), "elements and attributes for the scope %q", path)
 		}
 	}
 	assert.True(b, evaluate[bool](b, `document.hit === undefined && document.scripts.length === 0`))
@@ -299,7 +403,8 @@ const contrasts = `(() => {
 func looks(b *tab, page string) {
 	colours := make(map[string]bool)
 	for _, url := range []string{
-		page, page + "?fill=/hello/:name", explaining(page, "GET", "/x/..//hello%2Fgreg"),
+		page, page + "?q=hello", page + "?under=/:any/&q=get", page + "?under=x", serve(b.T, largeApplication()),
+		page + "?fill=/hello/:name", page + "?path=" + strings.Repeat("long", 5000), explaining(page, "GET", "/x/..//hello%2Fgreg"),
 		explaining(page, "HEAD", "/hello/greg"), explaining(page, "PUT", "/hello/greg"),
 		explaining(page, "GET", "hello"), explaining(page, "GET", "/"+strings.Repeat("long", 500)),
 	} {
@@ -328,14 +433,13 @@ func TestScreenshot(t *testing.T) {
 	}
 	page := *pictured
 	if page == "" {
-		page = serve(t, application())
+		page = serve(t, largeApplication())
 	}
-	b := open(t, browser(t), scheme("light"), chromedp.EmulateViewport(1200, 100))
+	b := open(t, browser(t), scheme(*scheming), chromedp.EmulateViewport(*wide, 100))
 	b.load(explaining(page, "GET", "/hello/greg"))
 	picture := run(b, chromedp.FullScreenshot(100))
 	config, err := png.DecodeConfig(bytes.NewReader(picture))
 	require.NoError(t, err)
-	assert.Equal(t, 1200, config.Width)
-	assert.Less(t, len(picture), 150_000)
+	assert.Equal(t, int(*wide), config.Width)
 	require.NoError(t, os.WriteFile(*screenshot, picture, 0o644))
 }

@@ -1,0 +1,179 @@
+package inspect
+
+import (
+	"crypto/sha256"
+	_ "embed" // of the page
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/guregu/kami"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+
+	page = template.Must(template.New("page").Funcs(template.FuncMap{"visible": visible, "plural": plural}).Parse(pageHTML))
+
+	// policy allows the page its own style sheet, its own forms and the icon that it brings along. The page has no script,
+	// and none would run whatever was registered or asked.
+	policy = "default-src 'none'; style-src 'sha256-" + digest(pageCSS) + "'; img-src data:; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// view is what the page shows.
+type view struct {
+	Style template.CSS
+	question
+	Answer                string // that is no route's
+	Found, All            registered
+	Groups                []group // of the routes
+	Middleware, Afterware []scope
+	ReadOnly              bool // some of the middleware
+}
+
+// group is routes whose patterns begin alike.
+type group struct {
+	Name   string // how they begin, as /users; "" for all routes
+	Routes []link
+}
+
+// many routes are split into groups.
+const many = 24
+
+// grouped returns the routes in groups by their first n segments, in the order of the first route of each. One of many is
+// split by one segment more, if they have one.
+func grouped(routes []kami.Route, n int) (groups []group) {
+	var names []string
+	named := make(map[string][]kami.Route)
+	for _, r := range routes {
+		name := beginning(r.Pattern, n)
+		if named[name] == nil {
+			names = append(names, name)
+		}
+		named[name] = append(named[name], r)
+	}
+	for _, name := range names {
+		own := named[name]
+		longer := func(r kami.Route) bool { return beginning(r.Pattern, n+1) != name }
+		if len(own) > many && slices.ContainsFunc(own, longer) {
+			groups = append(groups, grouped(own, n+1)...)
+			continue
+		}
+		g := group{Name: name}
+		for _, r := range own {
+			g.Routes = append(g.Routes, linked(r))
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// beginning returns the first n segments of a pattern, each with the slash before it.
+func beginning(pattern string, n int) string {
+	at := 0
+	for ; n > 0 && at < len(pattern); n-- {
+		next := strings.IndexByte(pattern[at+1:], '/')
+		if next < 0 {
+			return pattern
+		}
+		at += 1 + next
+	}
+	return pattern[:at]
+}
+
+func newView(asked question, found, all registered) view {
+	v := view{Style: template.CSS(pageCSS), question: asked, Found: found, All: all}
+	if e := asked.Explanation; e != nil && e.Route == nil {
+		v.Answer = fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
+	}
+	v.Groups = grouped(found.Routes, 0)
+	for _, s := range found.Scopes {
+		shown := newScope(s, all.Routes)
+		v.ReadOnly = v.ReadOnly || s.ReadOnly
+		if s.Kind == "afterware" {
+			v.Afterware = append(v.Afterware, shown)
+		} else {
+			v.Middleware = append(v.Middleware, shown)
+		}
+	}
+	return v
+}
+
+// scope is a scope and how many routes it covers.
+type scope struct {
+	kami.Scope
+	Routes int
+}
+
+func newScope(s kami.Scope, routes []kami.Route) scope {
+	shown := scope{Scope: s}
+	for _, r := range routes {
+		if s.Covers(r) {
+			shown.Routes++
+		}
+	}
+	return shown
+}
+
+// link is a route and what it puts into the box.
+type link struct {
+	kami.Route
+	Path string
+	Wild bool // the path has params, which have no values yet
+}
+
+func linked(r kami.Route) link {
+	wild, segments := false, strings.Split(r.Pattern, "/")
+	for i, s := range segments {
+		switch {
+		case s == "":
+		case s[0] == ':' || s[0] == '*':
+			wild = true
+		case len(s) > 1 && s[0] == '\\' && strings.IndexByte(`:*\`, s[1]) >= 0: // which the backslash makes ordinary
+			segments[i] = s[1:]
+		}
+	}
+	path := (&url.URL{Path: strings.Join(segments, "/")}).EscapedPath()
+	return link{r, strings.ReplaceAll(path, "%2A", "*"), wild} // the asterisk stays to be read, as the colon does
+}
+
+// visible returns the text as it is, or quoted if there is something in it that would not be seen for what it is, such
+// as a control, or a mark that changes the direction of what follows. Of a long text it returns the beginning.
+func visible(text string) string {
+	const most = 512 // bytes
+	if end := most; len(text) > most {
+		for !utf8.RuneStart(text[end]) && end > most-utf8.UTFMax {
+			end--
+		}
+		return fmt.Sprintf("%s… (%d bytes)", visible(text[:end]), len(text))
+	}
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, hidden) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// plural returns the number and what is counted: 1 route, 2 routes.
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
