@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -57,7 +56,7 @@ type group struct {
 const many = 24
 
 // grouped returns the routes in groups by their first n segments, in the order of the first route of each. One of many is
-// split by one segment more, if they have one.
+// split by one segment more, unless that leaves about as many groups as routes.
 func grouped(routes []kami.Route, n int) (groups []group) {
 	var names []string
 	named := make(map[string][]kami.Route)
@@ -69,15 +68,17 @@ func grouped(routes []kami.Route, n int) (groups []group) {
 		named[name] = append(named[name], r)
 	}
 	for _, name := range names {
-		own := named[name]
-		longer := func(r kami.Route) bool { return beginning(r.Pattern, n+1) != name }
-		if len(own) > many && slices.ContainsFunc(own, longer) {
-			groups = append(groups, grouped(own, n+1)...)
-			continue
-		}
 		g := group{Name: name}
-		for _, r := range own {
+		longer := false
+		for _, r := range named[name] {
 			g.Routes = append(g.Routes, linked(r))
+			longer = longer || beginning(r.Pattern, n+1) != name
+		}
+		if longer && len(g.Routes) > many {
+			if parts := grouped(named[name], n+1); len(parts) <= len(g.Routes)/2 {
+				groups = append(groups, parts...)
+				continue
+			}
 		}
 		groups = append(groups, g)
 	}

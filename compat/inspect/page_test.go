@@ -27,6 +27,7 @@ import (
 var (
 	screenshot = flag.String("screenshot", "", "the `file` to write a picture of the page to")
 	pictured   = flag.String("page", "", "the `URL` of the page to take it of, if not that of a large application")
+	queried    = flag.String("query", "method=GET&path=/hello/greg", "the `query` of the page")
 	wide       = flag.Int64("width", 1200, "how wide the picture is, in `pixels`")
 	scheming   = flag.String("scheme", "light", "the `scheme` of its colours, light or dark")
 )
@@ -436,7 +437,7 @@ func TestScreenshot(t *testing.T) {
 		page = serve(t, largeApplication())
 	}
 	b := open(t, browser(t), scheme(*scheming), chromedp.EmulateViewport(*wide, 100))
-	b.load(explaining(page, "GET", "/hello/greg"))
+	b.load(page + "?" + *queried)
 	picture := run(b, chromedp.FullScreenshot(100))
 	config, err := png.DecodeConfig(bytes.NewReader(picture))
 	require.NoError(t, err)
