@@ -5,4 +5,8 @@
 //
 //	go run ./examples/greeting
 //	go test ./compat/inspect -run Screenshot -screenshot ../../docs/inspect.png -page http://localhost:8000/debug/kami
+//
+// Without -page the picture is of an application with hundreds of routes, to be looked at after a change:
+//
+//	go test ./compat/inspect -run Screenshot -screenshot /tmp/narrow.png -width 390 -scheme dark -query 'q=delete api'
 package inspect

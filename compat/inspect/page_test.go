@@ -26,7 +26,7 @@ import (
 
 var (
 	screenshot = flag.String("screenshot", "", "the `file` to write a picture of the page to")
-	pictured   = flag.String("page", "", "the `URL` of the page to take it of, if not that of a large application")
+	pictured   = flag.String("page", "", "the `URL` of the page to take it of, if not the test's own, which is large")
 	queried    = flag.String("query", "method=GET&path=/hello/greg", "the `query` of the page")
 	wide       = flag.Int64("width", 1200, "how wide the picture is, in `pixels`")
 	scheming   = flag.String("scheme", "light", "the `scheme` of its colours, light or dark")
