@@ -40,7 +40,7 @@ type MiddlewareType interface{}
 // A guard for "/admin/" leaves a route that is registered as "/admin" open. Register the guard for both:
 //
 //	mux.Use("/admin/", guard)
-//	mux.Use("/admin", guard) // [Mux.Check] reports it where this is missing
+//	mux.Use("/admin", guard) // Mux.Check reports where this is missing
 //	mux.Get("/admin", overview)
 //
 // Use panics with a message that says what, where and why if the path or the middleware is invalid.
