@@ -93,9 +93,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	all := h.all()
 	found := asked.pick(all)
 	var body bytes.Buffer // so that no half page is sent
-	contentType, err := "application/json", error(nil)
+	var contentType string
+	var err error
 	if wantsJSON(r.Header) {
-		err = writeJSON(&body, asked, found)
+		contentType, err = "application/json", writeJSON(&body, asked, found)
 	} else {
 		contentType, err = "text/html; charset=utf-8", h.page.Execute(&body, newView(asked, found, all))
 	}
