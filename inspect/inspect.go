@@ -36,8 +36,8 @@ import (
 //	?q=post+users                    lists what has all of these words, in any letter case
 //	?under=/users/                   lists the routes that this scope covers
 //
-// The path is that of [kami.Mux.Explain], less white space around it. If there can be no such request or scope, the page
-// says why and its status is 400; 414 if one of these parameters has more than 8 KiB.
+// The path is that of [kami.Mux.Explain], less white space around it. If the query is malformed, or there can be no such
+// request or scope, the page says why and its status is 400; 414 if one of these parameters has more than 8 KiB.
 //
 // Requests whose Accept names application/json are answered with JSON: the [kami.Explanation], or without a path in
 // the query an object of the routes, scopes and findings that the page would list, or an object with an error.
@@ -89,7 +89,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, status, why)
 		return
 	}
-	asked := h.ask(r.URL.Query())
+	asked := h.ask(r.URL.RawQuery)
 	all := h.all()
 	found := asked.pick(all)
 	var body bytes.Buffer // so that no half page is sent
@@ -150,8 +150,13 @@ type question struct {
 
 const longest = 8 << 10 // bytes of a parameter; a page has them several times, escaped
 
-func (h handler) ask(query url.Values) question {
+func (h handler) ask(rawQuery string) question {
 	q := question{Method: http.MethodGet}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		q.Status, q.Field, q.Trouble, q.Problem = http.StatusBadRequest, "path", "The question cannot be read.", err.Error()
+		return q
+	}
 	for _, name := range []string{"method", "path", "fill", "q", "under"} {
 		if size := len(query.Get(name)); size > longest {
 			q.Status, q.Field, q.Trouble = http.StatusRequestURITooLong, name, "The question is too long."

@@ -443,6 +443,8 @@ func TestProblem(t *testing.T) {
 		"?path=/%00":              {`is no path of a request`, "path"},
 		"?method=G+T&path=/hello": {`"G T": a method must be a token`, "method"},
 		"?method=G+T&path=hello":  {`"G T": a method must be a token`, "method"},
+		"?path=/%zz":              {`invalid URL escape "%zz"`, "path"},
+		"?path=/x;q=y":            {`invalid semicolon separator in query`, "path"},
 		"?under=hello":            {`"hello": a path must begin with "/"`, "q"},
 		"?under=/a//b&path=/x":    {`"/a//b": a path must have no empty segment ("//")`, "q"},
 	} {
@@ -451,7 +453,7 @@ func TestProblem(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, w.Code, query)
 		alert := regexp.MustCompile(`<p class="problem" id="problem" role="alert">(.*)</p>`).FindStringSubmatch(page)
 		require.NotNil(t, alert, query)
-		assert.Regexp(t, "^(No such request can be made|There can be no such scope). ", text(alert[1]), query)
+		assert.Regexp(t, "^(No such request can be made|There can be no such scope|The question cannot be read). ", text(alert[1]), query)
 		assert.Contains(t, text(alert[1]), want.problem, query)
 		field := `<input id="` + want.field + `"[^>]* aria-invalid="true" aria-describedby="problem" autofocus>`
 		assert.Regexp(t, field, page, query)

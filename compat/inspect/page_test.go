@@ -90,7 +90,6 @@ func (store[T]) remove(context.Context, http.ResponseWriter, *http.Request) erro
 func (store[T]) load(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context {
 	return ctx
 }
-func (store[T]) own(ctx context.Context, _ *http.Request) context.Context { return ctx }
 
 // account is what is stored.
 type account struct{ Name string }
