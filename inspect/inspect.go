@@ -154,12 +154,12 @@ func (h handler) ask(rawQuery string) question {
 	q := question{Method: http.MethodGet}
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		q.Status, q.Field, q.Trouble, q.Problem = http.StatusBadRequest, "path", "The question cannot be read.", err.Error()
+		q.Status, q.Field, q.Trouble, q.Problem = http.StatusBadRequest, "path", "The question cannot be read:", err.Error()
 		return q
 	}
 	for _, name := range []string{"method", "path", "fill", "q", "under"} {
 		if size := len(query.Get(name)); size > longest {
-			q.Status, q.Field, q.Trouble = http.StatusRequestURITooLong, name, "The question is too long."
+			q.Status, q.Field, q.Trouble = http.StatusRequestURITooLong, name, "The question is too long:"
 			q.Problem = fmt.Sprintf("the parameter %s has %d bytes, and may have %d", name, size, longest)
 			return q
 		}
@@ -168,7 +168,7 @@ func (h handler) ask(rawQuery string) question {
 	q.Words = strings.TrimSpace(query.Get("q"))
 	if under := query.Get("under"); under != "" {
 		if _, err := treemux.Parse(under); err != nil {
-			q.Status, q.Field, q.Trouble = http.StatusBadRequest, "under", "There can be no such scope."
+			q.Status, q.Field, q.Trouble = http.StatusBadRequest, "under", "There can be no such scope:"
 			q.Problem = fmt.Sprintf("%.100q: %v", under, err)
 			return q
 		}

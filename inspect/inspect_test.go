@@ -411,7 +411,7 @@ func TestTooLong(t *testing.T) {
 			assert.Less(t, w.Body.Len(), small+1000, "%s of %q", name, char)
 			alert := regexp.MustCompile(`<p class="problem" id="problem" role="alert">(.*)</p>`).FindStringSubmatch(w.Body.String())
 			require.NotNil(t, alert, name)
-			assert.Equal(t, "The question is too long. "+want, text(alert[1]))
+			assert.Equal(t, "The question is too long: "+want, text(alert[1]))
 			assert.Equal(t, 1, strings.Count(w.Body.String(), ` aria-invalid="true" aria-describedby="problem" autofocus>`))
 
 			w = do(page, "GET", query, "Accept: application/json")
@@ -453,7 +453,7 @@ func TestProblem(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, w.Code, query)
 		alert := regexp.MustCompile(`<p class="problem" id="problem" role="alert">(.*)</p>`).FindStringSubmatch(page)
 		require.NotNil(t, alert, query)
-		assert.Regexp(t, "^(No such request can be made|There can be no such scope|The question cannot be read). ", text(alert[1]), query)
+		assert.Regexp(t, "^(No such request can be made\\.|There can be no such scope:|The question cannot be read:) ", text(alert[1]), query)
 		assert.Contains(t, text(alert[1]), want.problem, query)
 		field := `<input id="` + want.field + `"[^>]* aria-invalid="true" aria-describedby="problem" autofocus>`
 		assert.Regexp(t, field, page, query)
