@@ -44,7 +44,7 @@ type drain struct {
 	base     context.Context         // of the requests that come in
 	requests context.Context         // what ends requests, with base, when the timeout has passed; nil if there is none
 	end      context.CancelCauseFunc // ends both
-	joins    joins
+	governed sync.Map                // contexts that end with requests or another context, by that one's Done channel
 }
 
 // accepted is what the contexts of a connection's requests hold.
@@ -121,7 +121,13 @@ func (d *drain) governs(base context.Context) context.Context {
 	if d == nil || d.requests == nil {
 		return base
 	}
-	return d.joins.either(d.requests, base)
+	known, ok := d.governed.Load(base.Done())
+	if !ok {
+		both, _ := either(d.requests, base)
+		known, _ = d.governed.LoadOrStore(base.Done(), both)
+		context.AfterFunc(base, func() { d.governed.Delete(base.Done()) })
+	}
+	return known.(context.Context)
 }
 
 // spareOtherProtocols keeps connections with protocols that net/http hands over from being taken for silent ones: it

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -113,7 +114,8 @@ type rare struct {
 	observed bool      // whether something runs after the chain
 
 	// Of what runs within standard middleware, as far as those outside may know:
-	running  atomic.Int32                    // how many runs of the chain, if there may be a form
+	changing sync.Mutex
+	runs     []*reached                      // the runs of the chain under way, if there may be a form
 	form     atomic.Pointer[multipart.Form]  // what of a form had been parsed when the last one began
 	branched atomic.Pointer[context.Context] // what the context has become, if something runs after the chain
 }
@@ -128,7 +130,8 @@ type reached struct {
 	view    *view           // that it is seen with
 
 	within *rare           // nil outside of standard middleware, or if all is as usual
-	depth  int32           // how deep in it
+	from   int             // the step of the chain with which that goes on in it
+	began  *http.Request   // what that began with
 	form   *multipart.Form // what had been parsed before that
 	handed *http.Request   // what standard middleware got, which it may have left to others; nil if there was none
 }
@@ -321,10 +324,32 @@ func (a *way) parsed(at *reached) *multipart.Form {
 		return at.r.MultipartForm
 	case a.x.chain.rare == nil || !a.x.chain.rare.formed:
 		return nil
-	case a.x.chain.rare.running.Load() == at.depth: // none deeper is running
-		return at.handed.MultipartForm
-	default:
+	case a.x.chain.rare.isHandling(at.handed, at):
 		return a.x.chain.rare.form.Load()
+	default:
+		return at.handed.MultipartForm
+	}
+}
+
+// isHandling reports whether a run other than this one, and than those around it, may be parsing the request: one that
+// http.TimeoutHandler does not wait for, say.
+func (a *rare) isHandling(r *http.Request, outer *reached) bool {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	return slices.ContainsFunc(a.runs, func(other *reached) bool {
+		return other != outer && other.from >= outer.from && other.began == r
+	})
+}
+
+// begin adds a run, and returns what takes it away.
+func (a *rare) begin(run *reached) (end func()) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.runs = append(a.runs, run)
+	return func() {
+		a.changing.Lock()
+		defer a.changing.Unlock()
+		a.runs = slices.DeleteFunc(a.runs, func(other *reached) bool { return other == run })
 	}
 }
 

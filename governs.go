@@ -1,19 +1,18 @@
 package kami
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
-// govern decides what ends the request's context beside the Mux's Context, and so the limit of a drain: the incoming
-// request, because the Mux cancels, which ends it when the request has finished too, or because it is bound. It returns
-// what to do when the request has finished, or nil.
+// govern decides what ends the request's context in addition to the Mux's Context and the limit of a drain: the incoming request,
+// because the Mux cancels, which ends it when the request has finished too, or because it is bound. It returns what to do when
+// the request has finished, or nil.
 func (m *Mux) govern(x *exchange, cancel bool) (finish func()) {
+	base := drainOf(x.in).governs(x.base)
 	if !cancel {
-		x.in = &governed{x.in, m.joins.either(x.in, x.base)}
-		return nil
+		by, leave := either(x.in, base)
+		x.in = &governed{x.in, by}
+		return leave
 	}
-	both := join(x.in, x.base)
+	both := join(x.in, base)
 	x.in = &governed{x.in, both}
 	return both.end
 }
@@ -32,39 +31,17 @@ func (x *exchange) ends() context.Context {
 	return drainOf(x.in).governs(x.base)
 }
 
-// pair tells contexts that end together from others.
-type pair struct{ in, base <-chan struct{} }
-
-// joins are the contexts that outlive their requests and have been joined.
-type joins struct {
-	known sync.Map // from pair to *joined
-}
-
-// either returns a context that ends when in or base does. Two that outlive their requests, as the Contexts of two
-// nested Muxes, it joins once for all requests, for neither lets go of what has joined it before one of them ends.
-func (all *joins) either(in, base context.Context) context.Context {
-	both := pair{in.Done(), base.Done()}
+// either returns a context that ends when one of two others does, and what makes them let go of it, nil if they do not hold it.
+// It then ends with one of them still, and knows of the other's end when it is asked.
+func either(a, b context.Context) (by context.Context, leave func()) {
 	switch {
-	case both.base == nil:
-		return in
-	case both.in == nil || both.in == both.base:
-		return base
+	case b.Done() == nil || a.Done() == b.Done():
+		return a, nil
+	case a.Done() == nil:
+		return b, nil
 	}
-	if known, ok := all.known.Load(both); ok && in.Err() == nil {
-		return known.(*joined)
-	}
-	if _, ends := in.Deadline(); !ends {
-		if canceler, ok := in.Value(cancelKey).(context.Context); ok && canceler.Done() == both.in {
-			in = canceler // which does not hold the request that in belongs to
-		}
-	}
-	j := join(in, base)
-	all.known.Store(both, j)
-	context.AfterFunc(j.Context, func() {
-		j.leave()
-		all.known.CompareAndDelete(both, j)
-	})
-	return j
+	j := join(a, b)
+	return j, func() { j.leave() }
 }
 
 // joined is a context that ends when one of two others does, and as that one does.
@@ -96,12 +73,23 @@ func (j *joined) end() {
 	j.cancel(nil)
 }
 
-// Err ends the context if the other one has ended, whose function may still be on the way.
+// Done is closed when it is asked for if the other one has ended.
+func (j *joined) Done() <-chan struct{} {
+	j.follow()
+	return j.Context.Done()
+}
+
+// Err is that of the other one if that has ended.
 func (j *joined) Err() error {
+	j.follow()
+	return j.Context.Err()
+}
+
+// follow ends the context if the other one has ended, whose function may still be on the way, or has been called off.
+func (j *joined) follow() {
 	if j.Context.Err() == nil && j.other.Err() != nil {
 		j.cancel(context.Cause(j.other))
 	}
-	return j.Context.Err()
 }
 
 // cancelKey is the key by which the context package finds the context that cancels another. Answering it lets

@@ -324,8 +324,8 @@ func (a *way) runFor(i int, w http.ResponseWriter, at *reached) {
 	if at.form = at.r.MultipartForm; at.form != nil {
 		at.within.form.Store(at.form)
 	}
-	at.depth = at.within.running.Add(1)
-	defer at.within.running.Add(-1)
+	at.from, at.began = i, at.r
+	defer at.within.begin(at)()
 	defer a.release(at)
 	a.run(i, w, at)
 }

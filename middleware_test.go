@@ -1182,6 +1182,23 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 			s.handle("POST", "/", func(context.Context, http.ResponseWriter, *http.Request) { panic("boom") })
 			*s.panicHandler = func(w http.ResponseWriter, r *http.Request) { parse(r); w.WriteHeader(http.StatusOK) }
 		},
+		"after a timeout within": func(s *stack) {
+			began, release := make(chan struct{}), make(chan struct{})
+			t.Cleanup(func() { close(release) })
+			s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(w, r)
+				parse(r)
+			}))
+			s.use("/", around(func(_ http.ResponseWriter, r *http.Request, next http.Handler) { // as http.TimeoutHandler goes on
+				go next.ServeHTTP(httptest.NewRecorder(), r.WithContext(r.Context()))
+				<-began
+			}))
+			s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) {
+				close(began)
+				<-release
+				_ = r.ParseMultipartForm(1)
+			})
+		},
 		"nested": func(s *stack) {
 			inner := kami.New()
 			inner.Post("/", handler)
