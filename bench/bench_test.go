@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,7 +103,7 @@ func TestAllParamsAreRead(t *testing.T) {
 func BenchmarkRows(b *testing.B) {
 	for _, r := range rows() {
 		for _, c := range r.field() {
-			b.Run(r.benchmark()+"/"+c.name, func(b *testing.B) {
+			b.Run(r.group+"/"+r.name+"/"+c.name, func(b *testing.B) {
 				b.ReportAllocs()
 				c.run(b.N)
 				if c.check != nil {
@@ -271,10 +272,71 @@ func TestPlacesOfAProfile(t *testing.T) {
 	}
 }
 
-func TestComparedRows(t *testing.T) {
-	o := options{rows: regexp.MustCompile("Google|Same work: static")}
-	want := `^BenchmarkRows$/^Bare$/^Google\+$/^kami|^BenchmarkRows$/^Same_work$/^static$/^kami`
-	assert.Equal(t, want, o.kamiRows())
+// The working tree is compared with its revision in all rows.
+func TestCompare(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links three copies of kami, which takes some seconds")
+	}
+	if _, err := output("git", "rev-parse", "--verify", "HEAD^{tree}"); err != nil {
+		t.Skip("no revision to compare with: ", err)
+	}
+	var out, log bytes.Buffer
+	require.NoError(t, run([]string{"-quick", "-compare", "HEAD"}, &out, &log), &log)
+	for _, r := range comparedRows() {
+		assert.Regexp(t, `(?m)^`+regexp.QuoteMeta(r.title())+` +\d`, out.String(), "it has figures")
+	}
+}
+
+// What another revision lacks is left out of a comparison, which shows the rest.
+func TestCompareLeavesOut(t *testing.T) {
+	p := pace{slice: time.Microsecond, slices: 1}
+	fails := func(err error) func() []*contestant {
+		c := rawContestant(then, kamis, requests(static), rawKami(static))
+		c.check = func() error { return err }
+		return func() []*contestant { return []*contestant{c} }
+	}
+	panics := func() []*contestant { panic("no such handler") }
+	s := series{{
+		p.compared(&row{group: bare, name: "panics", contestants: panics}),
+		p.compared(&row{group: bare, name: "fails", contestants: fails(io.EOF)}),
+		p.compared(&row{group: bare, name: "does", contestants: fails(nil)}),
+	}}
+	assert.Equal(t, "no such handler", s[0][0].Failed)
+	assert.Equal(t, "Bare: fails, then: EOF", s[0][1].Failed)
+	assert.Empty(t, s[0][2].Failed)
+}
+
+func TestComparisons(t *testing.T) {
+	slices := func(name string, ns float64) line {
+		return line{Name: name, Slices: [2][]float64{{ns, 2 * ns, 4 * ns}}}
+	}
+	for name, test := range map[string]struct {
+		now, again []float64 // the ratios to then, run by run
+		want       string
+	}{
+		"slower":                    {[]float64{1.05, 1.06, 0.9, 1.04, 1.07}, []float64{1, 0.98, 1.02, 0.99, 1.2}, "SLOWER"},
+		"faster":                    {[]float64{0.9, 0.95, 0.96, 1.1, 0.95}, []float64{1, 1, 1, 1, 1}, "faster"},
+		"too few runs":              {[]float64{1.05, 1.05, 1.05}, []float64{1, 1, 1}, ""},
+		"within 3 %":                {[]float64{1.02, 1.02, 1.02, 1.02, 1.02}, []float64{1, 1, 1, 1, 1}, ""},
+		"no more than the control":  {[]float64{1.05, 1.05, 1.05, 1.05, 1.05}, []float64{0.94, 0.94, 0.94, 0.94, 0.94}, ""},
+		"the runs do not agree":     {[]float64{1.05, 1.05, 1.05, 0.9, 0.9}, []float64{1, 1, 1, 1, 1}, ""},
+		"a run that was disturbed":  {[]float64{1, 1.01, 0.99, 9, 1}, []float64{1, 1, 1, 1, 1}, ""},
+		"a control that was so too": {[]float64{1.05, 1.05, 1.05, 1.05, 1.05}, []float64{1, 1, 1, 1, 9}, "SLOWER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s series
+			for i := range test.now {
+				lines := []line{slices(again, 100*test.again[i]), slices(now, 100*test.now[i]), slices(then, 100)}
+				s = append(s, []outcome{{Group: bare, Row: hit, Lines: lines}, {Group: bare, Row: "404", Failed: "no such handler"}})
+			}
+			var out bytes.Buffer
+			require.NoError(t, s.writeComparison(&out))
+			rows := strings.Split(out.String(), "\n")[2:]
+			assert.Regexp(t, `  `+test.want+`$`, rows[0])
+			assert.Regexp(t, "^Bare: 404 +left out: no such handler$", rows[1])
+			assert.InDelta(t, median(test.now), s.spread(0, now).middle, 1e-9)
+		})
+	}
 }
 
 func TestRoutes(t *testing.T) {

@@ -1,116 +1,264 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
+	"text/tabwriter"
 )
 
-// side is one of the two revisions.
-type side struct {
-	name    string
-	kami    string // the directory of its root module
-	work    string // a go.work with that
-	results string // what the benchmarks print
-}
+// The revisions of kami in a comparison: the working tree, the revision that it is compared with, and that revision once
+// more, linked under another name. Differences between the last two are noise.
+const (
+	now   = "now"
+	then  = "then"
+	again = "again"
+)
 
-// suite is a set of benchmarks.
-type suite struct {
-	pkg, pattern string
-	dir          string // where to run it
-}
+// builds and trees are the contestants of kami.go and kamitree.go, by revision. The program of a comparison has copies of
+// both files, which add the other revisions.
+var (
+	builds = map[string]func(*job) http.Handler{}
+	trees  = map[string]func([]*route) lookup{}
+)
 
-// compareWith runs the root module's benchmarks and kami's rows with kami at the revision and as it is here, in turns,
-// and prints what benchstat says. Both revisions get the benchmarks of kami's rows as they are here, so that they do
-// the same; those of the root module are each revision's own. Each turn is linked in another order.
+// rarely is the setting of the collector in comparisons. Most slices are short enough to be without a collection.
+const rarely = 400
+
+// compareWith measures kami's rows with kami as it is here and at the revision, both in one program and in turns.
 func (o options) compareWith(stdout, log io.Writer) error {
-	root, err := output("git", "rev-parse", "--show-toplevel")
+	r := &report{rows: o.chosen()}
+	if len(r.rows) == 0 {
+		return fmt.Errorf("no row matches %q", o.rows)
+	}
+	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp("", "bench")
-	if err != nil {
+	defer func() { _ = os.RemoveAll(dir) }()
+	if o.with, err = gather(dir, o.compare, log); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(tmp) }()
-	tree := filepath.Join(tmp, "then")
-	if _, err := output("git", "-C", root, "worktree", "add", "--detach", tree, o.compare); err != nil {
+	if err := o.measureRuns(r, log); err != nil {
 		return err
 	}
-	defer func() { _, _ = output("git", "-C", root, "worktree", "remove", "--force", tree) }()
+	fmt.Fprintf(stdout, "now: the working tree; then: %s; medians of %d runs\n\n", o.compare, o.runs)
+	return r.series.writeComparison(stdout)
+}
 
-	sides := []*side{{name: "then", kami: tree}, {name: "now", kami: root}}
-	for _, s := range sides {
-		s.work, s.results = filepath.Join(tmp, s.name+".work"), filepath.Join(tmp, s.name+".txt")
-		text := fmt.Sprintf("go 1.25.0\n\nuse (\n\t%q\n\t%q\n)\n", s.kami, filepath.Join(root, "bench"))
-		if err := os.WriteFile(s.work, []byte(text), 0o644); err != nil {
+// gather prepares in dir that this program is linked with the revision.
+func gather(dir, revision string, log io.Writer) (linking, error) {
+	top, err := output("git", "rev-parse", "--show-toplevel")
+	if err != nil {
+		return linking{}, err
+	}
+	root := strings.TrimSpace(string(top))
+	archive, err := output("git", "-C", root, "archive", "--format=zip", revision)
+	if err != nil {
+		return linking{}, err
+	}
+	overlay, workspace := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "go.work")
+	l := linking{flags: []string{"-buildvcs=false", "-overlay=" + overlay}, env: append(os.Environ(), "GOWORK="+workspace)}
+	work := exec.Command("go", "work", "init", root, filepath.Join(root, "bench"))
+	for _, name := range []string{then, again} {
+		work.Args = append(work.Args, filepath.Join(dir, name))
+		if err := unpack(archive, filepath.Join(dir, name), name); err != nil {
+			return l, err
+		}
+	}
+	work.Env, work.Stderr = l.env, log
+	if err := work.Run(); err != nil {
+		return l, fmt.Errorf("go work init: %w", err)
+	}
+	if err := overlayContestants(overlay, root, "kami.go", "kamitree.go"); err != nil {
+		return l, err
+	}
+	compile := exec.Command("go", append(append([]string{"list", "-export"}, l.flags...), program)...)
+	compile.Env = l.env
+	out, err := compile.CombinedOutput()
+	if err == nil {
+		return l, nil
+	}
+	fmt.Fprintf(log, "%sThe rows of the raw tree are left out, for treemux may have had another API.\n", out)
+	return l, overlayContestants(overlay, root, "kami.go")
+}
+
+// unpack writes the archive of a revision to dir, with kami's module under another name.
+func unpack(archive []byte, dir, name string) error {
+	files, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return err
+	}
+	return fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
-	}
-	suites := []suite{{pkg: "github.com/guregu/kami", pattern: "."}, {pkg: program, pattern: o.kamiRows()}}
-	for turn := range o.count {
-		fmt.Fprintf(log, "turn %d of %d\n", turn+1, o.count)
-		for _, s := range sides {
-			suites[0].dir, suites[1].dir = s.kami, filepath.Join(root, "bench")
-			for _, suite := range suites {
-				if err := s.run(suite, filepath.Join(tmp, "suite.exe"), turn+1, o); err != nil {
-					return fmt.Errorf("%s, %s: %w", suite.pkg, s.name, err)
-				}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, path), 0o700)
+		}
+		text, err := fs.ReadFile(files, path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, path), renamed(text, name), 0o600)
+	})
+}
+
+// overlayContestants writes copies of files of this program for the other revisions, and the overlay by which the compiler
+// finds them beside the files.
+func overlayContestants(overlay, root string, files ...string) error {
+	replace := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(root, "bench", file))
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{then, again} {
+			path := filepath.Join(filepath.Dir(overlay), name+file)
+			if err := os.WriteFile(path, renamed(text, name), 0o600); err != nil {
+				return err
 			}
+			replace[filepath.Join(root, "bench", name+file)] = path
 		}
 	}
-	benchstat := exec.Command("go", "tool", "benchstat", "then="+sides[0].results, "now="+sides[1].results)
-	benchstat.Dir, benchstat.Stdout, benchstat.Stderr = filepath.Join(root, "bench"), stdout, log
-	return benchstat.Run()
-}
-
-// kamiRows is the pattern of the benchmarks of kami's rows that were chosen.
-func (o options) kamiRows() string {
-	var patterns []string
-	for _, r := range o.chosen() {
-		pattern := "^BenchmarkRows$"
-		for part := range strings.SplitSeq(r.benchmark(), "/") {
-			pattern += "/^" + regexp.QuoteMeta(part) + "$"
-		}
-		patterns = append(patterns, pattern+"/^kami")
-	}
-	return strings.Join(patterns, "|")
-}
-
-// run links the suite in the order and adds what it prints to the results.
-func (s *side) run(suite suite, binary string, order int, o options) error {
-	build := exec.Command("go", "test", "-c", "-o", binary, fmt.Sprintf("-ldflags=-randlayout=%d", order), suite.pkg)
-	build.Env = append(os.Environ(), "GOWORK="+s.work)
-	build.Dir = suite.dir
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	results, err := os.OpenFile(s.results, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return err
 	}
-	bench := exec.Command(binary, "-test.run", "^$", "-test.benchmem", "-test.bench", suite.pattern,
-		"-test.benchtime", (10 * o.slice).String(), "-test.timeout", "10m")
-	bench.Dir, bench.Stdout, bench.Stderr = suite.dir, results, os.Stderr
-	if err := bench.Run(); err != nil {
-		_ = results.Close()
-		return err
-	}
-	return results.Close()
+	return os.WriteFile(overlay, text, 0o600)
+}
+
+// renamed gives what there is once in a program a name of the revision's own: kami's module, and its contestants here. The
+// flag -bind keeps its name, so only kami as it is here has it.
+func renamed(text []byte, name string) []byte {
+	const module = "github.com/guregu/kami"
+	names := strings.NewReplacer(module, module+name, "bind.WithFlag()", "bind.Sniff()",
+		"newKami", "newKami"+name, "rawKami", "rawKami"+name, "[now]", "["+name+"]")
+	return []byte(names.Replace(string(text)))
 }
 
 // output runs a command and returns what it prints.
-func output(name string, args ...string) (string, error) {
+func output(name string, args ...string) ([]byte, error) {
 	var errs strings.Builder
 	command := exec.Command(name, args...)
 	command.Stderr = &errs
 	out, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", name, args[0], err, errs.String())
+		return nil, fmt.Errorf("%s: %w\n%s", command, err, errs.String())
 	}
-	return strings.TrimSpace(string(out)), nil
+	return out, nil
+}
+
+// comparedRows are the rows of a comparison. Their contestants are the revisions, in a random order, for it matters a
+// little which one allocates its memory first.
+func comparedRows() []*row {
+	var all []*row
+	for _, r := range append(rows(), aloneRows()...) {
+		if r.group == rawTree && len(trees) < len(builds) {
+			continue
+		}
+		all = append(all, r)
+		if r.values > 0 {
+			plain := *r
+			plain.plain, plain.name = true, r.name+", func(ctx) ctx"
+			all = append(all, &plain)
+		}
+	}
+	for _, r := range all {
+		r.contestants = func() (field []*contestant) {
+			for name, build := range builds {
+				if r.group == rawTree {
+					field = append(field, rawContestant(name, kamis, requests(r.routes), trees[name](r.routes)))
+				} else {
+					field = append(field, r.contestant(peer{name: name, build: build}, kamis))
+				}
+			}
+			return field
+		}
+	}
+	return all
+}
+
+// compared measures a row of a comparison, or says why it cannot: an older revision may lack what the row asks for.
+func (p pace) compared(r *row) (o outcome) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			o = outcome{Group: r.group, Row: r.name, Failed: fmt.Sprint(failed)}
+		}
+	}()
+	o, err := p.measure(r, rarely)
+	if err != nil {
+		panic(err)
+	}
+	return o
+}
+
+// writeComparison writes a table of the rows, each with its verdict.
+func (s series) writeComparison(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "\tns, least\t\tns, median\t\tnow : then\t\tthen : then\t\tallocations\t\tbytes\n",
+		"row\tnow\tthen\tnow\tthen\tratio\tmiddle half\tratio\tmiddle half\tnow\tthen\tnow\tthen\n")
+	for i, o := range s[0] {
+		fmt.Fprintf(t, "%s: %s\t", o.Group, o.Row)
+		if o.Failed != "" {
+			fmt.Fprintf(t, "left out: %s\n", o.Failed)
+			continue
+		}
+		both := func(format string, of func(line) float64) {
+			for _, name := range []string{now, then} {
+				value := s.median(func(run []outcome) float64 { l, _ := run[i].line(name); return of(l) })
+				fmt.Fprintf(t, format+"\t", value)
+			}
+		}
+		both("%.1f", func(l line) float64 { return l.least(0) })
+		both("%.1f", func(l line) float64 { return l.median(0) })
+		ratio, control := s.spread(i, now), s.spread(i, again)
+		fmt.Fprintf(t, "%s\t%s\t", ratio, control)
+		both("%g", func(l line) float64 { return l.Allocs })
+		both("%g", func(l line) float64 { return l.Bytes })
+		fmt.Fprintln(t, ratio.verdict(control, len(s)))
+	}
+	return t.Flush()
+}
+
+// spread is a ratio in several runs: the median, and what the middle half of the runs lies between.
+type spread struct{ low, middle, high float64 }
+
+// spread is that of the revision's times to those of then, in the i-th row.
+func (s series) spread(i int, name string) spread {
+	var each []float64
+	for _, run := range s {
+		of, _ := run[i].line(name)
+		to, _ := run[i].line(then)
+		each = append(each, of.ratio(to, 0))
+	}
+	slices.Sort(each)
+	quarter := (len(each) - 1) / 4
+	return spread{each[quarter], median(each), each[len(each)-1-quarter]}
+}
+
+func (s spread) String() string { return fmt.Sprintf("%.3f\t%.2f to %.2f", s.middle, s.low, s.high) }
+
+// verdict is whether the ratio shows a difference: of more than 3 %, more than the control's, and in three of four runs.
+func (s spread) verdict(control spread, runs int) string {
+	if off := math.Abs(s.middle - 1); runs < 4 || off <= 0.03 || off <= math.Abs(control.middle-1) {
+		return ""
+	}
+	switch {
+	case s.low > 1:
+		return "SLOWER"
+	case s.high < 1:
+		return "faster"
+	}
+	return ""
 }

@@ -16,7 +16,15 @@ type job struct {
 	standard int  // middleware of the type func(http.Handler) http.Handler: so many that pass on
 	observed bool // a logger sees the status
 	slashes  bool // a wrong trailing slash is redirected
+
+	// Kami alone has these.
+	scopes   []string // of middleware that keeps the context
+	odd      bool     // middleware returns a context of a type of its own
+	fallible bool     // the handlers return errors
 }
+
+// odd is a context of a type that kami does not know.
+type odd struct{ context.Context }
 
 // keys and values are what contexts hold: the app's base value, then those of middleware. They are pointers, as net/http's
 // own keys and most apps' values are, so that nobody pays for putting them into interfaces, and little to compare them.

@@ -8,6 +8,9 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
+// This file is compiled with older revisions too, see -compare. It needs no more of kami's API than they have.
+func init() { builds[now] = newKami }
+
 // newKami is kami: the value is in its base context, and what changes the context is its own middleware.
 func newKami(j *job) http.Handler {
 	m := kami.New()
@@ -26,13 +29,19 @@ func newKami(j *job) http.Handler {
 	for range j.standard {
 		m.Use("/", passOn)
 	}
+	if j.odd {
+		m.Use("/", func(ctx context.Context) context.Context { return odd{ctx} })
+	}
+	for _, scope := range j.scopes {
+		m.Use(scope, func(ctx context.Context) context.Context { return ctx })
+	}
 	if j.observed {
 		m.After("/", func(ctx context.Context, _ mutil.WriterProxy, _ *http.Request) context.Context { return ctx })
 		m.LogHandler = func(_ context.Context, w mutil.WriterProxy, r *http.Request) { logged(r, w.Status()) }
 	}
 	for _, rt := range j.routes {
 		shape := rt.shape
-		m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 			e := examOf(r)
 			for i, name := range shape.names {
 				e.param(i, kami.Param(ctx, name))
@@ -41,7 +50,15 @@ func newKami(j *job) http.Handler {
 				}
 			}
 			e.finish(w, ctx, r.Context())
-		})
+		}
+		if j.fallible {
+			m.Handle(rt.method, rt.path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+				handler(ctx, w, r)
+				return nil
+			})
+			continue
+		}
+		m.Handle(rt.method, rt.path, handler)
 	}
 	return m
 }

@@ -4,7 +4,7 @@
 //	go run ./bench -out ''                 print only
 //	go run ./bench -rows 'Same work|Raw'   some rows only: their names are those of the page's headings
 //	go run ./bench -quick -out ''          see that all of it works
-//	go run ./bench -compare HEAD~1         compare with a revision, by benchstat
+//	go run ./bench -compare HEAD           compare the working tree with a revision, in turns; -rows and -quick work here too
 //	go test -bench 'Rows/Bare' ./bench     the same rows as plain benchmarks
 //
 // Other things that the machine does meet all contestants, but they cost time: it is better to let it rest.
@@ -46,7 +46,7 @@ type options struct {
 	out     string
 	json    string
 	compare string
-	count   int
+	with    linking
 }
 
 // extent is how much is measured beside the rows.
@@ -80,8 +80,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "short turns and small sizes, whose figures mean nothing")
 	flags.StringVar(&o.json, "json", "", "write what one run measures to the `file` as JSON, and nothing else, as runs do")
 	flags.StringVar(&o.compare, "compare", "",
-		"compare with this `revision`, by the root module's benchmarks and kami's rows")
-	flags.IntVar(&o.count, "count", 10, "how many times -compare runs each benchmark")
+		"compare kami with this `revision`, in many short runs: by default -slice 250us -slices 61 -runs 40")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -90,11 +89,18 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if !given["out"] && (given["rows"] || given["quick"]) {
 		o.out = ""
 	}
+	if o.compare != "" {
+		for name, value := range map[string]string{"slice": "250us", "slices": "61", "runs": "40"} {
+			if !given[name] {
+				_ = flags.Set(name, value)
+			}
+		}
+	}
 	if o.quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
 		o.extent = extent{turn: 2 * time.Millisecond, rounds: 1, most: 100, requests: 100, profiled: 2 * time.Millisecond}
 	}
-	if flags.NArg() > 0 || o.slices < 1 || o.runs < 1 || o.count < 1 || o.slice <= 0 {
+	if flags.NArg() > 0 || o.slices < 1 || o.runs < 1 || o.slice <= 0 {
 		return o, errors.New("unknown arguments, or numbers that are too small; see -help")
 	}
 	return o, nil
@@ -105,10 +111,10 @@ func run(args []string, stdout, stderr io.Writer) error {
 	switch {
 	case err != nil:
 		return err
-	case o.compare != "":
-		return o.compareWith(stdout, stderr)
 	case o.json != "":
 		return o.writeJSON()
+	case o.compare != "":
+		return o.compareWith(stdout, stderr)
 	}
 	if _, err := os.Stat(filepath.Dir(o.out)); err != nil && o.out != "" {
 		return err // now, and not after all was measured
@@ -134,7 +140,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 
 // chosen are the rows to measure.
 func (o options) chosen() []*row {
-	return slices.DeleteFunc(rows(), func(r *row) bool { return !o.rows.MatchString(r.title()) })
+	all := rows()
+	if o.compare != "" {
+		all = comparedRows()
+	}
+	return slices.DeleteFunc(all, func(r *row) bool { return !o.rows.MatchString(r.title()) })
 }
 
 // measureAll measures what was chosen.
@@ -188,7 +198,7 @@ func (o options) measureRuns(r *report, log io.Writer) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	for i := range o.runs {
 		var one once
-		if o.runs == 1 {
+		if o.runs == 1 && o.compare == "" {
 			one, err = o.measureOnce(log)
 		} else {
 			fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
@@ -203,9 +213,15 @@ func (o options) measureRuns(r *report, log io.Writer) error {
 }
 
 func (o options) measureOnce(log io.Writer) (one once, err error) {
+	if o.compare != "" {
+		for _, r := range o.chosen() {
+			one.Rows = append(one.Rows, o.compared(r))
+		}
+		return one, nil
+	}
 	for _, r := range o.chosen() {
 		fmt.Fprintln(log, r.title())
-		measured, err := o.measure(r)
+		measured, err := o.measure(r, gogcs[:]...)
 		if err != nil {
 			return one, err
 		}
@@ -215,18 +231,34 @@ func (o options) measureOnce(log io.Writer) (one once, err error) {
 	return one, err
 }
 
-// runLinked links this program in another order and runs it, for where a function lies in the program makes it faster
-// or slower by some ns.
+// linking is how this program is linked for another run.
+type linking struct {
+	flags []string // more ones for the go command
+	env   []string // of it; that of this process if nil
+}
+
+// link links this program in another order, for where a function lies in the program makes it faster or slower by some ns.
+func (l linking) link(binary string, order int, log io.Writer) error {
+	build := exec.Command("go", "build", "-o", binary, fmt.Sprintf("-ldflags=-randlayout=%d", order))
+	build.Args = append(append(build.Args, l.flags...), program)
+	build.Env, build.Stdout, build.Stderr = l.env, log, log
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("go build: %w", err)
+	}
+	return nil
+}
+
+// runLinked links this program in the order and runs it.
 func (o options) runLinked(dir string, order int, log io.Writer) (one once, err error) {
 	binary, file := filepath.Join(dir, "bench.exe"), filepath.Join(dir, "run.json")
-	build := exec.Command("go", "build", "-o", binary, fmt.Sprintf("-ldflags=-randlayout=%d", order), program)
-	measure := exec.Command(binary, "-json", file, "-rows", o.rows.String(),
+	if err := o.with.link(binary, order, log); err != nil {
+		return one, err
+	}
+	measure := exec.Command(binary, "-json", file, "-rows", o.rows.String(), "-compare", o.compare,
 		"-slice", o.slice.String(), "-slices", fmt.Sprint(o.slices))
-	for _, command := range []*exec.Cmd{build, measure} {
-		command.Stdout, command.Stderr = log, log
-		if err := command.Run(); err != nil {
-			return one, fmt.Errorf("%s: %w", filepath.Base(command.Path), err)
-		}
+	measure.Stdout, measure.Stderr = log, log
+	if err := measure.Run(); err != nil {
+		return one, fmt.Errorf("a run: %w", err)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"github.com/dimfeld/httptreemux/v5"
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
-	"github.com/guregu/kami/treemux"
 	"github.com/julienschmidt/httprouter"
 )
 
@@ -71,39 +70,6 @@ func rawContestant(name string, k kind, asked []request, find lookup) *contestan
 			}
 			return nil
 		},
-	}
-}
-
-// rawKami looks up in a tree of the paths, whose values are the routes of each. The method is looked for among them as kami
-// does it: the tree is asked again, for the next best, where the best has none.
-func rawKami(routes []*route) lookup {
-	var tree treemux.Draft[[]*route]
-	for _, rt := range routes {
-		pattern, err := treemux.Parse(rt.path)
-		if err != nil {
-			panic(err)
-		}
-		err = tree.Edit(pattern, func(all []*route) ([]*route, error) { return append(all, rt), nil })
-		if err != nil {
-			panic(err)
-		}
-	}
-	built := tree.Tree()
-	var spans treemux.Spans
-	return func(q *request) (int, bool) {
-		has := func(all []*route) bool {
-			for _, rt := range all {
-				if rt.method == q.method {
-					return true
-				}
-			}
-			return false
-		}
-		best, ok := built.Lookup(q.path, &spans, nil)
-		if ok && !has(best) {
-			_, ok = built.Lookup(q.path, &spans, &treemux.Options[[]*route]{Accept: has})
-		}
-		return spans.Len(), ok
 	}
 }
 

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // row is one comparison: the same work for everyone.
 type row struct {
@@ -58,6 +55,7 @@ const (
 	bare     = "Bare"
 	sameWork = "Same work"
 	rawTree  = "Raw tree"
+	alone    = "Kami alone"
 )
 
 var (
@@ -128,6 +126,23 @@ func rows() []*row {
 	return append(all, rawRows()...)
 }
 
+// aloneRows are what no peer has or shows. Only -compare measures them.
+func aloneRows() []*row {
+	edit, below := get("/users/:id/edit"), []string{"/users/:id/"}
+	file := []request{{method: "GET", path: "/files/a/b/c"}}
+	scopes := []string{"/", "/users/", "/users/id7", "/other/"}
+	return []*row{
+		{group: alone, name: "7 params", job: job{routes: get("/:a/:b/:c/:d/:e/:f/:g")}},
+		{group: alone, name: "catch-all", job: job{routes: get("/files/*path")}, requests: file},
+		{group: alone, name: "scopes", job: job{routes: params1, scopes: scopes}},
+		{group: alone, name: "wildcard scope", job: job{routes: edit, scopes: below}},
+		{group: alone, name: "wildcard scope, odd context", job: job{routes: edit, scopes: below, odd: true}},
+		{group: alone, name: "outside a wildcard scope", job: job{routes: get("/books/:id"), scopes: append(below, "/")}},
+		{group: alone, name: "1 context middleware", job: job{routes: params1, values: 1}},
+		{group: alone, name: "handler with an error", job: job{routes: params1, fallible: true}},
+	}
+}
+
 func bareTargets(most, most400 float64, allocs float64) []target {
 	return []target{
 		{of: ratio, beside: serveMux, most: most, most400: most400},
@@ -167,9 +182,6 @@ func redirected(w http.ResponseWriter, r *http.Request) {
 
 // title is the row's name on the page, which -rows chooses by.
 func (r *row) title() string { return r.group + ": " + r.name }
-
-// benchmark is its name among plain benchmarks.
-func (r *row) benchmark() string { return strings.ReplaceAll(r.group+"/"+r.name, " ", "_") }
 
 // field returns the row's contestants, each made anew.
 func (r *row) field() []*contestant {

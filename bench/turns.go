@@ -20,7 +20,7 @@ const collectNothing = -1
 type line struct {
 	Name   string
 	Kind   kind
-	Slices [2][]float64 // the ns of a request in each slice, turn by turn, at each of the gogcs
+	Slices [2][]float64 // the ns of a request in each slice, turn by turn, at each of the gogcs; a comparison has one setting
 	Allocs float64
 	Bytes  float64
 }
@@ -35,6 +35,7 @@ func (l line) ratio(to line, g int) float64 { return ratioInTurn(l.Slices[g], to
 type outcome struct {
 	Group, Row string
 	Lines      []line
+	Failed     string // why there are no lines
 }
 
 // pace is how long is measured.
@@ -43,14 +44,14 @@ type pace struct {
 	slices int
 }
 
-// measure lets the row's contestants take turns.
-func (p pace) measure(r *row) (outcome, error) {
+// measure lets the row's contestants take turns, at each setting of the collector.
+func (p pace) measure(r *row, settings ...int) (outcome, error) {
 	o := outcome{Group: r.group, Row: r.name}
 	field := r.field()
 	for _, c := range field {
 		o.Lines = append(o.Lines, line{Name: c.name, Kind: c.kind})
 	}
-	for g, gogc := range gogcs {
+	for g, gogc := range settings {
 		if err := p.turns(field, gogc, func(i int, ns []float64) { o.Lines[i].Slices[g] = ns }); err != nil {
 			return o, fmt.Errorf("%s, %w", r.title(), err)
 		}
