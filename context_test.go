@@ -1043,6 +1043,10 @@ func TestC15OuterPathValuesStay(t *testing.T) {
 				r.SetPathValue("other", "mine")
 				passedIn(s, &outer)(w, r)
 			}), "7 a mine", "", "mine", ""},
+			"another name alone": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.SetPathValue("other", "mine")
+				passedIn(s, &outer)(w, r)
+			}), "7 a mine", "", "mine", ""},
 			"StripPrefix": {http.StripPrefix("/strip", mux), "7 a u", "a", "u", ""},
 			"nothing":     {passedIn(s, &outer), "7 a ", "", "", ""},
 		} {

@@ -143,7 +143,7 @@ func (a *way) begin(
 ) (place *mutil.Place) {
 	a.steps, a.end, a.from = c.steps, d.end, r
 	if d.routed() {
-		a.deep = isVanilla(d.end) && sharesPathValues(r, d.route)
+		a.deep = isVanilla(d.end) && len(d.route.names) > 0 && sharesPathValues(r)
 		r.Pattern = d.route.path
 	}
 	formed := c.wraps && mayHaveForm(r)
@@ -178,12 +178,27 @@ func mayHaveForm(r *http.Request) bool {
 	return r.ContentLength != 0 || r.Body != nil && r.Body != http.NoBody && len(r.Header["Content-Type"]) > 0
 }
 
-// sharesPathValues reports whether the request is seen to have path values, which it shares with its plain copies.
-// (Values of other names alone, without a Pattern, cannot be seen.)
-func sharesPathValues(r *http.Request, route *route) bool {
-	return r.Pattern != "" ||
-		slices.ContainsFunc(route.names, func(name paramName) bool { return r.PathValue(name.text) != "" })
+// sharesPathValues reports whether the request has path values, which it shares with its plain copies.
+func sharesPathValues(r *http.Request) bool {
+	for _, field := range pathValueFields {
+		if reflect.ValueOf(r).Elem().FieldByIndex(field).Len() > 0 {
+			return true
+		}
+	}
+	return len(pathValueFields) < 2
 }
+
+// pathValueFields are the fields in which net/http keeps path values, as no method lists them. If they are not found in another
+// release, all requests count as having some.
+var pathValueFields = func() (indices [][]int) {
+	for _, name := range []string{"matches", "otherValues"} {
+		field, ok := reflect.TypeFor[http.Request]().FieldByName(name)
+		if ok && (field.Type.Kind() == reflect.Map || field.Type.Kind() == reflect.Slice) {
+			indices = append(indices, field.Index)
+		}
+	}
+	return indices
+}()
 
 // receive makes the exchange's own request of the incoming one.
 func (a *way) receive(ctx context.Context) *http.Request {

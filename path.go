@@ -64,16 +64,19 @@ func cleaned(path string, encoded bool) string {
 
 // isClean reports whether a path has no empty segment and, with its encoded slashes decoded too, no dot segment.
 func isClean(path string, encoded bool) bool {
-	if strings.Contains(path, "//") {
-		return false
-	}
 	for i := range len(path) {
 		if path[i] != '/' && path[i] != '%' {
 			continue
 		}
-		if after, slash := cutSlashBefore(path[i:], encoded); slash {
-			dots, rest := cutDots(after, encoded)
-			if _, ends := cutSlashBefore(rest, encoded); (ends || rest == "") && (dots == 1 || dots == 2) {
+		after, slash := cutSlashBefore(path[i:], encoded)
+		if !slash || after == "" {
+			continue
+		}
+		if path[i] == '/' && after[0] == '/' {
+			return false
+		}
+		if dots, rest := cutDots(after, encoded); dots == 1 || dots == 2 {
+			if _, ends := cutSlashBefore(rest, encoded); ends || rest == "" {
 				return false
 			}
 		}

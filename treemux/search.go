@@ -126,14 +126,17 @@ func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 // isClean reports whether none of the segments is empty or a dot segment.
 func isClean(segments string) bool {
-	for start := 0; start <= len(segments); {
-		end := segmentEnd(segments, start)
-		if start == end || isDots(segments[start:end]) {
+	for start := 0; ; start++ {
+		if start == len(segments) || segments[start] == '/' {
 			return false
 		}
-		start = end + len("/")
+		if segments[start] == '.' && isDots(segments[start:segmentEnd(segments, start)]) {
+			return false
+		}
+		if start = segmentEnd(segments, start); start == len(segments) {
+			return true
+		}
 	}
-	return true
 }
 
 // endsSegment reports whether a segment of the path can end there.
@@ -177,7 +180,10 @@ func (t Tree[V]) Deepest(path string, decode func(string) string) (value V, ende
 // call. That of a catch-all leaves out slashes around the rest.
 func (t Tree[V]) Visit(path string, decode func(string) string, visit func(value V, ended bool, spans []Span)) {
 	if t.root != nil {
-		w := walk[V]{path: strings.TrimRight(path, "/"), decode: decode}
+		for strings.HasSuffix(path, "/") {
+			path = path[:len(path)-1]
+		}
+		w := walk[V]{path: path, decode: decode}
 		w.at(t.root, 0, visit)
 	}
 }
