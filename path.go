@@ -64,24 +64,27 @@ func cleaned(path string, encoded bool) string {
 
 // isClean reports whether a path has no empty segment and, with its encoded slashes decoded too, no dot segment.
 func isClean(path string, encoded bool) bool {
-	for i := range len(path) {
-		if path[i] != '/' && path[i] != '%' {
-			continue
-		}
-		after, slash := cutSlashBefore(path[i:], encoded)
-		if !slash || after == "" {
-			continue
-		}
-		if path[i] == '/' && after[0] == '/' {
-			return false
-		}
-		if dots, rest := cutDots(after, encoded); dots == 1 || dots == 2 {
-			if _, ends := cutSlashBefore(rest, encoded); ends || rest == "" {
+	for i := 1; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case c != '/' && c != '.' && c != '%': // most are none of those that matter
+		case path[i-1] == '/':
+			if c == '/' || isDots(path[i:], encoded) {
+				return false
+			}
+		case encoded && i >= len("%2f") && hasEscape(path[i-len("%2f"):], "%2f"):
+			if isDots(path[i:], encoded) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// isDots reports whether a path begins with a dot segment, if encoded slashes count.
+func isDots(path string, encoded bool) bool {
+	dots, rest := cutDots(path, encoded)
+	return (dots == 1 || dots == 2) && (rest == "" || rest[0] == '/' || encoded && hasEscape(rest, "%2f"))
 }
 
 // cutDots cuts off the dots that a text begins with, which may be spelled with escapes if it is encoded, and counts them.
@@ -96,14 +99,6 @@ func cutDots(text string, encoded bool) (dots int, rest string) {
 			return dots, text
 		}
 	}
-}
-
-// cutSlashBefore cuts off the slash that a text begins with. It may be an escape if the text is encoded.
-func cutSlashBefore(text string, encoded bool) (rest string, had bool) {
-	if encoded && hasEscape(text, "%2f") {
-		return text[len("%2f"):], true
-	}
-	return strings.CutPrefix(text, "/")
 }
 
 // hasEscape reports whether a text begins with an escape, in upper or lower case.

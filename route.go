@@ -376,9 +376,11 @@ func (b *builtin) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *
 // isBuiltin reports whether an answer is this package's alone, so that nobody else sees the context and the request that it is
 // given. It reads no more of them than the request's method and, to no effect, its path.
 func isBuiltin(end ContextHandler) bool {
-	switch answerOf(end).(type) {
+	switch h := end.(type) {
 	case *builtin, *redirect:
 		return true
+	case *notAllowed:
+		return isBuiltin(h.answer)
 	}
 	return false
 }

@@ -126,17 +126,15 @@ func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 // isClean reports whether none of the segments is empty or a dot segment.
 func isClean(segments string) bool {
-	for start := 0; ; start++ {
-		if start == len(segments) || segments[start] == '/' {
+	before := byte('/')
+	for i := range len(segments) {
+		c := segments[i]
+		if before == '/' && (c == '/' || c == '.' && isDots(segments[i:segmentEnd(segments, i)])) {
 			return false
 		}
-		if segments[start] == '.' && isDots(segments[start:segmentEnd(segments, start)]) {
-			return false
-		}
-		if start = segmentEnd(segments, start); start == len(segments) {
-			return true
-		}
+		before = c
 	}
+	return before != '/'
 }
 
 // endsSegment reports whether a segment of the path can end there.
