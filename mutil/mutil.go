@@ -2,20 +2,15 @@
 // proxy around an http.ResponseWriter that knows the status, counts the body
 // bytes and can copy the body elsewhere.
 //
-// A proxy has the optional interfaces of the writer it wraps, in one of the
-// shapes that net/http's own writers have: none (or http.Pusher alone, for
-// http.TimeoutHandler), http.Flusher, http.Flusher with http.Pusher (HTTP/2),
-// or http.Flusher with http.Hijacker and io.ReaderFrom (HTTP/1). A writer of
-// another shape gets the largest of these that it satisfies, HTTP/1's first.
-// The deprecated http.CloseNotifier is dropped: the request's context does its
-// work. What a shape leaves out is reached by http.ResponseController, through
-// Unwrap.
+// A proxy has those of the optional interfaces http.Flusher, http.Hijacker,
+// io.ReaderFrom, http.Pusher and http.CloseNotifier that the writer it wraps
+// has, and no others of these. The rest is reached by http.ResponseController,
+// through Unwrap.
 //
 // A proxy keeps no state outside itself, and nothing of it is reused.
 package mutil
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/zenazn/goji/web/mutil"
@@ -28,34 +23,29 @@ import (
 // do not count, except 101, which is final. BytesWritten is the number of body
 // bytes that the writer below accepted. Tee has every such byte written to its
 // argument too, after the client's and ignoring errors; another call replaces
-// the argument and Tee(nil) ends it. Unwrap returns the writer below.
+// the argument and Tee(nil) ends it. Unwrap returns the writer below; where that
+// has no Hijack but an Unwrap itself there is a step in between, with which a
+// hijack by http.ResponseController is seen.
 //
 // A proxy belongs to one request and, like the writer below, is not safe for
 // concurrent use.
 type WriterProxy = mutil.WriterProxy
 
-// http1Shape is what net/http's HTTP/1 writer has beyond http.ResponseWriter.
-type http1Shape interface {
-	http.Flusher
-	http.Hijacker
-	io.ReaderFrom
-}
-
-// http2Shape is what net/http's HTTP/2 writer has beyond http.ResponseWriter.
-type http2Shape interface {
-	http.Flusher
-	http.Pusher
-}
-
-// WrapWriter returns a proxy around w that has w's shape, see the package
-// comment. It also has WriteString, and FlushError whatever the shape, which
-// returns an error matching http.ErrNotSupported if nothing below can flush.
+// WrapWriter returns a proxy around w that has the optional interfaces of w, see
+// the package comment. It always has WriteString and FlushError, which returns
+// an error matching http.ErrNotSupported if nothing below can flush.
 //
 // The first final WriteHeader is passed on and later ones are ignored. A body
-// or a flush without one means 200, as it does to w. Once the connection was
-// hijacked through the proxy, the proxy writes nothing: the writes and
-// FlushError return http.ErrHijacked. A hijack past it, on w itself, is noticed
-// when w first answers http.ErrHijacked.
+// or a flush without one means 200, as it does to w. It counts from when w gets
+// something to send: the source of a ReadFrom that panics, fails or ends before
+// its first byte has sent nothing. If w itself panics while it has something to
+// send, the status stays, since part of it may have been sent.
+//
+// Once the connection was hijacked through the proxy, or by the
+// http.ResponseController of a writer around it, the proxy writes nothing: the
+// writes and FlushError return http.ErrHijacked. WriteHeader then records a 101
+// that was sent on the connection, and no other status. A hijack past the
+// proxy, on w itself, is noticed when w first answers http.ErrHijacked.
 func WrapWriter(w http.ResponseWriter) WriterProxy { return new(Place).Wrap(w) }
 
 // Place is room for a proxy in a value that is allocated anyway. The zero Place
@@ -63,24 +53,13 @@ func WrapWriter(w http.ResponseWriter) WriterProxy { return new(Place).Wrap(w) }
 //
 // optimization: that spares the proxy an allocation of its own (kami's
 // BenchmarkServe/Observed).
-type Place struct{ largest http1Writer }
+type Place struct{ proxy proxy }
 
 // Wrap is WrapWriter, but that the proxy is in the place. It must be called once
 // only.
 func (p *Place) Wrap(w http.ResponseWriter) WriterProxy {
-	largest := &p.largest
-	largest.ResponseWriter = w
-	switch w.(type) { // all shapes are one struct with different methods
-	case http1Shape:
-		return largest
-	case http2Shape:
-		return (*http2Writer)(largest)
-	case http.Flusher:
-		return &largest.flushWriter
-	case http.Pusher:
-		return (*pushWriter)(&largest.flushWriter)
-	}
-	return &largest.proxy
+	p.proxy.ResponseWriter = w
+	return shapes[shapeOf(w)](&p.proxy)
 }
 
 // Hijacked reports whether the connection of a proxy of WrapWriter was hijacked,

@@ -65,14 +65,6 @@ func (f *fake1) ReadFrom(src io.Reader) (int64, error) {
 	return f.body.ReadFrom(src)
 }
 
-// pusher is an http.Pusher that records its targets.
-type pusher []string
-
-func (p *pusher) Push(target string, _ *http.PushOptions) error {
-	*p = append(*p, target)
-	return http.ErrNotSupported
-}
-
 // errFlusher has FlushError but no Flush.
 type errFlusher struct {
 	err     error
@@ -241,15 +233,92 @@ func TestC43ReadFromThatFailsLater(t *testing.T) {
 	assert.Equal(t, 4, p.BytesWritten())
 }
 
-type panicReader struct{}
+// panics is a source that panics, and a writer that does so when it has sent half of something.
+type panics struct{ *fake1 }
 
-func (panicReader) Read([]byte) (int, error) { panic("source") }
+func (panics) Read([]byte) (int, error) { panic("source") }
 
-func TestC43ReadFromThatPanics(t *testing.T) {
+func (w panics) WriteHeader(code int) {
+	w.fake1.WriteHeader(code)
+	panic("header")
+}
+
+func (w panics) Write(b []byte) (int, error) {
+	w.fake.Write(b[:len(b)/2])
+	panic("body")
+}
+
+func (w panics) ReadFrom(src io.Reader) (int64, error) {
+	io.CopyN(&w.body, src, 2)
+	panic("source")
+}
+
+func (panics) FlushError() error { panic("flush") }
+
+func TestC43ReadFromThatPanicsBeforeTheFirstByte(t *testing.T) {
+	for name, tee := range map[string]io.Writer{"as it is": nil, "with a tee": io.Discard} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake1{}
+			p := mutil.WrapWriter(f)
+			p.Tee(tee)
+			assert.Panics(t, func() { io.Copy(p, panics{}) })
+			assert.Zero(t, p.Status(), "nothing was sent")
+			p.WriteHeader(500)
+			assert.Equal(t, 500, p.Status())
+			assert.Equal(t, []int{500}, f.codes)
+		})
+	}
+}
+
+func TestC43ReadFromThatPanicsLater(t *testing.T) {
 	p := mutil.WrapWriter(&fake1{})
-	src := io.MultiReader(strings.NewReader("half"), panicReader{})
+	src := io.MultiReader(strings.NewReader("half"), panics{})
 	assert.Panics(t, func() { io.Copy(p, onlyReader{src}) })
 	assert.Equal(t, 200, p.Status(), "half of it may have been sent")
+}
+
+func TestC43StatusStaysIfTheWriterBelowPanics(t *testing.T) {
+	for name, send := range map[string]func(w mutil.WriterProxy){
+		"WriteHeader": func(w mutil.WriterProxy) { w.WriteHeader(200) },
+		"Write":       func(w mutil.WriterProxy) { w.Write([]byte("body")) },
+		"WriteString": func(w mutil.WriterProxy) { io.WriteString(w, "body") },
+		"ReadFrom":    func(w mutil.WriterProxy) { io.Copy(w, onlyReader{strings.NewReader("body")}) },
+		"Flush":       func(w mutil.WriterProxy) { w.(http.Flusher).Flush() },
+		"FlushError":  func(w mutil.WriterProxy) { http.NewResponseController(w).Flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fake1{}
+			p := mutil.WrapWriter(panics{f})
+			assert.Panics(t, func() { send(p) })
+			assert.Equal(t, 200, p.Status())
+			sent := f.codes
+			p.WriteHeader(500)
+			assert.Equal(t, sent, f.codes, "no second answer")
+		})
+	}
+}
+
+// answering is a source that knows the status when it is first read from.
+type answering struct {
+	p mutil.WriterProxy
+	io.Reader
+}
+
+func (a answering) Read(b []byte) (int, error) {
+	a.p.WriteHeader(404)
+	return a.Reader.Read(b)
+}
+
+func TestC43SourceThatAnswersItself(t *testing.T) {
+	for _, body := range []string{"", "not here"} {
+		f := &fake1{}
+		p := mutil.WrapWriter(f)
+		_, err := io.Copy(p, answering{p, strings.NewReader(body)})
+		assert.NoError(t, err)
+		assert.Equal(t, 404, p.Status())
+		assert.Equal(t, []int{404}, f.codes)
+		assert.Equal(t, body, f.body.String())
+	}
 }
 
 func TestC43Tee(t *testing.T) {
@@ -412,16 +481,42 @@ func TestC43HijackPastTheProxy(t *testing.T) {
 // refusing is a writer of HTTP/1's shape that was hijacked behind the proxy's back.
 type refusing struct{ *fake1 }
 
-func (refusing) ReadFrom(io.Reader) (int64, error) { return 0, http.ErrHijacked }
+func (refusing) ReadFrom(src io.Reader) (int64, error) {
+	_, _ = io.ReadAll(src)
+	return 0, http.ErrHijacked
+}
 
 func TestC43HijackPastReadFrom(t *testing.T) {
 	f := &fake1{}
 	p := mutil.WrapWriter(refusing{f})
 	_, err := p.(io.ReaderFrom).ReadFrom(strings.NewReader("a"))
 	assert.ErrorIs(t, err, http.ErrHijacked)
+	assert.True(t, mutil.Hijacked(p))
 	p.WriteHeader(500)
 	assert.Zero(t, p.Status())
 	assert.Empty(t, f.codes)
+}
+
+func TestC43HijackPastHijack(t *testing.T) {
+	p := mutil.WrapWriter(&fake1{hijackErr: http.ErrHijacked})
+	_, _, err := p.(http.Hijacker).Hijack()
+	assert.Equal(t, http.ErrHijacked, err)
+	assert.True(t, mutil.Hijacked(p))
+}
+
+func TestC43UpgradeIsRecordedAfterTheHijack(t *testing.T) {
+	f := &fake1{}
+	p := mutil.WrapWriter(f)
+	_, _, err := p.(http.Hijacker).Hijack()
+	require.NoError(t, err)
+	p.WriteHeader(200)
+	assert.Zero(t, p.Status())
+	p.WriteHeader(101)
+	p.WriteHeader(500)
+	assert.Equal(t, 101, p.Status())
+	assert.Empty(t, f.codes, "it was sent on the connection")
+	_, err = p.Write(nil)
+	assert.Equal(t, http.ErrHijacked, err)
 }
 
 func TestC43StatusStaysIfAnythingWasSent(t *testing.T) {
@@ -490,29 +585,17 @@ func (discard1) ReadFrom(io.Reader) (int64, error)            { return 1, nil }
 var sink mutil.WriterProxy
 
 func TestC43Allocations(t *testing.T) {
-	for _, w := range []http.ResponseWriter{
-		discard{}, discard1{},
-		struct {
-			discard
-			http.Flusher
-		}{Flusher: discard1{}},
-		struct {
-			discard
-			http.Pusher
-		}{},
-		struct {
-			discard
-			http.Flusher
-			http.Pusher
-		}{Flusher: discard1{}},
-	} {
+	w0 := &called{fake: &fake{header: http.Header{}}}
+	for _, newWriter := range writers {
+		w := newWriter(w0)
 		assert.EqualValues(t, 1, testing.AllocsPerRun(100, func() { sink = mutil.WrapWriter(w) }), "%T", w)
 		place := new(mutil.Place)
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
 			*place = mutil.Place{}
 			sink = place.Wrap(w)
 		}), "in a place: %T", w)
-
+	}
+	for _, w := range []http.ResponseWriter{discard{}, discard1{}} {
 		p, body := mutil.WrapWriter(w), []byte("body")
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
 			p.Write(body)

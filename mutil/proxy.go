@@ -6,9 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 )
 
-// proxy is the plain shape and holds the state of all.
+// proxy is the state of a proxy, and its plain shape.
 type proxy struct {
 	http.ResponseWriter // the writer below
 
@@ -34,19 +35,36 @@ func (p *proxy) Sent() http.Header { return p.sent }
 // Tee has w get every body byte from now on; nil ends it.
 func (p *proxy) Tee(w io.Writer) { p.tee = w }
 
-// Unwrap returns the writer below.
-func (p *proxy) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+// Unwrap returns the writer below. One that cannot hijack but unwraps to another, which may, comes after a step in
+// between, so that a hijack by http.ResponseController is seen.
+func (p *proxy) Unwrap() http.ResponseWriter {
+	if _, ok := p.ResponseWriter.(unwrapper); ok {
+		if _, ok := p.ResponseWriter.(http.Hijacker); !ok {
+			return between{withH{p}}
+		}
+	}
+	return p.ResponseWriter
+}
 
-// WriteHeader passes code on unless a final one went before.
+type unwrapper interface{ Unwrap() http.ResponseWriter }
+
+// between is the proxy once more, able to hijack, on the way to the writer below.
+type between struct{ withH }
+
+// Unwrap returns the writer below.
+func (w between) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader passes code on unless a final one went before. After a hijack it only records a 101, which was sent on
+// the connection then. A code that the writer below panics about, as one that has no three digits, is not recorded.
 func (p *proxy) WriteHeader(code int) {
-	if p.hijacked || p.status != 0 {
+	if p.status != 0 || p.hijacked && code != http.StatusSwitchingProtocols {
 		return
 	}
-	header := p.ResponseWriter.Header()
-	// First, so that a code it panics about is not recorded.
-	p.ResponseWriter.WriteHeader(code)
-	if code < 100 || code > 199 || code == http.StatusSwitchingProtocols {
-		p.status, p.sent = code, header
+	if 200 <= code && code <= 999 || code == http.StatusSwitchingProtocols {
+		p.status, p.sent = code, p.ResponseWriter.Header()
+	}
+	if !p.hijacked {
+		p.ResponseWriter.WriteHeader(code)
 	}
 }
 
@@ -55,9 +73,9 @@ func (p *proxy) Write(b []byte) (int, error) {
 	if p.hijacked {
 		return 0, http.ErrHijacked
 	}
-	before := p.implyOK()
+	implied := p.implyOK()
 	n, err := p.ResponseWriter.Write(b)
-	p.settle(before, n, err)
+	p.settle(implied, n, err)
 	if p.tee != nil && n > 0 {
 		_, _ = p.tee.Write(b[:n])
 	}
@@ -70,9 +88,9 @@ func (p *proxy) WriteString(s string) (int, error) {
 	if p.hijacked {
 		return 0, http.ErrHijacked
 	}
-	before := p.implyOK()
+	implied := p.implyOK()
 	n, err := io.WriteString(p.ResponseWriter, s)
-	p.settle(before, n, err)
+	p.settle(implied, n, err)
 	if p.tee != nil && n > 0 {
 		_, _ = io.WriteString(p.tee, s[:n])
 	}
@@ -87,78 +105,18 @@ func (p *proxy) FlushError() error {
 	if p.hijacked {
 		return http.ErrHijacked
 	}
-	before := p.implyOK()
+	implied := p.implyOK()
 	err := http.NewResponseController(p.ResponseWriter).Flush()
-	p.settle(before, 0, err)
+	p.settle(implied, 0, err)
 	return err
 }
 
-// implyOK records the 200 that a body or a flush implies and returns the status
-// from before. It leaves sending it to the writer below, which may do more then
-// than for a WriteHeader: httptest.ResponseRecorder detects the content type.
-//
-// It comes before the sending so that the status is not 0 after a panic in the
-// middle of it: a second answer must not be appended to half a first one.
-func (p *proxy) implyOK() (before int) {
-	before = p.status
-	if before == 0 {
-		p.status, p.sent = http.StatusOK, p.ResponseWriter.Header()
-	}
-	return before
-}
+// flush is FlushError for those who do not ask for the error.
+func (p *proxy) flush() { _ = p.FlushError() }
 
-// settle counts n bytes, and takes an implied 200 back if err says that the
-// writer below sent nothing.
-func (p *proxy) settle(before, n int, err error) {
-	p.bytes += n
-	if err == nil || n > 0 {
-		return
-	}
-	if errors.Is(err, http.ErrHijacked) {
-		p.hijacked = true
-		p.status = before
-	} else if errors.Is(err, http.ErrNotSupported) {
-		p.status = before
-	}
-}
-
-// flushWriter is the shape with http.Flusher.
-type flushWriter struct{ proxy }
-
-// Flush is FlushError for those who do not ask for the error.
-func (p *flushWriter) Flush() { _ = p.FlushError() }
-
-// pushWriter is the shape of http.TimeoutHandler's writer.
-type pushWriter struct{ proxy }
-
-// Push is the Push of the writer below.
-func (p *pushWriter) Push(target string, opts *http.PushOptions) error {
-	return p.ResponseWriter.(http.Pusher).Push(target, opts)
-}
-
-// http2Writer is the shape of net/http's HTTP/2 writer.
-type http2Writer struct{ flushWriter }
-
-// Push is the Push of the writer below.
-func (p *http2Writer) Push(target string, opts *http.PushOptions) error {
-	return p.ResponseWriter.(http.Pusher).Push(target, opts)
-}
-
-// http1Writer is the shape of net/http's HTTP/1 writer.
-type http1Writer struct{ flushWriter }
-
-// Hijack is the Hijack of the writer below; after it the proxy writes nothing.
-func (p *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := p.ResponseWriter.(http.Hijacker).Hijack()
-	if err == nil {
-		p.hijacked = true
-	}
-	return conn, rw, err
-}
-
-// ReadFrom copies src to the client. Without a tee the writer below gets src as
-// it is, so that it may use sendfile.
-func (p *http1Writer) ReadFrom(src io.Reader) (int64, error) {
+// readFrom copies src to the client. Without a tee the writer below gets a file or a connection as it is, so that it may
+// use sendfile.
+func (p *proxy) readFrom(src io.Reader) (int64, error) {
 	if p.hijacked {
 		return 0, http.ErrHijacked
 	}
@@ -166,13 +124,85 @@ func (p *http1Writer) ReadFrom(src io.Reader) (int64, error) {
 		// Only Write is shown: io.Copy would come back here otherwise.
 		return io.Copy(struct{ io.Writer }{p}, src)
 	}
-	before := p.implyOK()
-	n, err := p.ResponseWriter.(io.ReaderFrom).ReadFrom(src)
-	p.settle(before, int(n), err)
-	if n == 0 {
-		// net/http sends the header with the first byte: if src had none or
-		// failed before it, the handler may still answer otherwise.
-		p.status = before
+	from := p.ResponseWriter.(io.ReaderFrom)
+	if p.status == 0 && !isFile(src) {
+		s := &source{Reader: src, to: p}
+		n, err := from.ReadFrom(s)
+		p.settle(s.implied, int(n), err)
+		return n, err
+	}
+	implied := p.implyOK()
+	n, err := from.ReadFrom(src)
+	p.settle(implied, int(n), err)
+	if implied && n == 0 {
+		p.status = 0 // the file was empty, or failed before its first byte
 	}
 	return n, err
 }
+
+// isFile reports whether src is what the system itself can copy from, or a limited part of it.
+func isFile(src io.Reader) bool {
+	if part, ok := src.(*io.LimitedReader); ok {
+		src = part.R
+	}
+	_, ok := src.(syscall.Conn)
+	return ok
+}
+
+// source is what the writer below reads from when nothing was sent before. Its first byte implies 200: until then the
+// source may panic, fail or end, or answer otherwise itself.
+type source struct {
+	io.Reader
+	to      *proxy
+	implied bool
+}
+
+// Read reads, and notes that something was read.
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	if n > 0 && s.to.implyOK() {
+		s.implied = true
+	}
+	return n, err
+}
+
+// implyOK records the 200 that a body or a flush implies, and reports whether it did. It leaves sending it to the writer
+// below, which may do more then than for a WriteHeader: httptest.ResponseRecorder detects the content type.
+//
+// It comes when the writer below gets what to send, and not after that: if it panics in the middle of sending, a second
+// answer must not be appended to half a first one.
+func (p *proxy) implyOK() (implied bool) {
+	if p.status != 0 {
+		return false
+	}
+	p.status, p.sent = http.StatusOK, p.ResponseWriter.Header()
+	return true
+}
+
+// settle counts n bytes, and takes an implied 200 back if err says that the writer below sent nothing.
+func (p *proxy) settle(implied bool, n int, err error) {
+	p.bytes += n
+	if err == nil || n > 0 {
+		return
+	}
+	refused := errors.Is(err, http.ErrHijacked)
+	p.hijacked = p.hijacked || refused
+	if implied && (refused || errors.Is(err, http.ErrNotSupported)) {
+		p.status = 0
+	}
+}
+
+// hijack is the Hijack of the writer below, or of the one that it unwraps to; after it the proxy writes nothing.
+func (p *proxy) hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(p.ResponseWriter).Hijack()
+	p.hijacked = p.hijacked || err == nil || errors.Is(err, http.ErrHijacked)
+	return conn, rw, err
+}
+
+// push is the Push of the writer below.
+func (p *proxy) push(target string, opts *http.PushOptions) error {
+	return p.ResponseWriter.(http.Pusher).Push(target, opts)
+}
+
+// closeNotify is the CloseNotify of the writer below.
+func (p *proxy) closeNotify() <-chan bool { return p.ResponseWriter.(closeNotifier).CloseNotify() }

@@ -2,6 +2,7 @@ package mutil_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -25,11 +26,11 @@ type shape struct {
 }
 
 var (
-	plain     = shape{}
-	flush     = shape{Flusher: true}
-	push      = shape{Pusher: true}
-	flushPush = shape{Flusher: true, Pusher: true}
-	http1     = shape{Flusher: true, Hijacker: true, ReaderFrom: true}
+	plain = shape{}
+	flush = shape{Flusher: true}
+	push  = shape{Pusher: true}
+	http1 = shape{Flusher: true, Hijacker: true, ReaderFrom: true, CloseNotifier: true}
+	http2 = shape{Flusher: true, Pusher: true, CloseNotifier: true}
 )
 
 func shapeOf(w http.ResponseWriter) (s shape) {
@@ -37,7 +38,7 @@ func shapeOf(w http.ResponseWriter) (s shape) {
 	_, s.Pusher = w.(http.Pusher)
 	_, s.Hijacker = w.(http.Hijacker)
 	_, s.ReaderFrom = w.(io.ReaderFrom)
-	_, s.CloseNotifier = w.(interface{ CloseNotify() <-chan bool })
+	_, s.CloseNotifier = w.(closeNotifier)
 	return s
 }
 
@@ -51,10 +52,9 @@ func assertShape(t *testing.T, s shape, w http.ResponseWriter) {
 	assert.Equal(t, s, shapeOf(mutil.WrapWriter(p)), "a proxy's proxy")
 }
 
-// do serves one request with h, over HTTP/2 if major is 2. What the server
+// start serves h until the test ends, over HTTP/2 if major is 2. What the server
 // logs about h's misuse of its writer fails the test.
-func do(t *testing.T, major int, h http.HandlerFunc) (*http.Response, string) {
-	t.Helper()
+func start(t *testing.T, major int, h http.HandlerFunc) *httptest.Server {
 	var logged bytes.Buffer
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = log.New(&logged, "", 0)
@@ -64,60 +64,76 @@ func do(t *testing.T, major int, h http.HandlerFunc) (*http.Response, string) {
 	} else {
 		srv.Start()
 	}
+	t.Cleanup(func() {
+		srv.Close()
+		assert.Empty(t, logged.String())
+	})
+	return srv
+}
+
+// do serves one request with h.
+func do(t *testing.T, major int, h http.HandlerFunc) (*http.Response, string) {
+	t.Helper()
+	srv := start(t, major, h)
 	resp, err := srv.Client().Get(srv.URL)
 	require.NoError(t, err)
 	body, err := io.ReadAll(resp.Body)
 	assert.NoError(t, err)
 	resp.Body.Close()
-	srv.Close()
+	srv.Close() // which waits for h
 	assert.Equal(t, major, resp.ProtoMajor)
-	assert.Empty(t, logged.String())
 	return resp, string(body)
 }
 
-func TestC43Shapes(t *testing.T) {
-	f1, pu := &fake1{}, &pusher{}
+func TestC43All32Shapes(t *testing.T) {
+	seen := map[shape]bool{}
+	for _, newWriter := range writers {
+		called := &called{fake: &fake{}}
+		w := newWriter(called)
+		t.Run(fmt.Sprintf("%T", w), func(t *testing.T) {
+			s := shapeOf(w)
+			assert.False(t, seen[s], "each set once")
+			seen[s] = true
+			assertShape(t, s, w)
+
+			p := mutil.WrapWriter(w)
+			if p, ok := p.(http.Flusher); ok {
+				p.Flush()
+				assert.Equal(t, "Flush", called.method)
+			}
+			if p, ok := p.(io.ReaderFrom); ok {
+				n, _ := p.ReadFrom(strings.NewReader("four"))
+				assert.EqualValues(t, 4, n)
+				assert.Equal(t, "ReadFrom", called.method)
+			}
+			if p, ok := p.(http.Pusher); ok {
+				assert.Equal(t, http.ErrNotSupported, p.Push("/a", nil))
+				assert.Equal(t, "Push /a", called.method)
+			}
+			if p, ok := p.(closeNotifier); ok {
+				gone := p.CloseNotify()
+				assert.Equal(t, "CloseNotify", called.method)
+				assert.Equal(t, called.gone, gone)
+			}
+			if p, ok := p.(http.Hijacker); ok {
+				_, _, err := p.Hijack()
+				assert.NoError(t, err)
+				assert.Equal(t, "Hijack", called.method)
+			}
+			assert.Equal(t, s.Hijacker, mutil.Hijacked(p))
+		})
+	}
+	assert.Len(t, seen, 32)
+}
+
+func TestC43ShapesOfOthers(t *testing.T) {
+	f1 := &fake1{}
 	for _, tt := range []struct {
 		name string
 		want shape
 		w    http.ResponseWriter
 	}{
-		{"none", plain, &fake{}},
 		{"recorder", flush, httptest.NewRecorder()},
-		{"flush", flush, struct {
-			*fake
-			http.Flusher
-		}{&fake{}, f1}},
-		{"push", push, struct {
-			*fake
-			http.Pusher
-		}{&fake{}, pu}},
-		{"flush and push", flushPush, struct {
-			*fake
-			http.Flusher
-			http.Pusher
-		}{&fake{}, f1, pu}},
-		{"HTTP/1", http1, f1},
-		{"everything", http1, struct {
-			*fake1
-			http.Pusher
-		}{f1, pu}},
-		{"flush and hijack", flush, struct {
-			*fake
-			http.Flusher
-			http.Hijacker
-		}{&fake{}, f1, f1}},
-		{"flush, hijack and push", flushPush, struct {
-			*fake
-			http.Flusher
-			http.Hijacker
-			http.Pusher
-		}{&fake{}, f1, f1, pu}},
-		{"hijack and ReadFrom", plain, struct {
-			*fake
-			http.Hijacker
-			io.ReaderFrom
-		}{&fake{}, f1, f1}},
 		{"only FlushError", plain, struct {
 			*fake
 			*errFlusher
@@ -133,33 +149,13 @@ func TestC43ShapeHTTP1(t *testing.T) {
 }
 
 func TestC43ShapeHTTP2(t *testing.T) {
-	do(t, 2, func(w http.ResponseWriter, _ *http.Request) { assertShape(t, flushPush, w) })
+	do(t, 2, func(w http.ResponseWriter, _ *http.Request) { assertShape(t, http2, w) })
 }
 
 func TestC43ShapeTimeoutHandler(t *testing.T) {
 	for _, major := range []int{1, 2} {
 		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { assertShape(t, push, w) })
 		do(t, major, http.TimeoutHandler(h, time.Minute, "").ServeHTTP)
-	}
-}
-
-func TestC43Push(t *testing.T) {
-	for _, flusher := range []bool{false, true} {
-		pu := &pusher{}
-		var w http.ResponseWriter = struct {
-			*fake
-			http.Pusher
-		}{&fake{}, pu}
-		if flusher {
-			w = struct {
-				*fake
-				http.Flusher
-				http.Pusher
-			}{&fake{}, &fake1{}, pu}
-		}
-		err := mutil.WrapWriter(w).(http.Pusher).Push("/a", nil)
-		assert.Equal(t, http.ErrNotSupported, err)
-		assert.Equal(t, pusher{"/a"}, *pu)
 	}
 }
 
@@ -210,20 +206,74 @@ func TestC43Hijack(t *testing.T) {
 	assert.Equal(t, "raw", body)
 }
 
+// The hijack goes past the proxy, by its Unwrap. What net/http would log of a write after it fails the test.
 func TestC43HijackThroughUnwrap(t *testing.T) {
-	resp, body := do(t, 1, func(w http.ResponseWriter, _ *http.Request) {
-		p := mutil.WrapWriter(wrapper{w})
-		assert.Equal(t, plain, shapeOf(p))
-		hijack(t, p)
-		// An empty Write, as net/http logs the others.
-		_, err := p.Write(nil)
-		assert.Equal(t, http.ErrHijacked, err)
+	for name, wrap := range map[string]func(w http.ResponseWriter) http.ResponseWriter{
+		"on the proxy":          func(p http.ResponseWriter) http.ResponseWriter { return p },
+		"on a writer around it": func(p http.ResponseWriter) http.ResponseWriter { return wrapper{p} },
+		"on a proxy around it":  func(p http.ResponseWriter) http.ResponseWriter { return mutil.WrapWriter(wrapper{p}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, body := do(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+				p := mutil.WrapWriter(wrapper{w})
+				assert.Equal(t, plain, shapeOf(p))
+				hijack(t, wrap(p))
+				assert.True(t, mutil.Hijacked(p))
+				p.WriteHeader(500)
+				_, err := p.Write([]byte("more"))
+				assert.Equal(t, http.ErrHijacked, err)
+				assert.Equal(t, http.ErrHijacked, http.NewResponseController(p).Flush())
+				assert.Zero(t, p.Status())
+			})
+			assert.Equal(t, 202, resp.StatusCode)
+			assert.Equal(t, "raw", body)
+		})
+	}
+}
+
+// A writer that is a Hijacker but no ReaderFrom, as gzhttp's and those of many frameworks.
+func TestC43HijackWithoutReadFrom(t *testing.T) {
+	do(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+		p := mutil.WrapWriter(struct {
+			http.ResponseWriter
+			http.Flusher
+			http.Hijacker
+		}{w, w.(http.Flusher), w.(http.Hijacker)})
+		hijack(t, wrapper{p})
+		assert.True(t, mutil.Hijacked(p))
 		p.WriteHeader(500)
-		assert.Equal(t, http.ErrHijacked, http.NewResponseController(p).Flush())
 		assert.Zero(t, p.Status())
 	})
-	assert.Equal(t, 202, resp.StatusCode)
-	assert.Equal(t, "raw", body)
+}
+
+func TestC43UnwrapToTheWriterBelow(t *testing.T) {
+	below := wrapper{wrapper{&fake1{}}}
+	p := mutil.WrapWriter(below)
+	between := p.Unwrap()
+	assert.Equal(t, below, between.(interface{ Unwrap() http.ResponseWriter }).Unwrap())
+	_, err := io.WriteString(between, "seen")
+	assert.NoError(t, err)
+	assert.Equal(t, 4, p.BytesWritten())
+
+	_, _, err = http.NewResponseController(mutil.WrapWriter(wrapper{&fake{}})).Hijack()
+	assert.ErrorIs(t, err, http.ErrNotSupported)
+}
+
+func TestC43CloseNotify(t *testing.T) {
+	for _, major := range []int{1, 2} {
+		gone := make(chan bool, 1)
+		ctx, leave := context.WithCancel(t.Context())
+		srv := start(t, major, func(w http.ResponseWriter, _ *http.Request) {
+			notify := mutil.WrapWriter(w).(closeNotifier).CloseNotify()
+			leave()
+			gone <- <-notify
+		})
+		r, err := http.NewRequestWithContext(ctx, "GET", srv.URL, nil)
+		require.NoError(t, err)
+		_, err = srv.Client().Do(r)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.True(t, <-gone)
+	}
 }
 
 func TestC43Informational(t *testing.T) {
