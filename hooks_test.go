@@ -260,8 +260,9 @@ func TestC40OwnPanicGoesOn(t *testing.T) {
 	})
 }
 
-// raw serves one request with h over a connection and returns all that the client gets, and the server's log.
-func raw(t *testing.T, h http.Handler) (response, lines string) {
+// raw serves one request with h over a connection and returns all that the client gets, and the server's log. Headers are
+// lines.
+func raw(t *testing.T, h http.Handler, headers ...string) (response, lines string) {
 	var logged bytes.Buffer
 	served := make(chan struct{})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -274,7 +275,7 @@ func raw(t *testing.T, h http.Handler) (response, lines string) {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = io.WriteString(conn, "GET /u/7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	_, err = io.WriteString(conn, "GET /u/7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+strings.Join(headers, "\r\n")+"\r\n")
 	require.NoError(t, err)
 	all, err := io.ReadAll(conn)
 	require.NoError(t, err)
@@ -311,6 +312,116 @@ func TestC40NothingAfterHijack(t *testing.T) {
 		}
 	})
 }
+
+// failing is a source that panics when it has delivered its text.
+type failing struct{ text *strings.Reader }
+
+func (f failing) Read(b []byte) (int, error) {
+	if f.text.Len() == 0 {
+		panic("source")
+	}
+	return f.text.Read(b)
+}
+
+// TestC43SourceThatPanics copies from a source that panics before its first byte, or after it.
+func TestC43SourceThatPanics(t *testing.T) {
+	sorry := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) }
+	none := func(http.ResponseWriter, *http.Request) {}
+	for _, tt := range []struct {
+		text         string
+		panicHandler func(http.ResponseWriter, *http.Request)
+		logged       int
+		answer       string // of a whole one
+	}{
+		{"", sorry, 500, "500 sorry\n"},
+		{"", none, 500, "500 "},
+		{"", nil, 0, ""},
+		{"half", sorry, 200, ""},
+		{"half", none, 200, ""},
+		{"half", nil, 200, ""},
+	} {
+		for major, start := range map[int]func(*httptest.Server){
+			1: (*httptest.Server).Start,
+			2: func(srv *httptest.Server) { srv.EnableHTTP2 = true; srv.StartTLS() },
+		} {
+			each(t, func(t *testing.T, s *stack) {
+				logged := make(chan string, 1)
+				*s.logHandler = func(_ context.Context, w mutil.WriterProxy, r *http.Request) {
+					logged <- fmt.Sprint("HTTP/", r.ProtoMajor, " ", w.Status())
+				}
+				if tt.panicHandler != nil {
+					*s.panicHandler = tt.panicHandler
+				}
+				s.get("/", func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, failing{strings.NewReader(tt.text)}) })
+				srv := httptest.NewUnstartedServer(s)
+				srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+				start(srv)
+				defer srv.Close()
+				resp, err := srv.Client().Get(srv.URL)
+				assert.Equal(t, fmt.Sprint("HTTP/", major, " ", tt.logged), <-logged, "%+v", tt)
+				if err != nil {
+					assert.Empty(t, tt.answer, "%+v: %v", tt, err)
+					return
+				}
+				defer resp.Body.Close()
+				if body, err := io.ReadAll(resp.Body); tt.answer != "" {
+					assert.NoError(t, err)
+					assert.Equal(t, tt.answer, fmt.Sprint(resp.StatusCode, " ", string(body)), "%+v", tt)
+				}
+			})
+		}
+	}
+}
+
+// An upgrade is a 101 for what comes after the chain, though whoever hijacks sends that on the connection.
+func TestC43UpgradeIsA101(t *testing.T) {
+	for _, tt := range []struct {
+		upgrade string
+		panics  any
+		want    string
+	}{
+		{"Upgrade: websocket\r\n", nil, "after:101 log:101"},
+		{"Upgrade: websocket\r\n", "boom", "panic:101 after:101 log:101"},
+		{"", nil, "after:0 log:0"},
+	} {
+		for _, wrapped := range []bool{false, true} {
+			each(t, func(t *testing.T, s *stack) {
+				var ran trail
+				note := func(name string) func(context.Context, mutil.WriterProxy, *http.Request) context.Context {
+					return func(ctx context.Context, w mutil.WriterProxy, _ *http.Request) context.Context {
+						ran.add("%s:%d", name, w.Status())
+						return ctx
+					}
+				}
+				if wrapped {
+					s.use("/", func(next http.Handler) http.Handler {
+						return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(&unwraps{w}, r) })
+					})
+				}
+				s.get("/u/:id", func(w http.ResponseWriter, r *http.Request) {
+					if hijack(w, r); tt.panics != nil {
+						panic(tt.panics)
+					}
+				})
+				s.after("/", note("after"))
+				*s.panicHandler = func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+					note("panic")(ctx, w.(mutil.WriterProxy), r)
+					http.Error(w, "sorry", 500)
+				}
+				*s.logHandler = func(ctx context.Context, w mutil.WriterProxy, r *http.Request) { note("log")(ctx, w, r) }
+				response, lines := raw(t, s, tt.upgrade)
+				assert.Equal(t, hijacked, response)
+				assert.Empty(t, lines)
+				assert.Equal(t, tt.want, ran.take(), "%+v, wrapped: %t", tt, wrapped)
+			})
+		}
+	}
+}
+
+// unwraps is a writer that has no Hijack itself.
+type unwraps struct{ http.ResponseWriter }
+
+func (w *unwraps) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func TestC41WithoutPanicHandlerItGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {

@@ -105,6 +105,10 @@ func (o *outcome) settle() {
 		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
 	}
+	if o.w.Status() == 0 && mutil.Hijacked(o.w) && len(o.along.from.Header["Upgrade"]) > 0 {
+		// It was sent on the connection, as ReverseProxy and gorilla's websockets do, and is only recorded here.
+		o.w.WriteHeader(http.StatusSwitchingProtocols)
+	}
 }
 
 // see returns the request, seen with the view, which may be nil.

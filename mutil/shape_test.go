@@ -264,9 +264,11 @@ func TestC43CloseNotify(t *testing.T) {
 		gone := make(chan bool, 1)
 		ctx, leave := context.WithCancel(t.Context())
 		srv := start(t, major, func(w http.ResponseWriter, _ *http.Request) {
-			notify := mutil.WrapWriter(w).(closeNotifier).CloseNotify()
-			leave()
-			gone <- <-notify
+			defer close(gone)
+			p, ok := mutil.WrapWriter(w).(closeNotifier)
+			if leave(); ok {
+				gone <- <-p.CloseNotify()
+			}
 		})
 		r, err := http.NewRequestWithContext(ctx, "GET", srv.URL, nil)
 		require.NoError(t, err)
