@@ -14,8 +14,8 @@
 //   - A panic goes on to net/http, with nothing written before it: the connection is cut without an answer. That is
 //     any panic without a PanicHandler, one of the PanicHandler itself, and http.ErrAbortHandler. (A PanicHandler that
 //     writes nothing answers 500, which is logged as that.)
-//   - The connection was hijacked, and what was said on it nobody but the handler knows. Those that send the 101 with
-//     WriteHeader, before they hijack, have it logged; those that write it on the connection have not.
+//   - The connection was hijacked, and only the handler knows what was said on it. A request with an Upgrade header is
+//     logged as 101 even so, since that is what an upgrade sends, by WriteHeader or on the connection.
 //
 // After a panic that goes on, a status that was sent before is logged, although the client may have got no part of that
 // answer, or half of it. What is beyond this package: a handler outside of the Mux may answer in the place of a panic,

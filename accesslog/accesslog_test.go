@@ -178,8 +178,12 @@ func TestHijack(t *testing.T) {
 		answer  string
 		rec     record
 	}{
-		"101 on the connection": {func(w http.ResponseWriter, _ *http.Request) { takeOver(w, upgraded) },
+		"without being asked": {func(w http.ResponseWriter, _ *http.Request) { takeOver(w, upgraded) },
 			"101 Switching Protocols", record{"level": "INFO"}},
+		"upgrade": {func(w http.ResponseWriter, _ *http.Request) { takeOver(w, upgraded) },
+			"101 Switching Protocols", record{"level": "INFO", "status": 101.0}},
+		"upgrade and panics": {func(w http.ResponseWriter, _ *http.Request) { takeOver(w, upgraded); panic("boom") },
+			"101 Switching Protocols", record{"level": "ERROR", "status": 101.0, "panic": "boom"}},
 		"101 by WriteHeader": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(101); takeOver(w, "") },
 			"101 Switching Protocols", record{"level": "INFO", "status": 101.0}},
 		"nothing is said": {func(w http.ResponseWriter, _ *http.Request) { takeOver(w, "") },
@@ -195,7 +199,11 @@ func TestHijack(t *testing.T) {
 				mux := newMux(h)
 				mux.PanicHandler = panicHandler
 				mux.Get("/hijack", tt.handler)
-				answer, _ := talk(t, serve(t, mux), "GET /hijack")
+				var headers []string
+				if strings.HasPrefix(name, "upgrade") {
+					headers = append(headers, "Upgrade: websocket")
+				}
+				answer, _ := talk(t, serve(t, mux), "GET /hijack", headers...)
 				assert.Equal(t, tt.answer, answer)
 				rec := got.record(t)
 				for key, value := range (record{"method": "GET", "path": "/hijack", "pattern": "/hijack", "bytes": 0.0,
