@@ -180,8 +180,11 @@ func TestC03WriterProxyIsGojis(t *testing.T) {
 }
 
 func TestC03WrapWriterIsOurs(t *testing.T) {
-	w := mutil.WrapWriter(httptest.NewRecorder())
-	assert.Equal(t, "github.com/guregu/kami/mutil", reflect.TypeOf(w).Elem().PkgPath())
+	proxy := reflect.TypeOf(mutil.WrapWriter(httptest.NewRecorder()))
+	if proxy.Kind() == reflect.Pointer {
+		proxy = proxy.Elem()
+	}
+	assert.Equal(t, "github.com/guregu/kami/mutil", proxy.PkgPath())
 }
 
 func TestC04MethodsOfTheirNames(t *testing.T) {
