@@ -15,7 +15,8 @@ type outcome struct {
 	hooks
 	reached
 	along way // of a usual request only x and from are set
-	w     mutil.WriterProxy
+	place *mutil.Place
+	w     mutil.WriterProxy // the proxy in it
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
 
@@ -48,15 +49,16 @@ func (m *Mux) serveObserved(
 	usual = usual && !timed && !before.wraps
 	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)
 		x := new(watched)
-		o.w = x.place.Wrap(w)
+		o.place = &x.place
 		o.along.x, o.ctx, _ = x.fill(in, m.base(), before, d)
 		o.along.from, o.stale = r, true
 	} else {
-		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).Wrap(w)
+		o.place = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r)
 		if chain := o.along.x.chain; chain != nil {
 			chain.rare.observed = true
 		}
 	}
+	o.w = o.place.Wrap(w)
 	defer o.finish()
 	if usual {
 		o.along.x.pass(&o.reached, before.steps, handler, o.w, r)
@@ -105,7 +107,7 @@ func (o *outcome) settle() {
 		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
 	}
-	if o.w.Status() == 0 && mutil.Hijacked(o.w) && len(o.along.from.Header["Upgrade"]) > 0 {
+	if o.place.Hijacked() && o.w.Status() == 0 && len(o.along.from.Header["Upgrade"]) > 0 {
 		// It was sent on the connection, as ReverseProxy and gorilla's websockets do, and is only recorded here.
 		o.w.WriteHeader(http.StatusSwitchingProtocols)
 	}

@@ -62,6 +62,9 @@ func (p *Place) Wrap(w http.ResponseWriter) WriterProxy {
 	return shapes[shapeOf(w)](&p.proxy)
 }
 
+// Hijacked is the function of that name for the proxy in the place.
+func (p *Place) Hijacked() bool { return p.proxy.hijacked }
+
 // Hijacked reports whether the connection of a proxy of WrapWriter was hijacked,
 // as far as the proxy has noticed. Of other proxies nothing is known.
 func Hijacked(p WriterProxy) bool {
