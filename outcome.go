@@ -15,8 +15,7 @@ type outcome struct {
 	hooks
 	reached
 	along way // of a usual request only x and from are set
-	place *mutil.Place
-	w     mutil.WriterProxy // the proxy in it
+	w     mutil.WriterProxy
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
 
@@ -49,16 +48,15 @@ func (m *Mux) serveObserved(
 	usual = usual && !timed && !before.wraps
 	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)
 		x := new(watched)
-		o.place = &x.place
+		o.w = x.place.WrapFor(w, r)
 		o.along.x, o.ctx, _ = x.fill(in, m.base(), before, d)
 		o.along.from, o.stale = r, true
 	} else {
-		o.place = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r)
+		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).WrapFor(w, r)
 		if chain := o.along.x.chain; chain != nil {
 			chain.rare.observed = true
 		}
 	}
-	o.w = o.place.Wrap(w)
 	defer o.finish()
 	if usual {
 		o.along.x.pass(&o.reached, before.steps, handler, o.w, r)
@@ -106,10 +104,6 @@ func (o *outcome) settle() {
 	if pattern := x.route.path; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
 		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
-	}
-	if o.place.Hijacked() && o.w.Status() == 0 && len(o.along.from.Header["Upgrade"]) > 0 {
-		// It was sent on the connection, as ReverseProxy and gorilla's websockets do, and is only recorded here.
-		o.w.WriteHeader(http.StatusSwitchingProtocols)
 	}
 }
 

@@ -43,9 +43,8 @@ type WriterProxy = mutil.WriterProxy
 //
 // Once the connection was hijacked through the proxy, or by the
 // http.ResponseController of a writer around it, the proxy writes nothing: the
-// writes and FlushError return http.ErrHijacked. WriteHeader then records a 101
-// that was sent on the connection, and no other status. A hijack past the
-// proxy, on w itself, is noticed when w first answers http.ErrHijacked.
+// writes and FlushError return http.ErrHijacked. A hijack past the proxy, on w
+// itself, is noticed when w first answers http.ErrHijacked.
 func WrapWriter(w http.ResponseWriter) WriterProxy { return new(Place).Wrap(w) }
 
 // Place is room for a proxy in a value that is allocated anyway. The zero Place
@@ -62,8 +61,13 @@ func (p *Place) Wrap(w http.ResponseWriter) WriterProxy {
 	return shapes[shapeOf(w)](&p.proxy)
 }
 
-// Hijacked is the function of that name for the proxy in the place.
-func (p *Place) Hijacked() bool { return p.proxy.hijacked }
+// WrapFor is Wrap for the response to r: if that has an Upgrade header, and the
+// connection is hijacked before a status was sent, the status is 101. Whoever
+// hijacks sends that on the connection, where the proxy cannot see it.
+func (p *Place) WrapFor(w http.ResponseWriter, r *http.Request) WriterProxy {
+	p.proxy.asked = r.Header
+	return p.Wrap(w)
+}
 
 // Hijacked reports whether the connection of a proxy of WrapWriter was hijacked,
 // as far as the proxy has noticed. Of other proxies nothing is known.

@@ -504,19 +504,30 @@ func TestC43HijackPastHijack(t *testing.T) {
 	assert.True(t, mutil.Hijacked(p))
 }
 
-func TestC43UpgradeIsRecordedAfterTheHijack(t *testing.T) {
-	f := &fake1{}
-	p := mutil.WrapWriter(f)
-	_, _, err := p.(http.Hijacker).Hijack()
-	require.NoError(t, err)
-	p.WriteHeader(200)
-	assert.Zero(t, p.Status())
-	p.WriteHeader(101)
-	p.WriteHeader(500)
-	assert.Equal(t, 101, p.Status())
-	assert.Empty(t, f.codes, "it was sent on the connection")
-	_, err = p.Write(nil)
-	assert.Equal(t, http.ErrHijacked, err)
+func TestC43HijackOfAnUpgradeIsA101(t *testing.T) {
+	upgrade := http.Header{"Upgrade": {"websocket"}}
+	for _, tt := range []struct {
+		asked http.Header
+		sent  int
+		err   error
+		want  int
+	}{
+		{upgrade, 0, nil, 101},
+		{upgrade, 404, nil, 404},
+		{upgrade, 0, http.ErrNotSupported, 0},
+		{nil, 0, nil, 0},
+	} {
+		f := &fake1{hijackErr: tt.err}
+		p := new(mutil.Place).WrapFor(f, &http.Request{Header: tt.asked})
+		if tt.sent != 0 {
+			p.WriteHeader(tt.sent)
+		}
+		codes := len(f.codes)
+		_, _, err := p.(http.Hijacker).Hijack()
+		assert.Equal(t, tt.err, err)
+		assert.Equal(t, tt.want, p.Status(), "%+v", tt)
+		assert.Len(t, f.codes, codes, "it is sent on the connection")
+	}
 }
 
 func TestC43StatusStaysIfAnythingWasSent(t *testing.T) {
