@@ -118,13 +118,15 @@ func (d *drain) limit(base context.Context) {
 
 // governs returns what ends a request that base alone would end: the timeout does as well, if there is one.
 func (d *drain) governs(base context.Context) context.Context {
-	if d == nil || d.requests == nil {
+	switch {
+	case d == nil || d.requests == nil:
 		return base
+	case base.Done() == nil:
+		return d.requests
 	}
 	known, ok := d.governed.Load(base.Done())
 	if !ok {
-		both, _ := either(d.requests, base)
-		known, _ = d.governed.LoadOrStore(base.Done(), both)
+		known, _ = d.governed.LoadOrStore(base.Done(), join(d.requests, base))
 		context.AfterFunc(base, func() { d.governed.Delete(base.Done()) })
 	}
 	return known.(context.Context)

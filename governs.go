@@ -1,20 +1,30 @@
 package kami
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // govern decides what ends the request's context in addition to the Mux's Context and the limit of a drain: the incoming request,
 // because the Mux cancels, which ends it when the request has finished too, or because it is bound. It returns what to do when
 // the request has finished, or nil.
 func (m *Mux) govern(x *exchange, cancel bool) (finish func()) {
-	base := drainOf(x.in).governs(x.base)
-	if !cancel {
-		by, leave := either(x.in, base)
-		x.in = &governed{x.in, by}
-		return leave
+	in, base := x.in, drainOf(x.in).governs(x.base)
+	switch {
+	case cancel:
+		both := join(in, base)
+		x.in = &governed{in, both}
+		return both.end
+	case base.Done() == nil || in.Done() == base.Done():
+		x.in = &governed{in, in}
+	case in.Done() == nil:
+		x.in = &governed{in, base}
+	default:
+		either := follow(in, base)
+		x.in = &governed{in, either}
+		return either.leave
 	}
-	both := join(x.in, base)
-	x.in = &governed{x.in, both}
-	return both.end
+	return nil
 }
 
 // governed is an incoming context for a request whose own ends otherwise than by default.
@@ -31,25 +41,12 @@ func (x *exchange) ends() context.Context {
 	return drainOf(x.in).governs(x.base)
 }
 
-// either returns a context that ends when one of two others does, and what makes them let go of it, nil if they do not hold it.
-// It then ends with one of them still, and knows of the other's end when it is asked.
-func either(a, b context.Context) (by context.Context, leave func()) {
-	switch {
-	case b.Done() == nil || a.Done() == b.Done():
-		return a, nil
-	case a.Done() == nil:
-		return b, nil
-	}
-	j := join(a, b)
-	return j, func() { j.leave() }
-}
-
-// joined is a context that ends when one of two others does, and as that one does.
+// joined is a context that ends when one of others does, and as that one does.
 type joined struct {
-	context.Context // derives from one of them
-	other           context.Context
-	cancel          context.CancelCauseFunc // what the other one does
-	leave           func() bool             // keeps the other one from it
+	context.Context
+	others []context.Context
+	stops  []func() bool           // keep the others from ending it
+	cancel context.CancelCauseFunc // what the others do
 }
 
 // join joins two contexts. It derives from the first to reach its deadline, so that the error is right.
@@ -59,12 +56,41 @@ func join(a, b context.Context) *joined {
 			a, b = b, a
 		}
 	}
-	ctx, cancel := context.WithCancelCause(a)
-	leave := func() bool { return true }
-	if b.Done() != nil {
-		leave = context.AfterFunc(b, func() { cancel(context.Cause(b)) })
+	return joinTo(a, b)
+}
+
+// follow joins two contexts that may outlive the request, and derives from neither: once it has left them they do not hold it.
+// It then knows of their end when it is asked.
+func follow(a, b context.Context) *joined {
+	end, has := a.Deadline()
+	if other, hasToo := b.Deadline(); hasToo && (!has || other.Before(end)) {
+		end, has = other, true
 	}
-	return &joined{ctx, b, cancel, leave}
+	if !has {
+		return joinTo(context.Background(), a, b)
+	}
+	parent, stop := context.WithDeadline(context.Background(), end)
+	j := joinTo(parent, a, b)
+	context.AfterFunc(j.Context, stop)
+	return j
+}
+
+func joinTo(parent context.Context, others ...context.Context) *joined {
+	ctx, cancel := context.WithCancelCause(parent)
+	j := &joined{Context: ctx, others: others, cancel: cancel}
+	for _, other := range others {
+		if other.Done() != nil {
+			j.stops = append(j.stops, context.AfterFunc(other, func() { j.endWith(other) }))
+		}
+	}
+	return j
+}
+
+// leave has the others not end the context any more.
+func (j *joined) leave() {
+	for _, stop := range j.stops {
+		stop()
+	}
 }
 
 // end cancels the context.
@@ -73,22 +99,32 @@ func (j *joined) end() {
 	j.cancel(nil)
 }
 
-// Done is closed when it is asked for if the other one has ended.
+// endWith ends the context, unless its own deadline does at this moment, for an error that says so.
+func (j *joined) endWith(other context.Context) {
+	if end, has := j.Context.Deadline(); has && !time.Now().Before(end) {
+		return
+	}
+	j.cancel(context.Cause(other))
+}
+
+// Done is closed when it is asked for if another one has ended.
 func (j *joined) Done() <-chan struct{} {
-	j.follow()
+	j.look()
 	return j.Context.Done()
 }
 
-// Err is that of the other one if that has ended.
+// Err is that of another one if that has ended.
 func (j *joined) Err() error {
-	j.follow()
+	j.look()
 	return j.Context.Err()
 }
 
-// follow ends the context if the other one has ended, whose function may still be on the way, or has been called off.
-func (j *joined) follow() {
-	if j.Context.Err() == nil && j.other.Err() != nil {
-		j.cancel(context.Cause(j.other))
+// look ends the context if another one has ended, whose function may still be on the way, or has been called off.
+func (j *joined) look() {
+	for _, other := range j.others {
+		if other.Err() != nil && j.Context.Err() == nil {
+			j.endWith(other)
+		}
 	}
 }
 

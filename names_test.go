@@ -557,3 +557,20 @@ func TestC05ContextsThatEndLeaveTheOther(t *testing.T) {
 		}
 	})
 }
+
+// TestC05ContextsThatNeverEndAreLetGo is about requests whose own contexts nobody ends.
+func TestC05ContextsThatNeverEndAreLetGo(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { ctx.Done() })
+		for _, l := range lives {
+			base := newCounted()
+			*s.context = base
+			for range 50 {
+				in := newCounted()
+				l.serve(s, in, "/")
+				assert.True(t, keepsFew(in), "%+v", l)
+			}
+			assert.True(t, keepsFew(base), "%+v", l)
+		}
+	})
+}

@@ -722,6 +722,50 @@ func TestC12DrainTimeoutEndsContexts(t *testing.T) {
 	}
 }
 
+// TestC12DrainTimeoutEndsContextsThatNothingElseEnds is about a nested Mux that is given a context without the server's end.
+func TestC12DrainTimeoutEndsContextsThatNothingElseEnds(t *testing.T) {
+	without := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithoutCancel(ctx), func() {}
+	}
+	for _, cancel := range []bool{false, true} {
+		for name, detach := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+			"without cancel": without,
+			"with a cancel of its own": func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, _ = without(ctx)
+				return context.WithCancel(ctx)
+			},
+		} {
+			for _, base := range []context.Context{nil, t.Context()} {
+				t.Run(fmt.Sprintf("%s, Cancel: %v, Context: %v", name, cancel, base != nil), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						if base != nil {
+							base = t.Context()
+						}
+						p := newProcess(t)
+						inner, release := newServeMux()
+						defer close(release)
+						inner.Context, inner.Cancel = base, cancel
+						m := New()
+						m.DrainTimeout = time.Minute
+						m.Get("/*all", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+							ctx, end := detach(ctx)
+							defer end()
+							inner.ServeHTTPContext(ctx, w, r)
+						})
+						l, returned := p.start(m)
+						waits := l.dial(t)
+						waits.send("/context")
+						synctest.Wait()
+						p.signal(syscall.SIGTERM)
+						assert.True(t, waits.answer("context canceled, http: Server closed"))
+						<-returned
+					})
+				})
+			}
+		}
+	}
+}
+
 // TestC12ContextsDoNotEndByDraining is about contexts without a limit, and such as outlive a stop.
 func TestC12ContextsDoNotEndByDraining(t *testing.T) {
 	for _, timeout := range []time.Duration{0, -1, time.Hour} {
