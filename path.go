@@ -67,7 +67,7 @@ func isClean(path string, encoded bool) bool {
 	for i := 1; i < len(path); i++ {
 		c := path[i]
 		switch {
-		case c != '/' && c != '.' && c != '%': // most are none of those that matter
+		case c > '/' || c != '/' && c != '.' && c != '%': // as most
 		case path[i-1] == '/':
 			if c == '/' || isDots(path[i:], encoded) {
 				return false

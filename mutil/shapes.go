@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
+	"sync/atomic"
 )
 
 // closeNotifier is http.CloseNotifier, which is deprecated for those who ask. A proxy still has to pass the question on:
@@ -12,7 +14,35 @@ import (
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
 // shapeOf returns the index in shapes of the one that a proxy of w has.
-func shapeOf(w http.ResponseWriter) (i int) {
+//
+// optimization: the first types of writers that come are remembered, as servers have one or two. To ask for all five interfaces
+// costs five times as much as to find the type (BenchmarkWrapWriter).
+func shapeOf(w http.ResponseWriter) int {
+	t := reflect.TypeOf(w)
+	for i := range remembered {
+		known := remembered[i].Load()
+		if known == nil {
+			shape := askedShape(w)
+			remembered[i].CompareAndSwap(nil, &typeShape{t, shape})
+			return shape
+		}
+		if known.of == t {
+			return known.shape
+		}
+	}
+	return askedShape(w)
+}
+
+var remembered [4]atomic.Pointer[typeShape]
+
+// typeShape is the shape of all writers of a type.
+type typeShape struct {
+	of    reflect.Type
+	shape int
+}
+
+// askedShape returns the shape by asking the writer for each interface.
+func askedShape(w http.ResponseWriter) (i int) {
 	if _, ok := w.(http.Hijacker); ok {
 		i |= 1
 	}
