@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/guregu/kami/internal/list"
 )
 
 // TrustXForwardedFor has the client's address found in the lines of X-Forwarded-For, if the request comes from one of
@@ -13,7 +15,7 @@ import (
 // Each proxy adds the address that it was called from at the end. So the lines are read as one list, from its end on:
 // the client is the first address that is none of the proxies', or the one at the beginning. What is no IP address,
 // with or without a port, ends the walk, for nobody can be trusted beyond it: then the client is the address before
-// that.
+// that. Empty elements count for nothing.
 //
 // Trust a header only if all these proxies set it: they pass on, as the client has sent it, the one that they do not.
 // For that reason only one is believed, that of the last such option. Without any the client is RemoteAddr.
@@ -44,16 +46,15 @@ type proxies struct {
 	header
 }
 
-// header is where proxies say whom they were called by, in elements with commas between them.
+// header is where proxies say whom they were called by, in lines of elements.
 type header struct {
-	name  string
-	comma func(line string) int       // returns where the line's last element begins: at the comma before it, or -1
-	node  func(element string) string // returns what must be the address of an element, or ""
+	name string
+	node func(element string) string // returns what must be the address of an element, or ""
 }
 
 var (
-	xForwardedFor = header{"X-Forwarded-For", lastComma, trim}
-	forwarded     = header{"Forwarded", lastUnquotedComma, forwardedFor}
+	xForwardedFor = header{"X-Forwarded-For", func(element string) string { return element }}
+	forwarded     = header{"Forwarded", forwardedFor}
 )
 
 // client returns the client's address.
@@ -68,10 +69,8 @@ func (p *proxies) client(r *http.Request) string {
 		return client
 	}
 	for _, line := range slices.Backward(r.Header[p.name]) {
-		for end := len(line); end >= 0; {
-			line = line[:end]
-			end = p.comma(line)
-			addr, text := parseNode(p.node(line[end+1:]))
+		for element := range list.Backward(line, ',') {
+			addr, text := parseNode(p.node(element))
 			if text == "" {
 				return client
 			}
@@ -144,82 +143,38 @@ func isAlphanumeric(c rune) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// trim takes away the space around an element.
-func trim(element string) string { return strings.Trim(element, " \t") }
-
-// lastComma returns where the last comma is, or -1.
-func lastComma(line string) int { return strings.LastIndexByte(line, ',') }
-
-// lastUnquotedComma returns where the last comma is that is in no quoted string, or -1. It goes backwards, for what
-// proxies have added must not depend on what a client has sent before it, such as a quote that does not end.
-func lastUnquotedComma(line string) int {
-	quoted := false
-	for i := len(line) - 1; i >= 0; i-- {
-		switch line[i] {
-		case ',':
-			if !quoted {
-				return i
-			}
-		case '"':
-			if !quoted || !isEscaped(line, i) {
-				quoted = !quoted
-			}
-		}
-	}
-	return -1
-}
-
-// isEscaped reports whether the character at i has a backslash before it that escapes it.
-func isEscaped(line string, i int) bool {
-	before := strings.TrimRight(line[:i], `\`)
-	return (i-len(before))%2 == 1
-}
-
 // forwardedFor returns the parameter "for" of an element of Forwarded, or "" if it has none or is malformed.
 func forwardedFor(element string) (node string) {
-	for rest := trim(element); ; {
-		if rest != "" && rest[0] != ';' { // of which there may be too many
-			name, value, after, ok := cutPair(rest)
-			if !ok {
-				return ""
-			}
-			if strings.EqualFold(name, "for") {
-				if node != "" || value == "" {
-					return ""
-				}
-				node = value
-			}
-			rest = trim(after)
-		}
-		if rest == "" {
-			return node
-		}
-		if rest[0] != ';' {
+	for pair := range list.Backward(element, ';') { // of which some may be empty
+		name, value, ok := cutPair(pair)
+		if !ok {
 			return ""
 		}
-		rest = trim(rest[1:])
+		if strings.EqualFold(name, "for") {
+			if node != "" || value == "" {
+				return ""
+			}
+			node = value
+		}
 	}
+	return node
 }
 
-// cutPair returns the name and value of the parameter that the text begins with, and what is after it.
-func cutPair(text string) (name, value, after string, ok bool) {
-	end := strings.IndexFunc(text, notToken)
-	if end <= 0 || text[end] != '=' {
-		return "", "", "", false
+// cutPair returns the name and the value of a parameter.
+func cutPair(pair string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(pair, "=")
+	if !ok || name == "" || strings.IndexFunc(name, notToken) >= 0 {
+		return "", "", false
 	}
-	name, text = text[:end], text[end+1:]
-	if strings.HasPrefix(text, `"`) {
-		value, after, ok = cutQuoted(text[1:])
-		return name, value, after, ok
+	if text, quoted := strings.CutPrefix(value, `"`); quoted {
+		value, ok = unquote(text)
+		return name, value, ok
 	}
-	if end = strings.IndexFunc(text, notValue); end < 0 {
-		end = len(text)
-	}
-	return name, text[:end], text[end:], end > 0
+	return name, value, value != "" && strings.IndexFunc(value, notValue) < 0
 }
 
-// cutQuoted returns what is in a quoted string, whose first quote is not there any more, and what is after it.
-func cutQuoted(text string) (value, after string, ok bool) {
+// unquote returns what is in a quoted string, whose first quote is not there any more. The other one must be its end.
+func unquote(text string) (value string, ok bool) {
 	var unescaped []byte
 	begin := 0
 	for i := 0; i < len(text); i++ {
@@ -230,12 +185,12 @@ func cutQuoted(text string) (value, after string, ok bool) {
 			begin = i
 		case '"':
 			if begin == 0 {
-				return text[:i], text[i+1:], true
+				return text[:i], i == len(text)-1
 			}
-			return string(append(unescaped, text[begin:i]...)), text[i+1:], true
+			return string(append(unescaped, text[begin:i]...)), i == len(text)-1
 		}
 	}
-	return "", "", false
+	return "", false
 }
 
 // notToken reports whether a token may not have the character.

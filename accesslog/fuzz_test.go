@@ -187,7 +187,7 @@ const (
 )
 
 var (
-	lastXFF       = regexp.MustCompile(`,?([^,]*)$`)
+	lastXFF       = regexp.MustCompile(`(?s)(?:^|,)((?:[^,"]|"(?:[^"\\]|\\.)*")*)$`)
 	lastForwarded = regexp.MustCompile(`(?s)(?:^|,)([ \t]*(?:` + pair + `)?[ \t]*(?:;[ \t]*(?:` + pair + `)?[ \t]*)*)$`)
 	onePair       = regexp.MustCompile(`(?s)(` + token + `+)=(?:((?:` + token + `|[\[\]:])+)|"((?:[^"\\]|\\.)*)")`)
 	escaped       = regexp.MustCompile(`(?s)\\(.)`)
@@ -218,11 +218,17 @@ func oracleWalk(lines []string, isForwarded bool) (nodes []string) {
 				last = lastForwarded
 			}
 			at := last.FindStringSubmatchIndex(line)
-			if at == nil {
+			if at == nil && isForwarded {
 				return append(nodes, "malformed")
+			}
+			if at == nil { // a quote that is never closed
+				at = []int{0, 0, 0, len(line)}
 			}
 			element := line[at[2]:at[3]]
 			line, more = line[:at[0]], at[0] < at[2]
+			if strings.Trim(element, " \t") == "" {
+				continue
+			}
 			if !isForwarded {
 				nodes = append(nodes, strings.Trim(element, " \t"))
 				continue
