@@ -113,24 +113,19 @@ func whole(w mutil.WriterProxy, method string) bool {
 // that follows.
 func cut(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
 
-// statusClientGone is the status of a request whose client has left before there was an answer. Nobody gets it, but logs
-// have it, as nginx's do.
-const statusClientGone = 499
-
 // DefaultErrorHandler answers the error of a handler. An error, or one that it wraps, with a method StatusCode() int says
-// the status if that is from 400 to 599, and *http.MaxBytesError means 413; all others are 500. One with a method
-// Headers() http.Header sets headers, except those that describe a body.
+// the status if that is from 400 to 599. Without it, *http.MaxBytesError means 413, and a body that does not come before
+// the server's ReadTimeout 408; all others are 500. One with a method Headers() http.Header sets headers, except those that
+// describe a body.
 //
 // The client gets the text of an error only if its status is below 500: as application/problem+json (RFC 9457) where the
 // request's Accept prefers that or application/json, by more than */*, to text/plain, and as that otherwise. Errors from
 // 500 on go to slog.Default.
 //
-// The error context.Canceled of a request whose client has left is no failure: its status is 499.
+// The error context.Canceled of a request whose client has left is no failure, nor is a connection of the client's that
+// breaks: the status is 499, which only logs have.
 func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, context.Canceled) && incoming.Gone(ctx) {
-		w.WriteHeader(statusClientGone)
-		return
-	}
+	err = incoming.Explain(ctx, err)
 	code, detail := statusOf(err), err.Error()
 	if code >= 500 {
 		logError(ctx, r, err, titleOf(code))
@@ -180,10 +175,6 @@ func statusOf(err error) int {
 		if code := coder.StatusCode(); code >= 400 && code <= 599 {
 			return code
 		}
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return http.StatusRequestEntityTooLarge
 	}
 	return http.StatusInternalServerError
 }

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -372,6 +373,112 @@ func TestErrorOfABodyThatIsTooLarge(t *testing.T) {
 		w := s.serve(httptest.NewRequest("POST", "/", strings.NewReader("more than that")))
 		assert.Equal(t, 413, w.Code)
 		assert.Equal(t, "reading: http: request body too large\n", w.Body.String())
+	})
+}
+
+// slow returns the answer of a server that has a ReadTimeout to a body that never ends.
+func slow(t *testing.T, h http.Handler, kind string) (code int, text string) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ReadTimeout = 50 * time.Millisecond
+	server.EnableHTTP2 = kind == "HTTP/2"
+	if kind == "HTTP/1.1" {
+		server.Start()
+	} else {
+		server.StartTLS()
+	}
+	defer server.Close()
+	body, end := io.Pipe()
+	defer end.Close()
+	go func() { _, _ = io.WriteString(end, "{") }()
+	response, err := server.Client().Post(server.URL, "application/json", body)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(got)
+}
+
+func TestErrorOfABodyThatDoesNotComeInTime(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) error {
+			_, err := io.ReadAll(r.Body)
+			return fmt.Errorf("reading: %w", err)
+		})
+		for _, kind := range []string{"HTTP/1.1", "TLS", "HTTP/2"} {
+			code, text := slow(t, s, kind)
+			assert.Equal(t, 408, code, kind)
+			assert.Equal(t, "the body did not come in time\n", text, kind)
+		}
+		assert.Empty(t, log.String())
+	})
+}
+
+// The deadline of another connection, as to a database, is the server's error.
+func TestErrorOfADeadlineOfTheServers(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		database, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer database.Close()
+		s.get("/", func(context.Context, http.ResponseWriter, *http.Request) error {
+			c, err := net.Dial("tcp", database.Addr().String())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Unix(1, 0))
+			_, err = c.Read(make([]byte, 1))
+			return err
+		})
+		server := httptest.NewServer(s)
+		defer server.Close()
+		response, err := server.Client().Get(server.URL)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		assert.Equal(t, 500, response.StatusCode)
+		assert.Contains(t, log.String(), "i/o timeout")
+	})
+}
+
+// failed is an error with methods that need one.
+type failed struct{ code int }
+
+func (f failed) Error() string   { return fmt.Sprint("error ", f.code) }
+func (f failed) StatusCode() int { return f.code }
+
+func TestErrorThatIsANilPointer(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		s.get("/", fails((*failed)(nil)))
+		assert.Equal(t, 500, s.do("GET", "/").Code)
+		assert.Contains(t, log.String(), "the error is a nil *kami_test.failed")
+	})
+}
+
+// A client that goes away in the middle of its body, or resets the connection, is no error of the server's either.
+func TestErrorOfAConnectionThatIsReset(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		begun, status := make(chan bool), make(chan int, 1)
+		*s.logHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { status <- w.Status() }
+		s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) error {
+			close(begun)
+			_, err := io.ReadAll(r.Body)
+			return err
+		})
+		server := httptest.NewServer(s)
+		defer server.Close()
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		_, err = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+		require.NoError(t, err)
+		<-begun
+		require.NoError(t, c.(*net.TCPConn).SetLinger(0)) // so that it is reset
+		require.NoError(t, c.Close())
+		assert.Equal(t, 499, <-status)
+		assert.Empty(t, log.String())
 	})
 }
 
