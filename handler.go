@@ -45,6 +45,10 @@ func isVanilla(h ContextHandler) bool {
 	return ok
 }
 
+// routed is a handler that cannot serve every route, such as those of package endpoint. CheckRoute says what is wrong with a
+// route that has these params.
+type routed interface{ CheckRoute(params []string) error }
+
 var errNilHandler = errors.New("the handler must not be nil")
 
 // newHandler converts one of the types that HandlerType lists. The Mux answers its errors.

@@ -278,6 +278,9 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err == nil {
 		added.handler, err = newHandler(handler, m)
 	}
+	if h, ok := handler.(routed); ok && err == nil {
+		err = h.CheckRoute(pattern.Names())
+	}
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}

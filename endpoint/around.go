@@ -156,6 +156,10 @@ func retryable(err error) bool {
 	if errors.As(err, &refused) {
 		return false
 	}
+	var failed upstream
+	if errors.As(err, &failed) {
+		err = failed.error
+	}
 	var coder StatusCoder
 	if errors.As(err, &coder) {
 		switch coder.StatusCode() {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,8 @@ type binding struct {
 type field struct {
 	index        []int
 	source, name string // "path", "query" or "header", and the name there
+	label        string // names the field for people
+	empty        bool   // an empty text is a value of it
 	set          setter
 }
 
@@ -120,14 +123,15 @@ func (b *binding) add(t reflect.Type, at []int, inBody bool) error {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(append([]int(nil), at...), i)
+		label := fmt.Sprintf("field %s of %s", f.Name, t)
 		var source, name string
 		for _, s := range sources {
 			value, ok := f.Tag.Lookup(s)
 			switch {
 			case ok && source != "":
-				return fmt.Errorf("field %s of %s has the tags %s and %s: a value has one source", f.Name, t, source, s)
+				return fmt.Errorf("%s has the tags %s and %s: a value has one source", label, source, s)
 			case ok && (value == "" || strings.ContainsAny(value, ", ")):
-				return fmt.Errorf("field %s of %s: its tag %s has %q, which is no name", f.Name, t, s, value)
+				return fmt.Errorf("%s: its tag %s has %q, which is no name", label, s, value)
 			case ok:
 				source, name = s, value
 			}
@@ -141,24 +145,25 @@ func (b *binding) add(t reflect.Type, at []int, inBody bool) error {
 			continue
 		case source == "" && (f.IsExported() || f.Anonymous) && fieldInBody:
 			if err := decodableField(f, make(map[reflect.Type]bool)); err != nil {
-				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
+				return fmt.Errorf("%s: %w", label, err)
 			}
 			b.body = true
 			continue
 		case source == "":
 			continue
 		case !f.IsExported():
-			return fmt.Errorf("field %s of %s has the tag %s, but is not exported", f.Name, t, source)
+			return fmt.Errorf("%s has the tag %s, but is not exported", label, source)
 		}
 		set, err := setterOf(f.Type, source != "path")
 		if err != nil {
-			return fmt.Errorf("field %s of %s has the tag %s: %w", f.Name, t, source, err)
+			return fmt.Errorf("%s has the tag %s: %w", label, source, err)
 		}
 		if source == "header" {
 			name = http.CanonicalHeaderKey(name)
 		}
 		b.query = b.query || source == "query"
-		b.fields = append(b.fields, field{index, source, name, set})
+		empty := source == "path" || takesEmpty(f.Type)
+		b.fields = append(b.fields, field{index, source, name, label, empty, set})
 	}
 	return nil
 }
@@ -178,10 +183,17 @@ func knownBinding(t reflect.Type) (*binding, error) {
 	return b, err
 }
 
-// decode decodes a request into what the pointer points to. An empty body is an error unless it is optional.
-func (b *binding) decode(ctx context.Context, r *http.Request, maxBody int64, optional bool, into any) error {
+// bodyRules say which bodies are taken.
+type bodyRules struct {
+	max      int64
+	optional bool // it may be empty
+	strict   bool // it must not have unknown fields
+}
+
+// decode decodes a request into what the pointer points to.
+func (b *binding) decode(ctx context.Context, r *http.Request, rules bodyRules, into any) error {
 	if b.body {
-		if err := b.decodeBody(r, maxBody, optional, into); err != nil {
+		if err := b.decodeBody(r, rules, into); err != nil {
 			return err
 		}
 	}
@@ -191,16 +203,16 @@ func (b *binding) decode(ctx context.Context, r *http.Request, maxBody int64, op
 	return b.bind(ctx, reflect.ValueOf(into), r)
 }
 
-func (b *binding) decodeBody(r *http.Request, maxBody int64, optional bool, into any) error {
+func (b *binding) decodeBody(r *http.Request, rules bodyRules, into any) error {
 	body := bodyBuffer(b.keeps)
 	defer body.release()
-	if err := readJSON(body, r, maxBody); err != nil {
+	if err := readJSON(body, r, rules.max); err != nil {
 		return err
 	}
-	if body.Len() == 0 && optional {
+	if body.Len() == 0 && rules.optional {
 		return nil
 	}
-	if err := body.decode(into); err != nil {
+	if err := body.decode(into, rules.strict); err != nil {
 		return explainJSON(body.Bytes(), err)
 	}
 	return nil
@@ -217,8 +229,8 @@ func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) er
 	var query url.Values
 	if b.query {
 		var err error
-		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return badRequest("the query is malformed: %w", err)
+		if query, err = b.parseQuery(r.URL.RawQuery); err != nil {
+			return err
 		}
 	}
 	for _, f := range b.fields {
@@ -228,6 +240,9 @@ func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) er
 		if f.misspelt(r, texts) {
 			return fmt.Errorf("endpoint: the route %q has no param %q", r.Pattern, f.name)
 		}
+		if !f.empty {
+			texts = nonEmpty(texts)
+		}
 		if len(texts) == 0 {
 			continue
 		}
@@ -236,6 +251,49 @@ func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) er
 		}
 	}
 	return nil
+}
+
+// maxValues is how many values of one name a query may have. Those of net/url have the same limit.
+const maxValues = 10_000
+
+// parseQuery returns the values of the fields' names. Pairs of other names count for nothing, malformed or not.
+//
+// It is not url.ParseQuery, which makes a map of whatever a client sends.
+func (b *binding) parseQuery(raw string) (url.Values, error) {
+	query := make(url.Values)
+	for _, f := range b.fields {
+		if f.source == "query" {
+			query[f.name] = nil
+		}
+	}
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(key)
+		values, wanted := query[name]
+		if err != nil || !wanted {
+			continue
+		}
+		text, err := url.QueryUnescape(value)
+		switch {
+		case err != nil:
+			return nil, badRequest("query %q: %w", name, err)
+		case strings.Contains(value, ";"): // which some take for an ampersand
+			return nil, badRequest("query %q: a semicolon must be escaped", name)
+		case len(values) == maxValues:
+			return nil, badRequest("query %q: more than %d values", name, maxValues)
+		}
+		query[name] = append(values, text)
+	}
+	return query, nil
+}
+
+// nonEmpty returns the texts without those that are empty.
+func nonEmpty(texts []string) []string {
+	isEmpty := func(text string) bool { return text == "" }
+	if !slices.ContainsFunc(texts, isEmpty) {
+		return texts
+	}
+	return slices.DeleteFunc(slices.Clone(texts), isEmpty)
 }
 
 // texts is what the request says of the field.
@@ -274,7 +332,21 @@ var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	duration        = reflect.TypeFor[time.Duration]()
+	number          = reflect.TypeFor[json.Number]()
 )
+
+// takesEmpty reports whether an empty text is a value of the type: it is no number, for example, but makes a bool true.
+func takesEmpty(t reflect.Type) bool {
+	switch {
+	case reflect.PointerTo(t).Implements(textUnmarshaler), t.Kind() == reflect.Bool:
+		return true
+	case t.Kind() == reflect.Pointer:
+		return t.Elem().Kind() == reflect.Bool
+	case t.Kind() == reflect.Slice:
+		return takesEmpty(t.Elem())
+	}
+	return t.Kind() == reflect.String && t != number
+}
 
 // setterOf returns what sets a value of the type from its text. Several texts fit a slice.
 func setterOf(t reflect.Type, several bool) (setter, error) {
@@ -282,7 +354,7 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 		return func(v reflect.Value, texts []string) error {
 			err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(texts[0]))
 			if err != nil {
-				return fmt.Errorf("%.100q: %w", texts[0], err)
+				return fmt.Errorf("%q: %w", excerpt(texts[0]), briefly(err, len(texts[0])))
 			}
 			return nil
 		}, nil
@@ -312,7 +384,7 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 			return nil
 		}, nil
 	}
-	if t.Kind() == reflect.String {
+	if t.Kind() == reflect.String && t != number {
 		return func(v reflect.Value, texts []string) error {
 			v.SetString(texts[0])
 			return nil
@@ -326,9 +398,9 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 		err := parse(v, strings.TrimSpace(texts[0]))
 		switch {
 		case errors.Is(err, strconv.ErrRange):
-			return fmt.Errorf("%.100q is out of the range of %s", texts[0], t)
+			return fmt.Errorf("%q is out of the range of %s", excerpt(texts[0]), t)
 		case err != nil:
-			return fmt.Errorf("%.100q is not %s", texts[0], kind)
+			return fmt.Errorf("%q is not %s", excerpt(texts[0]), kind)
 		}
 		return nil
 	}, nil
@@ -336,16 +408,31 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 
 // parserOf returns what parses a text into a value of the type, and what such a text is called.
 func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, kind string, err error) {
-	if t == duration {
+	switch t {
+	case duration:
 		return func(v reflect.Value, text string) error {
 			d, err := time.ParseDuration(text)
 			v.SetInt(int64(d))
 			return err
 		}, "a duration", nil
+	case number:
+		return func(v reflect.Value, text string) error {
+			if strings.Trim(text, "+-.0123456789eE") != "" || !json.Valid([]byte(text)) {
+				return strconv.ErrSyntax
+			}
+			v.SetString(text)
+			return nil
+		}, "a number", nil
 	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return func(v reflect.Value, text string) error {
+			switch text {
+			case "", "on":
+				text = "true"
+			case "off":
+				text = "false"
+			}
 			b, err := strconv.ParseBool(text)
 			v.SetBool(b)
 			return err

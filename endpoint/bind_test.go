@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"net"
 	"net/http"
@@ -41,6 +42,8 @@ type everything struct {
 	Wait     time.Duration    `query:"wait"`
 	When     time.Time        `query:"when"`
 	IP       net.IP           `query:"ip"`
+	N        json.Number      `query:"n"`
+	No       *bool            `query:"no"`
 	Pointer  *int             `query:"pointer"`
 	Deadline *time.Time       `query:"deadline"`
 	Ints     []int            `query:"ints"`
@@ -92,6 +95,37 @@ func TestFieldsComeFromTheirSources(t *testing.T) {
 	}, got)
 }
 
+func TestEmptyValues(t *testing.T) {
+	yes, no, zero := true, false, 0
+	for query, want := range map[string]everything{
+		"u=&f=&i8&wait=&pointer=&deadline&n=&limit=": {},
+		"u=&u=7":         {U: 7},
+		"ints=&ints=1":   {Ints: []int{1}},
+		"ints=&waits":    {},
+		"pointer=0":      {Pointer: &zero},
+		"yes":            {Yes: true},
+		"yes=":           {Yes: true},
+		"yes=on&no=off":  {Yes: true, No: &no},
+		"yes=off&no=on":  {No: &yes},
+		"yes=0&no":       {No: &yes},
+		"q=&n=-1.5e%2B3": {N: "-1.5e+3"},
+		// Pairs of no field count for nothing, whatever they are.
+		"%=1&other=%&a;b=c;d&%zz&;&&=&q=x&yes;=1": {Q: "x"},
+		"Q=a;b": {},
+	} {
+		var got everything
+		s := endpoint.JSON(func(_ context.Context, r everything) (int, error) { got = r; return 0, nil })
+		code, text := served(t, s, func() *http.Request {
+			r := request("POST", "/things/1?"+query, "{}")
+			r.Host = ""
+			return r
+		})
+		assert.Equal(t, 200, code, "%s: %s", query, text)
+		want.ID = 1
+		assert.Equal(t, want, got, query)
+	}
+}
+
 func TestMissingValuesStayZero(t *testing.T) {
 	got := everything{ID: 1}
 	s := endpoint.JSON(func(_ context.Context, r everything) (int, error) { got = r; return 0, nil })
@@ -111,12 +145,11 @@ func TestBadValuesAreAnsweredWithTheirName(t *testing.T) {
 		{"/things/1.5", "", `path "id": "1.5" is not an integer`},
 		{"/things/9223372036854775808", "", `path "id": "9223372036854775808" is out of the range of int64`},
 		{"/things/-9223372036854775809", "", `path "id": "-9223372036854775809" is out of the range of int64`},
-		{"/things/" + strings.Repeat("9", 5000), "", `path "id": "` + strings.Repeat("9", 100) + `" is out of the range of int64`},
+		{"/things/" + strings.Repeat("9", 5000), "", `path "id": "` + strings.Repeat("9", 100) + `…" is out of the range of int64`},
 		{"/things/1?yes=ja", "", `query "yes": "ja" is not true or false`},
 		{"/things/1?i8=128", "", `query "i8": "128" is out of the range of int8`},
 		{"/things/1?u8=256", "", `query "u8": "256" is out of the range of uint8`},
 		{"/things/1?u8=-1", "", `query "u8": "-1" is not an integer from 0 on`},
-		{"/things/1?u=", "", `query "u": "" is not an integer from 0 on`},
 		{"/things/1?u=0x10", "", `query "u": "0x10" is not an integer from 0 on`},
 		{"/things/1?f=NaN", "", `query "f": "NaN" is not a number`},
 		{"/things/1?f=-inf", "", `query "f": "-inf" is not a number`},
@@ -127,12 +160,22 @@ func TestBadValuesAreAnsweredWithTheirName(t *testing.T) {
 		{"/things/1?when=today", "", `query "when": "today": parsing time "today" as "2006-01-02T15:04:05Z07:00": cannot parse "today" as "2006"`},
 		{"/things/1?ip=1.2.3", "", `query "ip": "1.2.3": invalid IP address: 1.2.3`},
 		{"/things/1?pointer=x", "", `query "pointer": "x" is not an integer`},
-		{"/things/1?ints=1&ints=&ints=3", "", `query "ints": "" is not an integer`},
+		{"/things/1?ints=1&ints=x&ints=3", "", `query "ints": "x" is not an integer`},
 		{"/things/1?waits=1", "", `query "waits": "1" is not a duration`},
 		{"/things/1?limit=x", "", `query "limit": "x" is not an integer`},
-		{"/things/1?q=%zz", "", `the query is malformed: invalid URL escape "%zz"`},
-		{"/things/1?q=a;b", "", `the query is malformed: invalid semicolon separator in query`},
-		{"/things/1?other=%", "", `the query is malformed: invalid URL escape "%"`},
+		{"/things/1?q=%zz", "", `query "q": invalid URL escape "%zz"`},
+		{"/things/1?q=a&q=%", "", `query "q": invalid URL escape "%"`},
+		{"/things/1?q=a;b", "", `query "q": a semicolon must be escaped`},
+		{"/things/1?" + strings.Repeat("ints=1&", 10_001), "", `query "ints": more than 10000 values`},
+		{"/things/1?n=x", "", `query "n": "x" is not a number`},
+		{"/things/1?n=01", "", `query "n": "01" is not a number`},
+		{"/things/1?n=true", "", `query "n": "true" is not a number`},
+		{"/things/1?n=%221%22", "", `query "n": "\"1\"" is not a number`},
+		{"/things/1?n=1%202", "", `query "n": "1 2" is not a number`},
+		// At most 100 bytes of what was sent are quoted.
+		{"/things/1?u=" + strings.Repeat("%E7%A5%9E", 40), "", `query "u": "` + strings.Repeat("神", 33) + `…" is not an integer from 0 on`},
+		{"/things/1?wait=" + strings.Repeat("%FF", 200), "", `query "wait": "` + strings.Repeat(`\xff`, 100) + `…" is not a duration`},
+		{"/things/1?ip=" + strings.Repeat("1", 200), "", `query "ip": "` + strings.Repeat("1", 100) + `…": invalid IP address: ` + strings.Repeat("1", 80) + "…"},
 	} {
 		code, text := served(t, s, func() *http.Request { return request("POST", tt.target, "{}") })
 		assert.Equal(t, 400, code)
@@ -276,7 +319,7 @@ func TestParamsOfOuterMuxesCount(t *testing.T) {
 		Version string `path:"version"`
 	}) (string, error) {
 		return r.Version, nil
-	})
+	}, endpoint.ServerOuterParams("version"))
 	inner, outer, standard := kami.New(), kami.New(), http.NewServeMux()
 	inner.Get("/:v/things/:id", s)
 	outer.Handle("GET", "/:version/things/*rest", inner)
@@ -289,36 +332,66 @@ func TestParamsOfOuterMuxesCount(t *testing.T) {
 }
 
 func TestParamThatTheRouteDoesNotHave(t *testing.T) {
-	s := endpoint.JSON(func(_ context.Context, r struct {
+	type item struct {
 		ID string `path:"id"`
-	}) (string, error) {
-		return r.ID, nil
-	})
-	m, standard := kami.New(), http.NewServeMux()
-	for _, path := range []string{"/a/:ids", "/b/id", "/c/:id", "/d/*id"} {
-		m.Get(path, s)
 	}
-	for _, path := range []string{"/a/{ids}", "/b/id", "/c/{id}", "/d/{id...}"} {
+	get := func(_ context.Context, r item) (string, error) { return r.ID, nil }
+	stream := func(context.Context, *item) (iter.Seq2[int, error], error) { return seq[int](nil), nil }
+	for _, s := range []kami.ContextHandler{endpoint.JSON(get), endpoint.Stream(stream), endpoint.JSON(get, endpoint.ServerOuterParams("ID"))} {
+		for path, params := range map[string]string{
+			"/things": "[]", "/things/id": "[]", "/things/:ids": `["ids"]`, "/:a/things/*b": `["a" "b"]`, "/things/:": `[""]`,
+		} {
+			message := fmt.Sprint(recovered(func() { kami.New().Get(path, s) }))
+			assert.Contains(t, message, `kami: GET "`+path+`" (endpoint/bind_test.go:`)
+			assert.Contains(t, message, `: field ID of endpoint_test.item has the tag path:"id", but the route's params are `+params+
+				"; name one of an outer Mux, a scope or middleware by endpoint.ServerOuterParams")
+		}
+	}
+	m, s := kami.New(), endpoint.JSON(get)
+	m.Get("/c/:id", s)
+	m.Get("/d/*id", s)
+	m.Get("/:tenant/x", endpoint.JSON(get, endpoint.ServerOuterParams("id")))
+	m.Get("/by/function", s.ServeHTTPContext) // of which kami does not know what it is
+	standard := http.NewServeMux()
+	for _, path := range []string{"/a/{ids}", "/by/function", "/c/{id}", "/d/{id...}"} {
 		standard.Handle(path, s)
 	}
-	for _, mux := range []http.Handler{m, standard} {
-		for target, want := range map[string]string{
-			"/a/7":  "500 endpoint: the route \"/a/XidsX\" has no param \"id\"",
-			"/b/id": "500 endpoint: the route \"/b/id\" has no param \"id\"",
-			"/c/7":  "200 \"7\"",
-			"/d/7":  "200 \"7\"",
-			"/d/":   "200 \"\"",
-		} {
-			if mux == m && target == "/d/" {
-				continue // kami's catch-alls are never empty
-			}
-			code, text := answer(mux, request("GET", target, ""))
-			text = strings.NewReplacer(":ids", "XidsX", "{ids}", "XidsX").Replace(text)
-			assert.Equal(t, want, fmt.Sprintf("%d %s", code, text), target)
-		}
+	for _, tt := range []struct {
+		mux          http.Handler
+		target, want string
+	}{
+		{m, "/c/7", `200 "7"`}, {standard, "/c/7", `200 "7"`},
+		{m, "/d/7", `200 "7"`}, {standard, "/d/7", `200 "7"`}, {standard, "/d/", `200 ""`},
+		{m, "/7/x", "500 Internal Server Error"}, {m, "/by/function", "500 Internal Server Error"},
+		{standard, "/a/7", "500 Internal Server Error"}, {standard, "/by/function", "500 Internal Server Error"},
+	} {
+		code, text := answer(tt.mux, request("GET", tt.target, ""))
+		assert.Equal(t, tt.want, fmt.Sprintf("%d %s", code, text), tt.target)
 	}
 	code, _ := answer(s, request("GET", "/", ""))
 	assert.Equal(t, 200, code, "without a route nobody knows")
+}
+
+// recovered returns the value with which the function panics.
+func recovered(f func()) (value any) {
+	defer func() { value = recover() }()
+	f()
+	return nil
+}
+
+// Params of scopes may be named too, before or after the scope is there.
+func TestParamsOfScopesCount(t *testing.T) {
+	s := endpoint.JSON(func(_ context.Context, r struct {
+		Tenant string `path:"tenant"`
+	}) (string, error) {
+		return r.Tenant, nil
+	}, endpoint.ServerOuterParams("tenant"))
+	m := kami.New()
+	m.Get("/acme/status", s)
+	m.Use("/:tenant/", func(ctx context.Context) context.Context { return ctx })
+	code, text := answer(m, request("GET", "/acme/status", ""))
+	assert.Equal(t, 200, code)
+	assert.Equal(t, `"acme"`, text)
 }
 
 func TestDecodeJSONRequestBindsTagsToo(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math"
 	"reflect"
 	"sync"
 )
@@ -42,9 +43,15 @@ func bodyBuffer(keeps bool) *jsonBuffer {
 	return getBuffer()
 }
 
-// expect makes room for a body of the length, if that is known.
-func (b *jsonBuffer) expect(length int64) {
-	b.Grow(int(min(max(length, 0), maxReused)) + bytes.MinRead)
+// read reads a body of at most so many bytes, of any number if that is zero or less. It makes room as they come.
+func (b *jsonBuffer) read(body io.Reader, limit int64) (tooLarge bool, err error) {
+	if limit <= 0 || limit == math.MaxInt64 {
+		limit = math.MaxInt64 - 1
+	}
+	b.limited = io.LimitedReader{R: body, N: limit + 1}
+	_, err = b.ReadFrom(&b.limited)
+	b.limited.R = nil
+	return int64(b.Len()) > limit, err
 }
 
 func (b *jsonBuffer) release() {
@@ -54,8 +61,11 @@ func (b *jsonBuffer) release() {
 	}
 }
 
-// decode does what json.Unmarshal does with all that is in the buffer.
-func (b *jsonBuffer) decode(into any) error {
+// decode does what json.Unmarshal does with all that is in the buffer. If it is strict, it refuses unknown fields.
+func (b *jsonBuffer) decode(into any, strict bool) error {
+	if strict {
+		return decodeStrictly(b.Bytes(), into)
+	}
 	if b.kept || b.Cap() > maxReused {
 		return json.Unmarshal(b.Bytes(), into)
 	}
@@ -69,7 +79,20 @@ func (b *jsonBuffer) decode(into any) error {
 		return nil
 	}
 	b.decoder = nil
-	return json.Unmarshal(b.Bytes(), reflect.New(reflect.TypeOf(into).Elem()).Interface())
+	return json.Unmarshal(b.Bytes(), another(into))
+}
+
+// another returns a pointer to a zero value of the type that the pointer points to.
+func another(pointer any) any { return reflect.New(reflect.TypeOf(pointer).Elem()).Interface() }
+
+// decodeStrictly is json.Unmarshal, but unknown fields are errors where there is no other one.
+func decodeStrictly(text []byte, into any) error {
+	if err := json.Unmarshal(text, another(into)); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }
 
 // keepers says for each known type whether it keepsText.

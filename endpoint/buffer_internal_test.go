@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -14,11 +15,16 @@ func TestLargeBuffersAreNotReused(t *testing.T) {
 	large := `"` + strings.Repeat("a", 2*maxReused) + `"`
 	length := JSON(func(_ context.Context, text string) (int, error) { return len(text), nil })
 	echo := JSON(func(_ context.Context, text string) (string, error) { return text, nil })
+	request := func() *http.Request {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(large))
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
 	for range 50 { // for the pool may forget by itself
 		w := httptest.NewRecorder()
-		length.ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader(large)))
+		length.ServeHTTP(w, request())
 		assert.Equal(t, 200, w.Code)
-		echo.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(large)))
+		echo.ServeHTTP(httptest.NewRecorder(), request())
 		b := getBuffer()
 		assert.LessOrEqual(t, b.Cap(), maxReused)
 		assert.Zero(t, b.Len())

@@ -30,6 +30,7 @@ type clientOptions struct {
 	finalizer []ClientFinalizerFunc
 	around    []Around
 	buffered  bool
+	maxAnswer int64
 }
 
 // ClientOption sets what is optional of a Client. It is not generic, so that one list fits all.
@@ -64,6 +65,12 @@ func ClientAround(around ...Around) ClientOption {
 	return func(o *clientOptions) { o.around = append(o.around, around...) }
 }
 
+// ClientMaxAnswer sets how many bytes of an answer [DecodeJSONResponse] decodes, DefaultMaxAnswer by default. Zero or less means
+// no limit.
+func ClientMaxAnswer(bytes int64) ClientOption {
+	return func(o *clientOptions) { o.maxAnswer = bytes }
+}
+
 // BufferedStream says whether the response's body stays open after it has been decoded, so that it can be handed on by
 // the decoder and read later. Who has it must close it: until then the call's connection and context are in use. So it is
 // not for decoders that hand on nothing, as [DecodeJSONResponse]. It is closed if the call fails. An [Around] must then neither fail nor call again after a call that has succeeded, nor end the
@@ -83,6 +90,7 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 		panic(fmt.Sprintf("endpoint: NewClient: %v", err))
 	}
 	c := &Client[Req, Resp]{request: request, encode: enc, decode: dec}
+	c.maxAnswer = DefaultMaxAnswer
 	refuseNil("NewClient: options", opts)
 	for _, o := range opts {
 		o(&c.clientOptions)
@@ -100,9 +108,16 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 
 // Endpoint returns the Endpoint that calls the remote method. The end of its context ends the call, with an error that
 // wraps the cause.
+//
+// An error of the call has the status that its decoder gives it, as [DecodeJSONResponse] does for the answers that are errors.
+// Any other error of sending a request, reading or decoding has the status 502: a Server whose Endpoint returns it is a bad
+// gateway.
 func (c *Client[Req, Resp]) Endpoint() Endpoint[Req, Resp] {
 	e := Endpoint[Req, Resp](func(ctx context.Context, request Req) (response Resp, err error) {
 		ctx, cancel := context.WithCancelCause(ctx)
+		if c.maxAnswer != DefaultMaxAnswer {
+			ctx = context.WithValue(ctx, maxAnswerKey{}, c.maxAnswer)
+		}
 		call := call[Req, Resp]{Client: c, ctx: ctx, cancel: cancel}
 		err = errPanicked
 		defer func() { call.end(err) }()
@@ -146,6 +161,9 @@ func (c *call[Req, Resp]) do(request Req) (response Resp, err error) {
 	response, err = c.decode(c.ctx, c.response)
 	if err != nil {
 		var none Resp
+		if coder := StatusCoder(nil); !errors.As(err, &coder) {
+			err = upstream{err}
+		}
 		return none, withCause(c.ctx, err)
 	}
 	c.keep = c.buffered
@@ -188,7 +206,7 @@ func (c *call[Req, Resp]) send(request Req) error {
 		err = fmt.Errorf("endpoint: the %T returned neither an error nor a response with a body", c.client)
 	}
 	if err != nil {
-		return withCause(c.ctx, err)
+		return withCause(c.ctx, upstream{err})
 	}
 	return nil
 }

@@ -50,23 +50,29 @@ func TestClientAndServerAreOfOneMind(t *testing.T) {
 }
 
 func TestErrorCrossesTransports(t *testing.T) {
-	for _, want := range []error{
-		endpoint.Error(400, "a message"),
-		endpoint.Error(404, ""),
-		endpoint.Error(418, "two\nlines, and 神"),
-		endpoint.Error(500, strings.Repeat("x", 64<<10-1)),
-		endpoint.Error(599, `{"json":true}`),
+	for _, tt := range []struct{ err, byJSON error }{
+		{endpoint.Error(400, "a message"), endpoint.Error(400, "a message")},
+		{endpoint.Error(404, ""), endpoint.Error(404, "Not Found")},
+		{endpoint.Error(418, "two\nlines, and 神"), endpoint.Error(418, "two\nlines, and 神")},
+		{endpoint.Error(500, strings.Repeat("x", 64<<10-1)), endpoint.Error(500, "Internal Server Error")},
+		{endpoint.Error(503, "10.0.0.5 is down"), endpoint.Error(503, "Service Unavailable")},
+		{endpoint.Error(599, `{"json":true}`), endpoint.Error(599, "status 599")},
 	} {
-		s := endpoint.JSON(func(context.Context, sumRequest) (sumResponse, error) { return sumResponse{1}, want })
-		leakless(t, httpServer(s), func(t *testing.T, n *network) {
-			for range 2 {
-				got, err := n.sumClient(t)(context.Background(), sumRequest{})
-				assert.Equal(t, want, err)
-				assert.True(t, want == err)
-				assert.Zero(t, got)
-			}
-			assert.Equal(t, int32(1), n.dialed.Load(), "the connection is used again")
-		})
+		serve := func(context.Context, sumRequest) (sumResponse, error) { return sumResponse{1}, tt.err }
+		for want, s := range map[error]http.Handler{
+			tt.byJSON: endpoint.JSON(serve),
+			tt.err:    endpoint.NewServer(serve, endpoint.DecodeJSONRequest[sumRequest], endpoint.EncodeJSONResponse[sumResponse]),
+		} {
+			leakless(t, httpServer(s), func(t *testing.T, n *network) {
+				for range 2 {
+					got, err := n.sumClient(t)(context.Background(), sumRequest{})
+					assert.Equal(t, want, err)
+					assert.True(t, want == err)
+					assert.Zero(t, got)
+				}
+				assert.Equal(t, int32(1), n.dialed.Load(), "the connection is used again")
+			})
+		}
 	}
 }
 
@@ -231,7 +237,7 @@ func TestClientRunsItsHooksInOrder(t *testing.T) {
 		cancel(cause)
 		return ctx
 	}
-	errNil := errors.New("endpoint: a function returned a nil context")
+	const nilContext = "endpoint: a function returned a nil context"
 	const response = "[-1 map[A:[b]]]"
 	for _, tt := range []struct {
 		fails string
@@ -243,9 +249,9 @@ func TestClientRunsItsHooksInOrder(t *testing.T) {
 		{"encode", nil, "encode finalizer1:broken[<nil> <nil>] finalizer2:broken[<nil> <nil>]", errBroken},
 		{"do", nil, "encode before1 before2 do finalizer1:broken[<nil> <nil>] finalizer2:broken[<nil> <nil>]", errBroken},
 		{"decode", nil, "encode before1 before2 do after1 after2 decode close finalizer1:broken" + response + " finalizer2:broken" + response, errBroken},
-		{"", bends{"before1": null}, "encode before1 finalizer1:" + errNil.Error() + "[<nil> <nil>] finalizer2:" + errNil.Error() + "[<nil> <nil>]", errNil},
+		{"", bends{"before1": null}, "encode before1 finalizer1:" + nilContext + "[<nil> <nil>] finalizer2:" + nilContext + "[<nil> <nil>]", nil},
 		{"", bends{"before2": ended}, "encode before1 before2 finalizer1:banned[<nil> <nil>] finalizer2:banned[<nil> <nil>]", cause},
-		{"", bends{"after1": null}, "encode before1 before2 do after1 close finalizer1:" + errNil.Error() + response + " finalizer2:" + errNil.Error() + response, errNil},
+		{"", bends{"after1": null}, "encode before1 before2 do after1 close finalizer1:" + nilContext + response + " finalizer2:" + nilContext + response, nil},
 	} {
 		for _, buffered := range []bool{false, true} {
 			var got trace
@@ -290,7 +296,13 @@ func TestClientRunsItsHooksInOrder(t *testing.T) {
 					return &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{"A": {"b"}}, Body: closing(func() { got.add("close") })}, nil
 				}))).Endpoint()
 			response, err := e(context.Background(), 1)
-			assert.Equal(t, tt.err, err)
+			if tt.err != nil {
+				assert.ErrorIs(t, err, tt.err)
+			} else if strings.Contains(tt.steps, nilContext) {
+				assert.EqualError(t, err, nilContext)
+			} else {
+				assert.NoError(t, err)
+			}
 			want := tt.steps
 			if err == nil {
 				assert.Equal(t, 7, response)
@@ -429,7 +441,7 @@ func TestBufferedStreamIsClosedIfTheCallFails(t *testing.T) {
 	})
 	leakless(t, httpServer(endless), func(t *testing.T, n *network) {
 		body, err := n.download(t, fail)(context.Background(), sumRequest{})
-		assert.Equal(t, errBroken, err)
+		assert.ErrorIs(t, err, errBroken)
 		assert.Nil(t, body, "there is nothing to close")
 		body, err = n.download(t, keep, null)(context.Background(), sumRequest{})
 		assert.Error(t, err)
@@ -480,7 +492,7 @@ func TestHTTPClientThatReturnsNothing(t *testing.T) {
 		assert.Equal(t, err, finalized)
 
 		_, err = toSum(t, func(*http.Request) (*http.Response, error) { return response, errBroken }, finalizer)(context.Background(), 1)
-		assert.Equal(t, errBroken, err)
+		assert.ErrorIs(t, err, errBroken)
 		assert.Equal(t, err, finalized)
 	}
 }

@@ -8,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"mime"
+	"net"
 	"net/http"
 	"reflect"
 	"strings"
+
+	"github.com/guregu/kami/internal/incoming"
 )
 
 const (
@@ -22,8 +23,13 @@ const (
 	// DefaultMaxBody is how many bytes of a request's body are decoded unless ServerMaxBody says otherwise: 1 MiB.
 	DefaultMaxBody = 1 << 20
 
-	// maxErrorBody is how many bytes of an error's answer a client reads.
-	maxErrorBody = 64 << 10
+	// DefaultMaxAnswer is how many bytes of an answer DecodeJSONResponse decodes unless ClientMaxAnswer says otherwise: 10 MiB.
+	DefaultMaxAnswer = 10 << 20
+
+	// maxErrorText is how many bytes of an error's answer are its text.
+	maxErrorText = 64 << 10
+	// maxDrained is how many bytes of an answer without a response are read, so that its connection can be used again.
+	maxDrained = 256 << 10
 )
 
 // NopRequestDecoder decodes nothing. It returns the zero Req.
@@ -38,51 +44,59 @@ func DecodeJSONRequest[Req any](ctx context.Context, r *http.Request) (request R
 	if err != nil {
 		return request, fmt.Errorf("endpoint: DecodeJSONRequest: %w", err)
 	}
-	if err = b.decode(ctx, r, DefaultMaxBody, false, &request); err != nil {
+	if err = b.decode(ctx, r, bodyRules{max: DefaultMaxBody}, &request); err != nil {
 		var none Req
 		return none, err
 	}
 	return request, nil
 }
 
-// readJSON reads the body of a request that says that it is JSON, or does not say what it is.
+// readJSON reads the body of a request, which must say that it is JSON.
 func readJSON(b *jsonBuffer, r *http.Request, limit int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if err := checkJSON(first(r.Header, "Content-Type")); err != nil {
-		return err
+	contentType := first(r.Header, "Content-Type")
+	if contentType != "" && !isJSON(contentType) {
+		return coded{fmt.Errorf("Content-Type %q is not JSON", excerpt(contentType)), http.StatusUnsupportedMediaType}
 	}
-	if limit <= 0 || limit == math.MaxInt64 {
-		limit = math.MaxInt64 - 1
+	if limit > 0 && r.ContentLength > limit {
+		return tooLarge(limit, nil)
 	}
-	if r.ContentLength > limit {
-		return tooLarge(limit)
-	}
-	b.expect(r.ContentLength)
-	b.limited = io.LimitedReader{R: r.Body, N: limit + 1}
-	_, err := b.ReadFrom(&b.limited)
-	b.limited.R = nil
+	tooLong, err := b.read(r.Body, limit)
 	switch {
 	case err != nil:
-		return explainBody(err)
-	case int64(b.Len()) > limit:
-		return tooLarge(limit)
+		return explainBody(r, err)
+	case tooLong:
+		return tooLarge(limit, nil)
+	case contentType == "" && b.Len() > 0:
+		return coded{errors.New("the body has no Content-Type, which should say that it is JSON"), http.StatusUnsupportedMediaType}
 	}
 	return nil
 }
 
-// explainBody makes an error of one that came from reading a body: perhaps that of a limit from outside.
-func explainBody(err error) error {
+// explainBody makes an error of one that came from reading a body: perhaps that of a limit from outside, or of the
+// connection.
+func explainBody(r *http.Request, err error) error {
 	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
-		return tooLarge(tooLong.Limit)
+	var timeout interface{ Timeout() bool }
+	var operation *net.OpError
+	switch {
+	case errors.As(err, &tooLong):
+		return tooLarge(tooLong.Limit, err)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return incoming.TooLate(err)
+	case errors.As(err, &operation), incoming.Gone(r.Context()):
+		return incoming.Left(err)
+	case errors.Is(err, io.ErrUnexpectedEOF): // as when the client has closed its connection
+		return &incoming.Fault{Code: incoming.StatusClientGone, Text: "the body is not complete", Cause: err}
 	}
-	return badRequest("the body cannot be read: %w", err)
+	return badRequest("the body cannot be read: %w", brief{err})
 }
 
-func tooLarge(limit int64) error {
-	return coded{fmt.Errorf("the body is larger than %d bytes", limit), http.StatusRequestEntityTooLarge}
+func tooLarge(limit int64, cause error) error {
+	text := fmt.Sprintf("the body is larger than %d bytes", limit)
+	return &incoming.Fault{Code: http.StatusRequestEntityTooLarge, Text: text, Cause: cause}
 }
 
 // first is header.Get for a name in its canonical form.
@@ -95,16 +109,18 @@ func first(header http.Header, name string) string {
 	return ""
 }
 
-// checkJSON refuses content types other than JSON. "+json" types (RFC 6839) and none are fine.
-func checkJSON(contentType string) error {
-	if contentType == "" || contentType == jsonType || contentType == "application/json" {
-		return nil
+// isJSON reports whether a content type is JSON, or a "+json" type (RFC 6839). Parameters do not count.
+//
+// optimization: mime.ParseMediaType allocates for each parameter, of which a client may send many
+// (BenchmarkHostileRequests).
+func isJSON(contentType string) bool {
+	if contentType == jsonType {
+		return true
 	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json")) {
-		return nil
-	}
-	return coded{fmt.Errorf("Content-Type %q is not JSON", contentType), http.StatusUnsupportedMediaType}
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.TrimSpace(kind)
+	const suffix = "+json"
+	return strings.EqualFold(kind, "application/json") || len(kind) > len(suffix) && strings.EqualFold(kind[len(kind)-len(suffix):], suffix)
 }
 
 // explainJSON makes a bad request's error of what is wrong with the text.
@@ -115,21 +131,22 @@ func explainJSON(text []byte, err error) error {
 	case len(bytes.TrimSpace(text)) == 0:
 		return badRequest("the body is empty, and should be JSON")
 	case errors.As(err, &syntax):
-		return badRequest("the body is not JSON at offset %d: %w", syntax.Offset, err)
+		return badRequest("the body is not JSON at offset %d: %w", syntax.Offset, briefly(err, len(text)))
 	case errors.As(err, &kind) && kind.Field != "":
-		return badRequest("field %q: a JSON %s at offset %d does not fit", kind.Field, kind.Value, kind.Offset)
+		return badRequest("field %q: a JSON %s at offset %d does not fit", excerpt(kind.Field), excerpt(kind.Value), kind.Offset)
 	case errors.As(err, &kind):
-		return badRequest("a JSON %s at offset %d does not fit", kind.Value, kind.Offset)
+		return badRequest("a JSON %s at offset %d does not fit", excerpt(kind.Value), kind.Offset)
 	}
-	return badRequest("the body does not fit: %w", err)
+	return badRequest("the body does not fit: %w", briefly(err, len(text)))
 }
 
 // EncodeJSONResponse writes the response as JSON. A response that is a [Headerer] adds its headers, one that is a
-// [StatusCoder] says the status, 200 otherwise. Statuses that have no body get none. If the response cannot be encoded,
-// nothing has been written.
+// [StatusCoder] says the status, 200 otherwise. Statuses that have no body get none, and no Content-Type. A nil pointer is
+// null: its methods are not called. If the response cannot be encoded, nothing has been written.
 func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, response Resp) error {
 	code, value := http.StatusOK, any(response)
-	if c, ok := value.(StatusCoder); ok {
+	methods := methodsOf(value)
+	if c, ok := methods.(StatusCoder); ok {
 		code = c.StatusCode()
 		if code < 200 || code > 999 {
 			return fmt.Errorf("endpoint: %T says the status %d, which is not from 200 to 999", response, code)
@@ -144,8 +161,12 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 		}
 	}
 	header := w.Header()
-	header["Content-Type"] = []string{jsonType}
-	if h, ok := value.(Headerer); ok {
+	if bodiless {
+		header.Del("Content-Type")
+	} else {
+		header["Content-Type"] = []string{jsonType}
+	}
+	if h, ok := methods.(Headerer); ok {
 		addHeaders(header, h)
 	}
 	w.WriteHeader(code)
@@ -157,8 +178,8 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 }
 
 // EncodeJSONRequest makes JSON of the request, and that the body. It sets Content-Type, Content-Length, and GetBody, so
-// that redirects can send it again. A request that is a [Headerer] sets its headers, of each the first value. Fields with tags of path, query and
-// header are for the body here like any others: an EncodeRequestFunc of your own puts them where they belong.
+// that redirects can send it again. A request that is a [Headerer] sets its headers, of each the first value. Fields with
+// tags of path, query and header are for the body here like any others: [JSONClient] puts them where they belong.
 func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req) error {
 	value := any(request)
 	b := getBuffer()
@@ -166,7 +187,8 @@ func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req)
 	if err := b.encoder.Encode(value); err != nil {
 		return fmt.Errorf("endpoint: encoding %T: %w", request, err)
 	}
-	setBody(r, jsonType, bytes.Clone(b.Bytes()), value)
+	setBody(r, jsonType, bytes.Clone(b.Bytes()))
+	setHeaders(r, value)
 	return nil
 }
 
@@ -177,50 +199,72 @@ func EncodeXMLRequest[Req any](_ context.Context, r *http.Request, request Req) 
 	if err != nil {
 		return fmt.Errorf("endpoint: encoding %T: %w", request, err)
 	}
-	setBody(r, xmlType, text, value)
+	setBody(r, xmlType, text)
+	setHeaders(r, value)
 	return nil
 }
 
-func setBody(r *http.Request, contentType string, body []byte, request any) {
+func setBody(r *http.Request, contentType string, body []byte) {
 	r.Header["Content-Type"] = []string{contentType}
-	if h, ok := request.(Headerer); ok {
+	r.ContentLength = int64(len(body))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, _ = r.GetBody()
+}
+
+// setHeaders sets the headers that a request has.
+func setHeaders(r *http.Request, request any) {
+	if h, ok := methodsOf(request).(Headerer); ok {
 		for name, values := range h.Headers() {
 			if len(values) > 0 {
 				r.Header.Set(name, values[0])
 			}
 		}
 	}
-	r.ContentLength = int64(len(body))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
 }
 
-// DecodeJSONResponse decodes the response's body as JSON, whatever its size: limit r.Body by [ClientAfter] where the server
-// is not trusted. A status of 400 or more is an [Error] with that status and the body's text, up to 64 KiB and without space
-// around it, as its message. Any other that is not from 200 to 299 is an error too. The answer to HEAD, 204 and 205 leave
-// the zero Resp.
-func DecodeJSONResponse[Resp any](_ context.Context, r *http.Response) (response Resp, err error) {
+// maxAnswerKey is the key of what ClientMaxAnswer has set, an int64, in the context of a call.
+type maxAnswerKey struct{}
+
+// DecodeJSONResponse decodes the response's body, of at most DefaultMaxAnswer bytes unless [ClientMaxAnswer] says otherwise,
+// as JSON. A status of 400 or more is an [Error] with that status and the body's text, up to 64 KiB and without space around
+// it, as its message. Any other that is not from 200 to 299 is an error too. The answer to HEAD, 204 and 205 leave the zero
+// Resp.
+func DecodeJSONResponse[Resp any](ctx context.Context, r *http.Response) (response Resp, err error) {
 	switch {
 	case r.StatusCode >= 400:
-		text, err := io.ReadAll(io.LimitReader(r.Body, maxErrorBody))
+		text, err := io.ReadAll(io.LimitReader(r.Body, maxErrorText))
 		if err != nil {
 			return response, fmt.Errorf("endpoint: reading the answer with status %d: %w", r.StatusCode, err)
 		}
+		drain(r.Body, maxDrained-maxErrorText)
 		return response, Error(r.StatusCode, strings.TrimSpace(string(text)))
 	case r.StatusCode == http.StatusNoContent, r.StatusCode == http.StatusResetContent, r.Request != nil && r.Request.Method == http.MethodHead:
 		return response, nil
 	case r.StatusCode < 200 || r.StatusCode > 299:
+		if r.StatusCode >= 300 { // 101 has no end
+			drain(r.Body, maxDrained)
+		}
 		return response, fmt.Errorf("endpoint: the status %d is neither an answer nor an error", r.StatusCode)
+	}
+	limit, ok := ctx.Value(maxAnswerKey{}).(int64)
+	if !ok {
+		limit = DefaultMaxAnswer
 	}
 	b := bodyBuffer(keepsItsText(reflect.TypeFor[Resp]()))
 	defer b.release()
-	b.expect(r.ContentLength)
-	if _, err := b.ReadFrom(r.Body); err != nil {
+	tooLong, err := b.read(r.Body, limit)
+	switch {
+	case err != nil:
 		return response, fmt.Errorf("endpoint: reading the answer: %w", err)
+	case tooLong:
+		return response, fmt.Errorf("endpoint: the answer is larger than %d bytes", limit)
 	}
-	if err := b.decode(&response); err != nil {
+	if err := b.decode(&response, false); err != nil {
 		var zero Resp
 		return zero, fmt.Errorf("endpoint: decoding the answer as %T: %w", response, err)
 	}
 	return response, nil
 }
+
+// drain reads the rest of a body if it is not longer than the limit: then the connection can be used again.
+func drain(body io.Reader, limit int64) { _, _ = io.CopyN(io.Discard, body, limit+1) }

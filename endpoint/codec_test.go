@@ -4,17 +4,24 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
+	"github.com/guregu/kami"
 	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/mutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -36,6 +43,9 @@ func (p *picky) UnmarshalJSON(text []byte) error {
 	if string(text) == `"no"` {
 		return errors.New("picky does not like it")
 	}
+	if len(text) > 100 {
+		return fmt.Errorf("picky does not like %s", text)
+	}
 	*p = picky(text)
 	return nil
 }
@@ -48,7 +58,9 @@ func TestBadBodiesAreAnsweredWithTheirPlace(t *testing.T) {
 		want                    string
 	}{
 		{"fine", `{"name":"a"}`, "application/json", 200, `"a"`},
-		{"no content type", `{"name":"a"}`, "", 200, `"a"`},
+		{"no content type", `{"name":"a"}`, "none", 415, "the body has no Content-Type, which should say that it is JSON"},
+		{"neither type nor body", ``, "none", 400, "the body is empty, and should be JSON"},
+		{"space in the type", `{"name":"a"}`, " application/json ; x", 200, `"a"`},
 		{"charset", `{"name":"a"}`, "application/json; charset=utf-8", 200, `"a"`},
 		{"other charset", `{"name":"a"}`, `APPLICATION/JSON; charset="utf-8"; x=y`, 200, `"a"`},
 		{"suffix", `{"name":"a"}`, "application/vnd.api+json", 200, `"a"`},
@@ -78,7 +90,14 @@ func TestBadBodiesAreAnsweredWithTheirPlace(t *testing.T) {
 
 		{"text", `{}`, "text/plain", 415, `Content-Type "text/plain" is not JSON`},
 		{"form", `a=b`, "application/x-www-form-urlencoded", 415, `Content-Type "application/x-www-form-urlencoded" is not JSON`},
-		{"bad type", `{}`, "application/json; =", 415, `Content-Type "application/json; =" is not JSON`},
+		{"parameters do not count", `{}`, `application/json; =`, 200, `""`},
+		{"a parameter", `{}`, `text/plain; application/json`, 415, `Content-Type "text/plain; application/json" is not JSON`},
+		{"several", `{}`, `application/json, text/plain`, 415, `Content-Type "application/json, text/plain" is not JSON`},
+		{"a suffix alone", `{}`, `+json`, 415, `Content-Type "+json" is not JSON`},
+		{"long type", `{}`, strings.Repeat("神", 100), 415, `Content-Type "` + strings.Repeat("神", 33) + `…" is not JSON`},
+		// At most 100 bytes of the body are quoted.
+		{"long number", `{"count":` + strings.Repeat("9", 200) + `}`, "", 400, `field "count": a JSON number ` + strings.Repeat("9", 93) + `… at offset 209 does not fit`},
+		{"long text of its own", `{"self":"` + strings.Repeat("n", 200) + `"}`, "", 400, `the body does not fit: picky does not like "` + strings.Repeat("n", 100-len(`picky does not like "`)) + `…`},
 		{"almost", `{}`, "application/jsonx", 415, `Content-Type "application/jsonx" is not JSON`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,7 +107,11 @@ func TestBadBodiesAreAnsweredWithTheirPlace(t *testing.T) {
 				endpoint.NewServer(name, endpoint.DecodeJSONRequest[line], endpoint.EncodeJSONResponse[string]),
 			} {
 				r := request("POST", "/", tt.body)
-				if tt.contentType != "" {
+				switch tt.contentType {
+				case "":
+				case "none":
+					r.Header.Del("Content-Type")
+				default:
 					r.Header.Set("Content-Type", tt.contentType)
 				}
 				code, text := answer(s, r)
@@ -144,11 +167,130 @@ func TestOversizedBodyIsNotReadIfItsLengthIsSaid(t *testing.T) {
 }
 
 func TestBodyThatCannotBeRead(t *testing.T) {
-	r := request("POST", "/", "x")
-	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"A":`), iotest.ErrReader(io.ErrUnexpectedEOF)))
-	code, text := answer(endpoint.JSON(sum), r)
-	assert.Equal(t, 400, code)
-	assert.Equal(t, "the body cannot be read: unexpected EOF", text)
+	reset := &net.OpError{Op: "read", Source: &net.TCPAddr{Port: 1}, Err: errors.New("connection reset by peer")}
+	late := &net.OpError{Op: "read", Source: &net.TCPAddr{Port: 1}, Err: os.ErrDeadlineExceeded}
+	for _, tt := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{io.ErrUnexpectedEOF, 499, "the body is not complete"},
+		{fmt.Errorf("wrapped: %w", io.ErrUnexpectedEOF), 499, "the body is not complete"},
+		{reset, 499, "the client has left"},
+		{late, 408, "the body did not come in time"},
+		{os.ErrDeadlineExceeded, 408, "the body did not come in time"},
+		{&http.MaxBytesError{Limit: 7}, 413, "the body is larger than 7 bytes"},
+		{fmt.Errorf("wrapped: %w", &http.MaxBytesError{Limit: 7}), 413, "the body is larger than 7 bytes"},
+		{errors.New("invalid byte in chunk length"), 400, "the body cannot be read: invalid byte in chunk length"},
+	} {
+		var reported error
+		s := endpoint.JSON(sum, endpoint.ServerErrorHandler(endpoint.ErrorHandlerFunc(func(_ context.Context, err error) { reported = err })))
+		r := request("POST", "/", "x")
+		r.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"A":`), iotest.ErrReader(tt.err)))
+		code, text := answer(s, r)
+		assert.Equal(t, tt.code, code)
+		assert.Equal(t, tt.want, text)
+		assert.ErrorIs(t, reported, tt.err)
+	}
+}
+
+// What a custom decoder returns of a body has the same status, with either way to answer errors.
+func TestErrorsOfABodyFromAnyDecoder(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+	}{
+		{&http.MaxBytesError{Limit: 7}, 413},
+		{fmt.Errorf("wrapped: %w", &http.MaxBytesError{Limit: 7}), 413},
+		{fmt.Errorf("wrapped: %w", os.ErrDeadlineExceeded), 408},
+		{io.ErrUnexpectedEOF, 500},
+	} {
+		for _, encoder := range []endpoint.ErrorEncoder{nil, endpoint.DefaultErrorEncoder} {
+			s := endpoint.NewServer(sum, func(context.Context, *http.Request) (r sumRequest, err error) { return r, tt.err },
+				endpoint.EncodeJSONResponse[sumResponse], endpoint.ServerErrorEncoder(encoder))
+			code, _ := answer(s, request("POST", "/", "{}"))
+			assert.Equal(t, tt.code, code, "%v", tt.err)
+		}
+		w := httptest.NewRecorder()
+		endpoint.DefaultErrorEncoder(t.Context(), tt.err, w)
+		assert.Equal(t, tt.code, w.Code, "%v", tt.err)
+	}
+}
+
+// slow returns the answer of a server that has a ReadTimeout to a body that never ends.
+func slow(t *testing.T, h http.Handler, http2 bool) (code int, text string) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ReadTimeout = 50 * time.Millisecond
+	server.EnableHTTP2 = http2
+	server.StartTLS()
+	defer server.Close()
+	body, end := io.Pipe()
+	defer end.Close()
+	go func() { _, _ = io.WriteString(end, "{") }()
+	response, err := server.Client().Post(server.URL, "application/json", body)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, strings.TrimSuffix(string(got), "\n")
+}
+
+func TestBodyThatDoesNotComeInTime(t *testing.T) {
+	decode := func(_ context.Context, r *http.Request) (request sumRequest, err error) {
+		return request, json.NewDecoder(r.Body).Decode(&request)
+	}
+	for name, s := range map[string]kami.ContextHandler{
+		"JSON":           endpoint.JSON(sum),
+		"custom decoder": endpoint.NewServer(sum, decode, endpoint.EncodeJSONResponse[sumResponse]),
+	} {
+		m := kami.New()
+		m.Post("/", s)
+		for _, http2 := range []bool{false, true} {
+			code, text := slow(t, m, http2)
+			assert.Equal(t, 408, code, "%s, HTTP/2: %v", name, http2)
+			assert.Equal(t, "the body did not come in time", text)
+		}
+	}
+}
+
+// A client that has left is none of the server's errors, whether that shows while its body is read or later.
+func TestClientThatHasLeftIsLogged499(t *testing.T) {
+	waits := func(ctx context.Context, _ struct{}) (int, error) {
+		<-ctx.Done()
+		return 0, fmt.Errorf("querying: %w", ctx.Err())
+	}
+	decode := func(context.Context, *http.Request) (struct{}, error) { return struct{}{}, nil }
+	for name, s := range map[string]func(...endpoint.ServerOption) kami.ContextHandler{
+		"in its body": func(o ...endpoint.ServerOption) kami.ContextHandler { return endpoint.JSON(sum, o...) },
+		"later":       func(o ...endpoint.ServerOption) kami.ContextHandler { return endpoint.JSON(waits, o...) },
+		"with NewServer": func(o ...endpoint.ServerOption) kami.ContextHandler {
+			return endpoint.NewServer(waits, decode, endpoint.EncodeJSONResponse[int], o...)
+		},
+	} {
+		log := slogged(t)
+		m, statuses := kami.New(), make(chan int, 1)
+		m.Cancel = true
+		m.LogHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { statuses <- w.Status() }
+		begun := make(chan bool, 1)
+		m.Post("/", s(endpoint.ServerErrorHandler(endpoint.LogErrors(nil)),
+			endpoint.ServerBefore(func(ctx context.Context, _ *http.Request) context.Context { begun <- true; return ctx })))
+		server := httptest.NewServer(m)
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		length := "0"
+		if name == "in its body" {
+			length = "9"
+		}
+		_, err = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "+length+"\r\n\r\n")
+		require.NoError(t, err)
+		next(t, begun)
+		require.NoError(t, c.Close())
+		assert.Equal(t, 499, next(t, statuses), name)
+		server.Close()
+		assert.NotContains(t, log.String(), "ERROR", name)
+		assert.Contains(t, log.String(), "INFO", name)
+	}
 }
 
 func TestRequestWithoutABody(t *testing.T) {
@@ -193,9 +335,53 @@ func TestEncodeJSONResponse(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tt.code, w.Code)
 		assert.Equal(t, strings.NewReplacer("<", `\u003c`, "&", `\u0026`, ">", `\u003e`).Replace(tt.text), w.Body.String())
-		assert.Equal(t, []string{"application/json; charset=utf-8"}, w.Header()["Content-Type"])
+		want := []string{"application/json; charset=utf-8"}
+		if tt.text == "" {
+			want = nil
+		}
+		assert.Equal(t, want, w.Header()["Content-Type"])
 		assert.Equal(t, []string{"a", "b", "c"}, w.Header()["X-Many"])
 	}
+}
+
+// Methods of a nil pointer may need the value that is not there.
+func TestNilPointersAreNull(t *testing.T) {
+	for _, s := range []http.Handler{
+		endpoint.JSON(func(context.Context, struct{}) (*special, error) { return nil, nil }),
+		endpoint.JSON(func(context.Context, struct{}) (*business, error) { return nil, nil }),
+		endpoint.JSON(func(context.Context, struct{}) (any, error) { return (*special)(nil), nil }),
+		endpoint.JSON(func(context.Context, struct{}) (endpoint.Failer, error) { return (*business)(nil), nil }),
+	} {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, request("GET", "/", ""))
+		assert.Equal(t, 200, w.Code)
+		assert.Equal(t, "null\n", w.Body.String())
+	}
+	r := request("GET", "/", "")
+	require.NoError(t, endpoint.EncodeJSONRequest(t.Context(), r, (*special)(nil)))
+	text, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	assert.Equal(t, "null\n", string(text))
+}
+
+func TestUnknownFields(t *testing.T) {
+	name := func(_ context.Context, r line) (string, error) { return r.Name, nil }
+	for body, want := range map[string]string{
+		`{"name":"a","inner":{"N":1}}`:           `200 "a"`,
+		` {"name":"a"} `:                         `200 "a"`,
+		`{"name":"a","what":1}`:                  `400 the body does not fit: json: unknown field "what"`,
+		`{"name":"a","inner":{"M":1}}`:           `400 the body does not fit: json: unknown field "M"`,
+		`{"what":1,"name":2}`:                    `400 field "name": a JSON number at offset 18 does not fit`,
+		`{"what":1} {}`:                          `400 the body is not JSON at offset 12: invalid character '{' after top-level value`,
+		`{"` + strings.Repeat("x", 200) + `":1}`: `400 the body does not fit: json: unknown field "` + strings.Repeat("x", 79) + `…`,
+		``:                                       `400 the body is empty, and should be JSON`,
+	} {
+		code, text := answer(endpoint.JSON(name, endpoint.ServerDisallowUnknownFields()), request("POST", "/", body))
+		assert.Equal(t, want, fmt.Sprintf("%d %s", code, text), body)
+	}
+	stream := func(context.Context, line) (iter.Seq2[int, error], error) { return seq(nil, 1), nil }
+	code, _ := answer(endpoint.Stream(stream, endpoint.ServerDisallowUnknownFields()), request("POST", "/", `{"what":1}`))
+	assert.Equal(t, 400, code)
 }
 
 // inconstant cannot be encoded.
@@ -215,11 +401,12 @@ func TestResponseThatCannotBeEncodedIsAnError(t *testing.T) {
 		"endpoint: endpoint_test.special says the status 99, which is not from 200 to 999":   endpoint.JSON(func(context.Context, struct{}) (special, error) { return special{code: 99}, nil }),
 		"endpoint: endpoint_test.special says the status 1000, which is not from 200 to 999": endpoint.JSON(func(context.Context, struct{}) (special, error) { return special{code: 1000}, nil }),
 	} {
-		w := httptest.NewRecorder()
+		log, w := slogged(t), httptest.NewRecorder()
 		s.ServeHTTP(w, request("GET", "/", ""))
 		assert.Equal(t, 500, w.Code)
-		assert.Equal(t, want, w.Body.String())
+		assert.Equal(t, "Internal Server Error\n", w.Body.String())
 		assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+		assert.Contains(t, log.String(), want)
 	}
 }
 

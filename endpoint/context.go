@@ -75,6 +75,25 @@ func (p *populated) Value(key any) any {
 // String says what the context is, and not what is in it: credentials have no place in a log.
 func (p *populated) String() string { return fmt.Sprintf("%v.PopulateRequestContext", p.Context) }
 
+// requestKey is the key of the request in the context of an ErrorHandler.
+type requestKey struct{}
+
+// failed is the context of an ErrorHandler.
+type failed struct {
+	context.Context
+	request *http.Request
+}
+
+// String says what the context is, and not what is in it.
+func (f *failed) String() string { return fmt.Sprintf("%v.failed", f.Context) }
+
+func (f *failed) Value(key any) any {
+	if _, ok := key.(requestKey); ok {
+		return f.request
+	}
+	return f.Context.Value(key)
+}
+
 // finished is the context of finalizers.
 type finished struct {
 	context.Context

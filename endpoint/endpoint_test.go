@@ -82,7 +82,7 @@ func TestFailerIsAnsweredByTheErrorEncoderAfterTheAfterFunctions(t *testing.T) {
 		text  string
 	}{
 		{nil, "after finalizer", 200, `{"Text":"x"}`},
-		{failure, "after handler:sold out finalizer", 500, "sold out"},
+		{failure, "after handler:sold out finalizer", 500, "Internal Server Error"},
 		{endpoint.Error(409, "taken"), "after handler:taken finalizer", 409, "taken"},
 	} {
 		var got trace

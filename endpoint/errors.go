@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
+	"unicode/utf8"
+
+	"github.com/guregu/kami/internal/incoming"
 )
 
 // errNilContext is that of a function which should have returned a context.
@@ -25,6 +29,9 @@ type Headerer interface {
 
 // ErrorEncoder writes an error to a Server's client. It is not called once the response has begun. If it writes nothing the
 // answer is empty, with the status that DefaultErrorEncoder would choose.
+//
+// An error that is the client's doing and has no status gets one before: 408 if the body has not come in time, 413 if it is
+// larger than an http.MaxBytesReader lets it be, 499 if the client has left, which only logs see.
 type ErrorEncoder func(ctx context.Context, err error, w http.ResponseWriter)
 
 // ErrorHandler gets to know a Server's errors, to report them: those that it answers, and those that come too late for that.
@@ -38,8 +45,11 @@ type ErrorHandlerFunc func(ctx context.Context, err error)
 // Handle calls the function.
 func (f ErrorHandlerFunc) Handle(ctx context.Context, err error) { f(ctx, err) }
 
-// LogErrors returns an ErrorHandler that logs errors: at the level Info where the status, from 400 to 499, says that they
-// are the client's, else at Error. Nil means slog.Default().
+// LogErrors returns an ErrorHandler that logs errors, each with the request's method and the pattern of its route: at the
+// level Info where the status, from 400 to 499, says that they are the client's, else at Error. Nil means slog.Default().
+//
+// Of errors from 500 on, kami.DefaultErrorHandler, which answers those of [JSON] and [Stream] by default, logs one record
+// too.
 func LogErrors(logger *slog.Logger) ErrorHandler {
 	return ErrorHandlerFunc(func(ctx context.Context, err error) {
 		l := logger
@@ -50,7 +60,11 @@ func LogErrors(logger *slog.Logger) ErrorHandler {
 		if statusOf(err) < 500 {
 			level = slog.LevelInfo
 		}
-		l.Log(ctx, level, "endpoint failed", "err", err)
+		attrs := []any{"err", err}
+		if r, ok := ctx.Value(requestKey{}).(*http.Request); ok {
+			attrs = append(attrs, "method", r.Method, "pattern", r.Pattern)
+		}
+		l.Log(ctx, level, "endpoint failed", attrs...)
 	})
 }
 
@@ -61,9 +75,10 @@ type statusError struct {
 }
 
 // Error returns an error with an HTTP status from 400 to 599; any other code becomes 500. It crosses transports: a Server
-// answers with the status and the message, of which [DecodeJSONResponse] makes the same error again. The message is for
-// the client. It is a [StatusCoder], and comparable: Error(404, "x") == Error(404, "x"). So an Endpoint that returns the
-// error of another service's client answers as that has: give it a status of its own where that is not meant.
+// answers with the status and the message, of which [DecodeJSONResponse] makes the same error again. (By default [JSON]
+// keeps the message of one from 500 on to the log.) It is a [StatusCoder], and comparable:
+// Error(404, "x") == Error(404, "x"). So an Endpoint that returns the Error of another service's client answers as that
+// has: give it a status of its own where that is not meant.
 func Error(code int, message string) error { return statusError{errorCode(code), message} }
 
 func (e statusError) Error() string   { return e.message }
@@ -78,6 +93,42 @@ type coded struct {
 func (e coded) StatusCode() int { return e.code }
 func (e coded) Unwrap() error   { return e.error }
 
+// upstream is the error of a call that another service has not answered as it should. For the client of the Server that has
+// made the call, that is a bad gateway; the text, which may have addresses and answers in it, is for the log.
+type upstream struct{ error }
+
+func (u upstream) StatusCode() int { return http.StatusBadGateway }
+func (u upstream) Unwrap() error   { return u.error }
+
+// maxQuoted is how many bytes of what a client has sent the text of an error quotes.
+const maxQuoted = 100
+
+// excerpt returns the text, or its beginning if it is long, without a part of a character at its end.
+func excerpt(text string) string {
+	if len(text) <= maxQuoted {
+		return text
+	}
+	end := maxQuoted
+	for end > maxQuoted-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// brief is an error whose text is cut.
+type brief struct{ error }
+
+func (b brief) Error() string { return excerpt(b.error.Error()) }
+func (b brief) Unwrap() error { return b.error }
+
+// briefly returns an error about an input of that length. Its text, which somebody else has made, may quote all of that.
+func briefly(err error, length int) error {
+	if length <= maxQuoted {
+		return err
+	}
+	return brief{err}
+}
+
 func badRequest(format string, args ...any) error {
 	return coded{fmt.Errorf(format, args...), http.StatusBadRequest}
 }
@@ -90,10 +141,12 @@ func errorCode(code int) int {
 	return code
 }
 
-// DefaultErrorEncoder answers with the error's text as text/plain and the status 500. An error that is a json.Marshaler
+// DefaultErrorEncoder answers errors as go-kit's does, and is what [NewServer] uses by default. It hides nothing, and logs
+// nothing: the client gets the error's text, whatever that says, as text/plain with the status 500. An error that is a json.Marshaler
 // and marshals is answered as application/json; one that is a [Headerer] adds its headers; one that is a [StatusCoder]
 // says the status, if that is from 400 to 599. All are found through errors that wrap them, too.
-func DefaultErrorEncoder(_ context.Context, err error, w http.ResponseWriter) {
+func DefaultErrorEncoder(ctx context.Context, err error, w http.ResponseWriter) {
+	err = incoming.Explain(ctx, err)
 	contentType, body := "text/plain; charset=utf-8", []byte(err.Error())
 	var marshaler json.Marshaler
 	if errors.As(err, &marshaler) {
@@ -120,6 +173,15 @@ func statusOf(err error) int {
 		return errorCode(coder.StatusCode())
 	}
 	return http.StatusInternalServerError
+}
+
+// methodsOf returns what may be asked for its methods: the value, or nil if it is a nil pointer, which encoding/json does not
+// call any of either.
+func methodsOf(value any) any {
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil
+	}
+	return value
 }
 
 // addHeaders adds the headers. A Content-Type, of which there is but one (RFC 9110, 8.3), takes the place of what is there.

@@ -79,7 +79,7 @@ func TestHeadersOfAnAnswerMayReplaceTheContentType(t *testing.T) {
 	problem := rich{409, http.Header{"content-type": {"application/problem+json"}}, `{"title":"taken"}`}
 	serve := func(fn func(context.Context, struct{}) (rich, error)) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		endpoint.JSON(fn).ServeHTTP(w, request("POST", "/", ""))
+		endpoint.JSON(fn, endpoint.ServerErrorEncoder(endpoint.DefaultErrorEncoder)).ServeHTTP(w, request("POST", "/", ""))
 		return w
 	}
 	for _, w := range []*httptest.ResponseRecorder{

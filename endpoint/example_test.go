@@ -39,7 +39,7 @@ func ExampleJSON() {
 
 	post := func(path, body string) {
 		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, httptest.NewRequest("POST", path, strings.NewReader(body)))
+		mux.ServeHTTP(w, jsonRequest("POST", path, body))
 		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
 	}
 	post("/users/7/notes?sync=true", `{"text": "buy milk"}`)
@@ -138,8 +138,8 @@ func ExampleError() {
 	}
 
 	w := httptest.NewRecorder()
-	endpoint.JSON(find).ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader(`"bob"`)))
-	fmt.Println(w.Code, w.Body)
+	endpoint.JSON(find).ServeHTTP(w, jsonRequest("POST", "/", `"bob"`))
+	fmt.Print(w.Code, " ", w.Body)
 	// Output:
 	// 404 finding "bob": no such user
 }
@@ -228,14 +228,16 @@ func ExampleLogErrors() {
 		return "", errors.New("the database is away")
 	}
 
-	server := endpoint.JSON(find, endpoint.ServerErrorHandler(endpoint.LogErrors(logger)))
+	mux := kami.New()
+	mux.Post("/find", endpoint.NewServer(find, endpoint.DecodeJSONRequest[int], endpoint.EncodeJSONResponse[string],
+		endpoint.ServerErrorHandler(endpoint.LogErrors(logger))))
 
 	for _, body := range []string{"-1", "1"} {
-		server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(body)))
+		mux.ServeHTTP(httptest.NewRecorder(), jsonRequest("POST", "/find", body))
 	}
 	// Output:
-	// level=INFO msg="endpoint failed" err="there are no negative ids"
-	// level=ERROR msg="endpoint failed" err="the database is away"
+	// level=INFO msg="endpoint failed" err="there are no negative ids" method=POST pattern=/find
+	// level=ERROR msg="endpoint failed" err="the database is away" method=POST pattern=/find
 }
 
 func ExampleBufferedStream() {
@@ -326,4 +328,11 @@ func ExamplePopulateRequestContext() {
 	// RequestPath /search
 	// RequestURI /search?q=sympatico
 	// X-Request-ID a1b2c3d4e5
+}
+
+// jsonRequest returns a request with a body of JSON.
+func jsonRequest(method, target, body string) *http.Request {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return r
 }

@@ -48,7 +48,7 @@ func FuzzBind(f *testing.F) {
 		s.ServeHTTPContext(kami.SetParam(context.Background(), "id", id), w, r)
 		switch {
 		case called && failed == nil && w.Code == 200:
-		case !called && status(failed) == 400 && w.Code == 400 && w.Body.String() == failed.Error():
+		case !called && status(failed) == 400 && w.Code == 400 && w.Body.String() == failed.Error()+"\n":
 		default:
 			t.Errorf("id %q, query %q, header %q: called %v, status %d, error %v", id, query, header, called, w.Code, failed)
 		}

@@ -20,38 +20,49 @@ import (
 //
 // Tagged fields are strings, bools, numbers, time.Durations, encoding.TextUnmarshalers or pointers to these; those of
 // query and header may be slices. They come from their source alone: what the body says of them is dropped if it fits, and
-// refused if not. They stay zero if the query or the header is missing. A type that has only such fields needs no body,
-// nor does a GET, HEAD or DELETE. A Req that is a pointer to a struct is never nil.
+// refused if not. They stay zero if the query or the header is missing; numbers, durations and pointers also if it is empty,
+// as in ?n=, while a bool, or a pointer to one, is true then, as in ?flag. On and off are bools too. A type that has only
+// such fields needs no body, nor does a GET, HEAD or DELETE. A Req that is a pointer to a struct is never nil.
 //
-// Fields that the body lacks are zero. A Client has to put tagged fields where they belong itself, in its
-// EncodeRequestFunc.
+// Fields that the body lacks are zero. [JSONClient] is the other half, for the same Req.
 //
-// What does not fit is answered as an error of its own: 415 if Content-Type says something else than JSON, 413 for a body
-// larger than [ServerMaxBody], 400 with the offset, the field or the name for all else. Errors of the function are for
-// [DefaultErrorEncoder]: see [Error], [StatusCoder].
+// What does not fit is answered as an error of its own: 415 if Content-Type does not say that a body is JSON, or is missing
+// (a browser sends such a body from another site without asking first), 413 for a body larger than [ServerMaxBody], 408 for
+// one that does not come in time, 400 with the offset, the field or the name for all else. They quote at most 100 bytes of
+// what the client has sent.
 //
-// It panics if Req is a type that can never be served, and says why.
+// Errors, of the function as well, are answered by the ErrorHandler of the Mux that serves the request, and by
+// kami.DefaultErrorHandler without one, unless [ServerErrorEncoder] says otherwise: see [Error], [StatusCoder]. The error of
+// a [Client] whose server does not answer as it should is a 502.
+//
+// It panics if Req is a type that can never be served, and says why. So does kami when it is registered for a route that
+// lacks a param of the fields: see [ServerOuterParams].
 func JSON[Req, Resp any](fn func(context.Context, Req) (Resp, error), opts ...ServerOption) *Server[Req, Resp] {
 	if fn == nil {
 		panic("endpoint: JSON: the function must not be nil")
 	}
 	s := newServer(Endpoint[Req, Resp](fn), opts)
-	s.decode = decoderOf[Req]("JSON", s.maxBody)
+	s.decodeJSON("JSON")
 	s.encode = func(ctx context.Context, w http.ResponseWriter, _ *http.Request, response Resp) error {
 		return EncodeJSONResponse(ctx, w, response)
 	}
 	return s
 }
 
-// decoderOf returns what decodes body, path, query and header into a Req.
-func decoderOf[Req any](who string, maxBody int64) DecodeRequestFunc[Req] {
+// decodeJSON has the Server decode body, path, query and header into a Req.
+func (s *Server[Req, Resp]) decodeJSON(who string) {
 	b, err := knownBinding(reflect.TypeFor[Req]())
 	if err != nil {
 		panic(fmt.Sprintf("endpoint: %s: %v", who, err))
 	}
-	return func(ctx context.Context, r *http.Request) (request Req, err error) {
-		optional := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete
-		err = b.decode(ctx, r, maxBody, optional, &request)
+	s.binding = b
+	s.decode = func(ctx context.Context, r *http.Request) (request Req, err error) {
+		err = b.decode(ctx, r, bodyRules{max: s.maxBody, optional: needsNoBody(r.Method), strict: s.strict}, &request)
 		return request, err
 	}
+}
+
+// needsNoBody reports whether requests of the method need no body, whatever their type.
+func needsNoBody(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete
 }

@@ -2,10 +2,14 @@ package endpoint
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -16,8 +20,9 @@ type Server[Req, Resp any] struct {
 	encode   func(context.Context, http.ResponseWriter, *http.Request, Resp) error
 	function any // the Endpoint's, with nothing around it
 	response reflect.Type
-	fails    bool // the response may be a Failer
-	attends  bool // the context ends when the client has gone, and with the response
+	binding  *binding // of the request, if that is known
+	fails    bool     // the response may be a Failer
+	attends  bool     // the context ends when the client has gone, and with the response
 	serverOptions
 }
 
@@ -30,6 +35,8 @@ type serverOptions struct {
 	errorHandler ErrorHandler
 	around       []Around
 	maxBody      int64
+	strict       bool
+	outerParams  []string
 }
 
 // ServerOption sets what is optional of a Server. It is not generic, so that one list fits all.
@@ -50,7 +57,8 @@ func ServerAfter(after ...ServerResponseFunc) ServerOption {
 	return func(o *serverOptions) { o.after = append(o.after, after...) }
 }
 
-// ServerErrorEncoder sets what answers errors, unless the response has begun. Nil means [DefaultErrorEncoder], as by default.
+// ServerErrorEncoder sets what answers errors, unless the response has begun. Nil means the default: [DefaultErrorEncoder] for
+// [NewServer], and kami.HandleError for [JSON] and [Stream], which has the ErrorHandler of their Mux answer.
 func ServerErrorEncoder(ee ErrorEncoder) ServerOption {
 	return func(o *serverOptions) { o.errorEncoder = ee }
 }
@@ -77,13 +85,27 @@ func ServerMaxBody(bytes int64) ServerOption {
 	return func(o *serverOptions) { o.maxBody = bytes }
 }
 
-// NewServer returns a Server of the Endpoint, which decodes requests with dec and encodes responses with enc. It panics
-// if one of them is nil.
+// ServerDisallowUnknownFields has [JSON] and [Stream] refuse a body with fields that the request type does not have.
+func ServerDisallowUnknownFields() ServerOption {
+	return func(o *serverOptions) { o.strict = true }
+}
+
+// ServerOuterParams names params for fields with the tag path that the route itself does not have, because an outer Mux, a
+// scope with params or middleware has them. Without it [JSON] and [Stream] are refused for such a route.
+func ServerOuterParams(names ...string) ServerOption {
+	return func(o *serverOptions) { o.outerParams = append(o.outerParams, names...) }
+}
+
+// NewServer returns a Server of the Endpoint, which decodes requests with dec and encodes responses with enc. Its errors
+// are answered by [DefaultErrorEncoder] by default, texts included. It panics if one of the functions is nil.
 func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req], enc EncodeResponseFunc[Resp], opts ...ServerOption) *Server[Req, Resp] {
 	if e == nil || dec == nil || enc == nil {
 		panic("endpoint: NewServer: the endpoint, the decoder and the encoder must not be nil")
 	}
 	s := newServer(e, opts)
+	if s.errorEncoder == nil {
+		s.errorEncoder = DefaultErrorEncoder
+	}
 	s.decode = dec
 	s.encode = func(ctx context.Context, w http.ResponseWriter, _ *http.Request, response Resp) error {
 		return enc(ctx, w, response)
@@ -96,13 +118,10 @@ func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Serve
 	t := reflect.TypeFor[Resp]()
 	s := &Server[Req, Resp]{endpoint: e, function: e, response: t}
 	s.fails = t.Kind() == reflect.Interface || t.Implements(reflect.TypeFor[Failer]())
-	s.errorEncoder, s.maxBody = DefaultErrorEncoder, DefaultMaxBody
+	s.maxBody = DefaultMaxBody
 	refuseNil("NewServer: options", opts)
 	for _, o := range opts {
 		o(&s.serverOptions)
-	}
-	if s.errorEncoder == nil {
-		s.errorEncoder = DefaultErrorEncoder
 	}
 	if s.errorHandler != nil {
 		refuseNilValue("ServerErrorHandler", s.errorHandler)
@@ -119,6 +138,21 @@ func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Serve
 // mux they are what a description of a service is made of.
 func (s *Server[Req, Resp]) Types() (request, response reflect.Type) {
 	return reflect.TypeFor[Req](), s.response
+}
+
+// CheckRoute reports a field with the tag path for which neither the route, which has these params, nor [ServerOuterParams]
+// has one. kami asks it when the Server is registered, and panics. A Server of [NewServer] does not know its fields.
+func (s *Server[Req, Resp]) CheckRoute(params []string) error {
+	if s.binding == nil {
+		return nil
+	}
+	for _, f := range s.binding.fields {
+		if f.source == "path" && !slices.Contains(params, f.name) && !slices.Contains(s.outerParams, f.name) {
+			return fmt.Errorf("%s has the tag path:%q, but the route's params are %q; name one of an outer Mux, a scope or "+
+				"middleware by endpoint.ServerOuterParams", f.label, f.name, params)
+		}
+	}
+	return nil
 }
 
 // ServeHTTP serves a request.
@@ -153,17 +187,27 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 		panics = false
 		return
 	}
+	s.fail(ctx, proxy, r, err)
+	panics = false
+}
+
+// fail reports an error and answers it.
+func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *http.Request, err error) {
+	err = incoming.Explain(r.Context(), err)
 	if s.errorHandler != nil && err != errGone {
-		s.errorHandler.Handle(ctx, err)
+		s.errorHandler.Handle(&failed{ctx, r}, err)
 	}
-	if proxy.Status() != 0 {
+	if w.Status() != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	s.errorEncoder(ctx, err, proxy)
-	if proxy.Status() == 0 {
-		proxy.WriteHeader(statusOf(err)) // and not an empty 200
+	if s.errorEncoder == nil {
+		kami.HandleError(ctx, w, r.WithContext(ctx), err)
+	} else {
+		s.errorEncoder(ctx, err, w)
 	}
-	panics = false
+	if w.Status() == 0 {
+		w.WriteHeader(statusOf(err)) // and not an empty 200
+	}
 }
 
 // cutOff keeps the client from taking what it has for all, even where a PanicHandler makes an end of a panic.
@@ -193,7 +237,7 @@ func (s *Server[Req, Resp]) respond(ctx *context.Context, w http.ResponseWriter,
 		*ctx = next
 	}
 	if s.fails {
-		if f, ok := any(response).(Failer); ok {
+		if f, ok := methodsOf(response).(Failer); ok {
 			if err := f.Failed(); err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -288,22 +289,145 @@ func TestEncoderThatFailsAfterItHasBegunAbortsTheConnection(t *testing.T) {
 	}
 }
 
-func TestServerAnswersWithoutAnErrorHandler(t *testing.T) {
-	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, io.EOF })
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, request("GET", "/", ""))
-	assert.Equal(t, 500, w.Code)
-	assert.Equal(t, "EOF", w.Body.String())
-	assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
-	assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+// broken is a service whose errors must not leak.
+func broken(context.Context, struct{}) (int, error) {
+	return 0, errors.New("pq: password authentication failed, 10.0.0.5")
 }
 
-func TestNilOptionsMeanTheDefault(t *testing.T) {
-	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, io.EOF },
-		endpoint.ServerErrorEncoder(nil), endpoint.ServerErrorHandler(nil))
-	code, text := answer(s, request("GET", "/", ""))
+func brokenStream(context.Context, struct{}) (iter.Seq2[int, error], error) {
+	_, err := broken(nil, struct{}{})
+	return nil, err
+}
+
+func TestErrorsOfTheServerAreLoggedAndNotTold(t *testing.T) {
+	for _, s := range []kami.ContextHandler{
+		endpoint.JSON(broken), endpoint.Stream(brokenStream),
+		endpoint.JSON(broken, endpoint.ServerErrorEncoder(nil), endpoint.ServerErrorHandler(nil)),
+	} {
+		m := kami.New()
+		m.Get("/", s)
+		for name, h := range map[string]http.Handler{"kami": m, "net/http": s.(http.Handler)} {
+			log, w := slogged(t), httptest.NewRecorder()
+			h.ServeHTTP(w, request("GET", "/", "", "Accept: application/json"))
+			assert.Equal(t, 500, w.Code, name)
+			assert.JSONEq(t, `{"title":"Internal Server Error","status":500}`, w.Body.String())
+			assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+			assert.Contains(t, log.String(), `err="pq: password authentication failed, 10.0.0.5"`)
+		}
+	}
+}
+
+// One place decides for all: the ErrorHandler of the innermost Mux.
+func TestErrorsAreAnsweredByTheErrorHandlerOfTheMux(t *testing.T) {
+	teapot := func(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+		assert.Equal(t, r.Context(), ctx)
+		w.WriteHeader(418)
+		fmt.Fprintf(w, "%s: %d %v", r.Pattern, status(err), err)
+	}
+	inner, outer := kami.New(), kami.New()
+	inner.ErrorHandler = teapot
+	outer.ErrorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { t.Error("it is the inner one's") }
+	missing := func(context.Context, sumRequest) (int, error) { return 0, endpoint.Error(404, "no such thing") }
+	inner.Post("/in/json", endpoint.JSON(missing))
+	inner.Get("/in/stream", endpoint.Stream(brokenStream))
+	inner.Post("/in/own", endpoint.JSON(missing, endpoint.ServerErrorEncoder(endpoint.DefaultErrorEncoder)))
+	inner.Post("/in/server", endpoint.NewServer(missing, endpoint.DecodeJSONRequest[sumRequest], endpoint.EncodeJSONResponse[int]))
+	outer.Handle("POST", "/in/*rest", inner)
+	outer.Handle("GET", "/in/*rest", inner)
+	for _, tt := range []struct{ method, path, body, want string }{
+		{"POST", "/in/json", "{}", "418 /in/json: 404 no such thing"},
+		{"POST", "/in/json", "{", "418 /in/json: 400 the body is not JSON at offset 1: unexpected end of JSON input"},
+		{"GET", "/in/stream", "", "418 /in/stream: 0 pq: password authentication failed, 10.0.0.5"},
+		{"POST", "/in/own", "{}", "404 no such thing"},
+		{"POST", "/in/server", "{}", "404 no such thing"},
+	} {
+		code, text := answer(outer, request(tt.method, tt.path, tt.body))
+		assert.Equal(t, tt.want, fmt.Sprintf("%d %s", code, text))
+	}
+}
+
+// An ErrorHandler that writes nothing makes no success of an error.
+func TestErrorHandlerThatWritesNothing(t *testing.T) {
+	m := kami.New()
+	m.ErrorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) {}
+	m.Get("/", endpoint.JSON(broken))
+	code, text := answer(m, request("GET", "/", ""))
 	assert.Equal(t, 500, code)
-	assert.Equal(t, "EOF", text)
+	assert.Empty(t, text)
+}
+
+// NewServer answers as go-kit does.
+func TestNewServerTellsErrors(t *testing.T) {
+	log, w := slogged(t), httptest.NewRecorder()
+	s := endpoint.NewServer(broken, endpoint.NopRequestDecoder[struct{}], endpoint.EncodeJSONResponse[int], endpoint.ServerErrorEncoder(nil))
+	s.ServeHTTP(w, request("GET", "/", ""))
+	assert.Equal(t, 500, w.Code)
+	assert.Equal(t, "pq: password authentication failed, 10.0.0.5", w.Body.String())
+	assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+	assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+	assert.Empty(t, log.String())
+}
+
+// An error of another service is a bad gateway, and its text stays here; an Error that it has answered with crosses.
+func TestErrorsOfAnotherServiceAreABadGateway(t *testing.T) {
+	for name, tt := range map[string]struct {
+		serve     func(net.Conn)
+		want, log string
+	}{
+		"it hangs up":    {raw(""), "502 Bad Gateway", "http://10.0.0.5/sum"},
+		"no HTTP":        {raw("SSH-2.0\r\n"), "502 Bad Gateway", "malformed HTTP"},
+		"no JSON":        {raw("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n10.0.0.5"), "502 Bad Gateway", "decoding the answer"},
+		"too short":      {raw("HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n{"), "502 Bad Gateway", "unexpected EOF"},
+		"neither":        {raw("HTTP/1.1 304 Not Modified\r\n\r\n"), "502 Bad Gateway", "the status 304 is neither"},
+		"an error":       {raw("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such"), "404 no such", ""},
+		"a server error": {raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 8\r\n\r\n10.0.0.5"), "503 Service Unavailable", "10.0.0.5"},
+	} {
+		leakless(t, tt.serve, func(t *testing.T, n *network) {
+			log := slogged(t)
+			call := endpoint.NewClient("POST", target(t, "http://10.0.0.5/sum"), endpoint.EncodeJSONRequest[sumRequest],
+				endpoint.DecodeJSONResponse[sumResponse], endpoint.SetClient(n.client)).Endpoint()
+			s := endpoint.JSON(func(ctx context.Context, r sumRequest) (sumResponse, error) {
+				response, err := call(ctx, r)
+				if err != nil {
+					err = fmt.Errorf("summing: %w", err)
+				}
+				return response, err
+			})
+			code, text := answer(s, request("POST", "/", "{}"))
+			if tt.log == "" {
+				tt.want = strings.Replace(tt.want, "404 ", "404 summing: ", 1)
+				assert.Empty(t, log.String(), name)
+			}
+			assert.Equal(t, tt.want, fmt.Sprintf("%d %s", code, text), name)
+			assert.Contains(t, log.String(), tt.log, name)
+		})
+	}
+}
+
+// worse is an error whose methods need a value.
+type worse struct{ code int }
+
+func (w worse) Error() string   { return fmt.Sprint("worse ", w.code) }
+func (w worse) StatusCode() int { return w.code }
+
+func TestErrorThatIsANilPointer(t *testing.T) {
+	fails := func(context.Context, struct{}) (int, error) { return 0, (*worse)(nil) }
+	for _, encoder := range []endpoint.ErrorEncoder{nil, endpoint.DefaultErrorEncoder} {
+		log := slogged(t)
+		s := endpoint.JSON(fails, endpoint.ServerErrorHandler(endpoint.LogErrors(nil)), endpoint.ServerErrorEncoder(encoder))
+		code, _ := answer(s, request("GET", "/", ""))
+		assert.Equal(t, 500, code)
+		assert.Contains(t, log.String(), `level=ERROR msg="endpoint failed" err="the error is a nil *endpoint_test.worse"`)
+	}
+}
+
+func TestLogErrorsSaysMethodAndRoute(t *testing.T) {
+	log := slogged(t)
+	m := kami.New()
+	m.Delete("/things/:id", endpoint.JSON(broken, endpoint.ServerErrorHandler(endpoint.LogErrors(nil)),
+		endpoint.ServerErrorEncoder(endpoint.DefaultErrorEncoder)))
+	answer(m, request("DELETE", "/things/7", ""))
+	assert.Contains(t, log.String(), `err="pq: password authentication failed, 10.0.0.5" method=DELETE pattern=/things/:id`)
 }
 
 func TestNilFunctionsAreRefused(t *testing.T) {

@@ -28,7 +28,7 @@ func Stream[Req, Resp any](fn func(context.Context, Req) (iter.Seq2[Resp, error]
 		panic("endpoint: Stream: the function must not be nil")
 	}
 	s := newServer(Endpoint[Req, iter.Seq2[Resp, error]](fn), opts)
-	s.decode = decoderOf[Req]("Stream", s.maxBody)
+	s.decodeJSON("Stream")
 	s.encode = encodeStream[Resp]
 	s.response = reflect.TypeFor[Resp]()
 	s.attends = true

@@ -281,7 +281,7 @@ func TestStreamWithoutASequence(t *testing.T) {
 		code int
 		want string
 	}{
-		{func(context.Context, struct{}) (iter.Seq2[int, error], error) { return nil, nil }, 500, "endpoint: the function returned neither a sequence nor an error"},
+		{func(context.Context, struct{}) (iter.Seq2[int, error], error) { return nil, nil }, 500, "Internal Server Error"},
 		{func(context.Context, struct{}) (iter.Seq2[int, error], error) {
 			return nil, endpoint.Error(404, "none")
 		}, 404, "none"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +34,8 @@ func sum(_ context.Context, r sumRequest) (sumResponse, error) {
 	return sumResponse{r.A + r.B}, nil
 }
 
-// request makes a request with headers, each as "Name: value". A body of "" is none.
+// request makes a request with headers, each as "Name: value". A body of "" is none, any other JSON unless a header says
+// otherwise.
 func request(method, target, body string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	if body != "" {
@@ -42,6 +44,9 @@ func request(method, target, body string, headers ...string) *http.Request {
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
+	}
+	if body != "" && r.Header["Content-Type"] == nil {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	return r
 }
@@ -189,4 +194,32 @@ func status(err error) int {
 		return coder.StatusCode()
 	}
 	return 0
+}
+
+// slogged has what is logged by default written to a buffer, for the time of the test.
+func slogged(t *testing.T) fmt.Stringer {
+	t.Helper()
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	log := new(syncBuffer)
+	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+	return log
+}
+
+// syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
