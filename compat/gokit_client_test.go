@@ -37,6 +37,8 @@ import (
 //   - SetClient(nil) means the default. In go-kit each call panics.
 //   - NewClient panics if no request can be made of method and target, not each call fails.
 //   - What cannot be encoded is named in the error, which wraps encoding/json's.
+//   - An error of sending a request or of decoding an answer that has no status gets 502: a Server whose Endpoint returns it is
+//     a bad gateway. In go-kit it answers 500.
 //   - DecodeJSONResponse, which go-kit leaves to each client, makes errors of all that is no answer.
 
 // clientCase is a call, the server's answer, and the hooks around that.
@@ -211,15 +213,16 @@ func (s *caller) headersOf() headers {
 
 // classOf says what kind of error it is.
 func classOf(err error) string {
-	var coder endpoint.StatusCoder
-	switch first := firstOf(err); {
+	first := firstOf(err)
+	coder, coded := first.(endpoint.StatusCoder)
+	switch {
 	case err == nil:
 		return "none"
 	case err.Error() == nilContext:
 		return err.Error()
 	case first == context.Canceled:
 		return "canceled"
-	case errors.As(err, &coder):
+	case coded:
 		return fmt.Sprintf("%d %v", coder.StatusCode(), err)
 	default:
 		return fmt.Sprintf("%T %v", first, first)
@@ -592,6 +595,14 @@ func TestGoKitClientDifferences(t *testing.T) {
 		endpoint.SetClient(ended{})).Endpoint()(ctx, nil)
 	assert.ErrorIs(t, err, errGone)
 	assert.ErrorIs(t, err, context.Canceled)
+
+	_, err = kithttp.NewClient("GET", sumURL, kithttp.EncodeJSONRequest, nil, kithttp.SetClient(ended{})).Endpoint()(ctx, nil)
+	assert.False(t, errors.As(err, new(endpoint.StatusCoder)))
+	_, err = endpoint.NewClient("GET", sumURL, endpoint.EncodeJSONRequest[any], endpoint.DecodeJSONResponse[any],
+		endpoint.SetClient(ended{})).Endpoint()(ctx, nil)
+	var coder endpoint.StatusCoder
+	require.ErrorAs(t, err, &coder)
+	assert.Equal(t, 502, coder.StatusCode())
 
 	var sent *http.Request
 	keep := func(_ context.Context, r *http.Request, _ any) error { sent = r; return errGone }

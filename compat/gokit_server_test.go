@@ -36,7 +36,7 @@ import (
 //   - A response is marshalled before its header goes out. If that fails it is a 500 and no empty 200.
 //   - A response's status is from 200 to 999, any other is an error: informational ones are no answer, others panic.
 //   - 205 and 304 have no body, as 204: RFC 9110 forbids it, and for 304 net/http refuses it, which go-kit answers as an
-//     error.
+//     error. And none of the three has a Content-Type of the encoder's.
 //   - If the encoder fails or panics after it has begun to write, the connection is aborted. An error's text at the end of
 //     half a response is taken for a part of it, and half a response for all of it.
 //   - If an ErrorEncoder writes nothing, the answer is empty, but has the error's status.
@@ -49,7 +49,8 @@ import (
 //   - The size that finalizers find has what was written through io.ReaderFrom in it.
 //   - Functions that are nil are refused when a server is made, and a nil ErrorEncoder means the default. In go-kit the
 //     request panics.
-//   - DecodeJSONRequest, which go-kit leaves to each service, refuses what is not JSON from the first byte to the last.
+//   - DecodeJSONRequest, which go-kit leaves to each service, refuses what is not JSON from the first byte to the last, and a
+//     body without a Content-Type.
 
 // stage is where a request stops.
 type stage int
@@ -457,11 +458,12 @@ func (s *service) encode(ctx context.Context, w http.ResponseWriter, response an
 		if code < 200 || code > 999 {
 			return fmt.Errorf("endpoint: %T says the status %d, which is not from 200 to 999", response, code)
 		}
+		noContent := code == http.StatusNoContent
 		empty := code == http.StatusNotModified || code == http.StatusResetContent
-		if empty {
-			w = bodiless{w}
+		if empty || noContent {
+			w = bodiless{w, headersOf(response)}
 		}
-		if _, err := json.Marshal(response); err != nil && code != http.StatusNoContent && !empty {
+		if _, err := json.Marshal(response); err != nil && !noContent && !empty {
 			return fmt.Errorf("endpoint: encoding %T: %w", response, err)
 		}
 		if empty && s.unencodable {
@@ -489,10 +491,29 @@ func (w oneType) WriteHeader(code int) {
 	w.ResponseWriter.WriteHeader(code)
 }
 
-// bodiless drops the body.
-type bodiless struct{ http.ResponseWriter }
+// bodiless drops the body, and a Content-Type that is not the response's own.
+type bodiless struct {
+	http.ResponseWriter
+	own headers
+}
 
 func (bodiless) Write(p []byte) (int, error) { return len(p), nil }
+
+func (b bodiless) WriteHeader(code int) {
+	if !hasContentType(b.own) {
+		b.Header().Del("Content-Type")
+	}
+	b.ResponseWriter.WriteHeader(code)
+}
+
+func hasContentType(h headers) bool {
+	for name, values := range h {
+		if http.CanonicalHeaderKey(name) == "Content-Type" && len(values) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 func (s *service) handle(ctx context.Context, err error) { s.note(ctx, "handle %q", err) }
 
@@ -692,7 +713,7 @@ func TestGoKitServer(t *testing.T) {
 		}},
 		{"bodies", []serverCase{
 			{body: "{"}, {body: `{"N":"7"}`}, {body: `{"N":1e99}`}, {body: "null"}, {body: "[]"}, {body: askedText + "}"},
-			{body: " \n" + askedText + "\n"}, {header: http.Header{"Content-Type": {"text/plain"}}}, {body: " "},
+			{body: " \n" + askedText + "\n"}, {header: http.Header{"Content-Type": {"text/plain"}}}, {body: " "}, {header: http.Header{}},
 			{header: http.Header{"Content-Type": {"application/problem+json"}}}, {body: `"` + strings.Repeat("a", 1<<20) + `"`},
 		}},
 		{"errors", []serverCase{
@@ -712,6 +733,9 @@ func TestGoKitServer(t *testing.T) {
 				}
 				if c.body == "" {
 					c.body = askedText
+				}
+				if c.header == nil {
+					c.header = http.Header{"Content-Type": {"application/json"}}
 				}
 				c.same(t, inProcess)
 				c.same(t, overHTTP(t))
@@ -755,6 +779,14 @@ func TestGoKitServerDifferences(t *testing.T) {
 			`304 "" [] [] code 500`, `304 "" [] [] code 304`,
 		},
 		{
+			"no content", serverCase{traits: hasCode | hasHeaders, code: 204, headers: own},
+			`204 "" [] [1] code 204, application/json; charset=utf-8`, `204 "" [] [1] code 204`,
+		},
+		{
+			"no Content-Type", serverCase{header: http.Header{}}, `200 "{\"Text\":\"\"}\n" [] [] code 200`,
+			`415 "the body has no Content-Type, which should say that it is JSON" [nosniff] [] code 415`,
+		},
+		{
 			"reset content", serverCase{traits: hasCode, code: 205},
 			`205 "{\"Text\":\"\"}\n" [] [] code 205`, `205 "" [] [] code 205`,
 		},
@@ -795,6 +827,9 @@ func TestGoKitServerDifferences(t *testing.T) {
 			if c.body == "" {
 				c.body = askedText
 			}
+			if c.header == nil {
+				c.header = http.Header{"Content-Type": {"application/json"}}
+			}
 			assert.Equal(t, tt.kit, c.run(true, false, inProcess).String(), "go-kit")
 			assert.Equal(t, tt.kami, c.run(false, false, inProcess).String(), "kami")
 		})
@@ -809,6 +844,9 @@ func (o outcome) String() string {
 		if n, _ := fmt.Sscanf(hook, "finalize %d %d", &i, &code); n == 2 {
 			text += fmt.Sprint(" code ", code)
 		}
+	}
+	if contentType := o.header.Get("Content-Type"); contentType != "" && o.code == http.StatusNoContent {
+		text += ", " + contentType
 	}
 	if last := o.hooks[len(o.hooks)-1]; strings.HasPrefix(last, "panic") {
 		text += ", " + last
@@ -917,6 +955,9 @@ func (d *draw) serverCase() serverCase {
 		traits: d.n(traits), code: d.code(), headers: d.headers(), unencodable: d.n(8) == 7,
 		before: d.n(4), after: d.n(4), finalizers: d.n(4), populates: d.yes(), setsLength: d.n(8) == 7,
 		header: http.Header{},
+	}
+	if d.n(8) != 7 {
+		c.header.Set("Content-Type", "application/json")
 	}
 	c.body = pick(d, askedText, askedText, askedText+" ", `{"N":"7"}`, "{}", "[1", "null", askedText+"x", "")
 	if c.body == "" {
