@@ -34,7 +34,8 @@ type field struct {
 	index        []int
 	source, name string // "path", "query" or "header", and the name there
 	label        string // names the field for people
-	empty        bool   // an empty text is a value of it
+	kind         reflect.Type
+	empty        bool // an empty text is a value of it
 	set          setter
 }
 
@@ -163,7 +164,7 @@ func (b *binding) add(t reflect.Type, at []int, inBody bool) error {
 		}
 		b.query = b.query || source == "query"
 		empty := source == "path" || takesEmpty(f.Type)
-		b.fields = append(b.fields, field{index, source, name, label, empty, set})
+		b.fields = append(b.fields, field{index, source, name, label, f.Type, empty, set})
 	}
 	return nil
 }
@@ -417,7 +418,7 @@ func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, k
 		}, "a duration", nil
 	case number:
 		return func(v reflect.Value, text string) error {
-			if strings.Trim(text, "+-.0123456789eE") != "" || !json.Valid([]byte(text)) {
+			if !isNumber(text) {
 				return strconv.ErrSyntax
 			}
 			v.SetString(text)
@@ -460,4 +461,9 @@ func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, k
 		}, "a number", nil
 	}
 	return nil, "", fmt.Errorf("%s cannot be made of a text: it must be a string, a bool, a number, a time.Duration, an encoding.TextUnmarshaler, or a pointer to such or (in query and header) a slice of such", t)
+}
+
+// isNumber reports whether a text is a number of JSON.
+func isNumber(text string) bool {
+	return strings.Trim(text, "+-.0123456789eE") == "" && json.Valid([]byte(text))
 }
