@@ -269,6 +269,9 @@ func (b *binding) parseQuery(raw string) (url.Values, error) {
 	}
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
+		if key == "" {
+			continue
+		}
 		name, err := url.QueryUnescape(key)
 		values, wanted := query[name]
 		if err != nil || !wanted {
@@ -354,10 +357,13 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 	if reflect.PointerTo(t).Implements(textUnmarshaler) {
 		return func(v reflect.Value, texts []string) error {
 			err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(texts[0]))
-			if err != nil {
-				return fmt.Errorf("%q: %w", excerpt(texts[0]), briefly(err, len(texts[0])))
+			switch {
+			case err == nil:
+				return nil
+			case len(texts[0]) > maxQuoted: // which the error's text may quote more than once
+				return brief{fmt.Sprintf("%q is no %s", excerpt(texts[0]), t), err}
 			}
-			return nil
+			return fmt.Errorf("%q: %w", texts[0], err)
 		}, nil
 	}
 	switch {

@@ -220,6 +220,34 @@ func TestClientFollowsRedirects(t *testing.T) {
 	}
 }
 
+func TestConnectionsAreUsedAgainAfterAnswersWithoutAResponse(t *testing.T) {
+	for _, tt := range []struct {
+		code, size int
+		dialed     int32
+	}{
+		{404, 10, 1}, {404, 64 << 10, 1}, {404, 64<<10 + 1, 1}, {500, 256 << 10, 1}, {300, 256 << 10, 1}, {302, 100 << 10, 1},
+		{404, 300 << 10, 2}, {300, 300 << 10, 2},
+	} {
+		for _, chunked := range []bool{false, true} {
+			answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if !chunked {
+					w.Header().Set("Content-Length", fmt.Sprint(tt.size))
+				}
+				w.WriteHeader(tt.code)
+				_, _ = io.WriteString(w, strings.Repeat("x", tt.size))
+			})
+			leakless(t, httpServer(answers), func(t *testing.T, n *network) {
+				for range 2 {
+					_, err := n.sumClient(t)(context.Background(), sumRequest{})
+					assert.Error(t, err)
+				}
+				assert.Equal(t, tt.dialed, n.dialed.Load(), "%+v, chunked: %v", tt, chunked)
+			})
+		}
+	}
+}
+
 func TestClientThatDoesNotFollowARedirect(t *testing.T) {
 	leakless(t, httpServer(http.RedirectHandler("/other", http.StatusFound)), func(t *testing.T, n *network) {
 		n.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -91,7 +91,7 @@ func explainBody(r *http.Request, err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF): // as when the client has closed its connection
 		return &incoming.Fault{Code: incoming.StatusClientGone, Text: "the body is not complete", Cause: err}
 	}
-	return badRequest("the body cannot be read: %w", brief{err})
+	return badRequest("the body cannot be read: %w", briefly(err, maxQuoted+1))
 }
 
 func tooLarge(limit int64, cause error) error {

@@ -159,6 +159,36 @@ func TestOversizedBodies(t *testing.T) {
 	}
 }
 
+// slowly is a body that comes in pieces, and has seen how much room there was for one beyond what had come.
+type slowly struct {
+	pieces     []string
+	come, most int
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	s.most = max(s.most, len(p)-s.come)
+	if len(s.pieces) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.pieces[0])
+	if s.pieces[0] = s.pieces[0][n:]; s.pieces[0] == "" {
+		s.pieces = s.pieces[1:]
+	}
+	s.come += n
+	return n, nil
+}
+
+func TestNoRoomIsMadeForABodyThatHasNotCome(t *testing.T) {
+	for _, pieces := range [][]string{{`"a"`}, {`"`, strings.Repeat("a", 5000), strings.Repeat("a", 100_000), `"`}} {
+		body := &slowly{pieces: pieces}
+		r := request("POST", "/", "x")
+		r.Body, r.ContentLength = io.NopCloser(body), 1<<20
+		code, _ := answer(endpoint.JSON(func(context.Context, json.RawMessage) (int, error) { return 0, nil }), r)
+		assert.Equal(t, 200, code)
+		assert.LessOrEqual(t, body.most, 2<<10)
+	}
+}
+
 func TestOversizedBodyIsNotReadIfItsLengthIsSaid(t *testing.T) {
 	r := request("POST", "/", "x")
 	r.Body, r.ContentLength = io.NopCloser(iotest.ErrReader(errors.New("it is read"))), 1<<20+1
@@ -605,4 +635,38 @@ func keeps[T any](t *testing.T, body string, text func(T) string) {
 	for i, v := range all {
 		assert.Equal(t, texts[i], strings.Trim(text(v), `"`), "%T", v)
 	}
+}
+
+func TestAnswersAreLimited(t *testing.T) {
+	of := func(size int) string { return `"` + strings.Repeat("a", size-2) + `"` }
+	const mb = 1 << 20
+	for _, tt := range []struct {
+		size  int
+		limit []endpoint.ClientOption
+		want  string
+	}{
+		{10 * mb, nil, ""},
+		{10*mb + 1, nil, "endpoint: the answer is larger than 10485760 bytes"},
+		{5, []endpoint.ClientOption{endpoint.ClientMaxAnswer(5)}, ""},
+		{6, []endpoint.ClientOption{endpoint.ClientMaxAnswer(5)}, "endpoint: the answer is larger than 5 bytes"},
+		{10*mb + 1, []endpoint.ClientOption{endpoint.ClientMaxAnswer(11 * mb)}, ""},
+		{10*mb + 1, []endpoint.ClientOption{endpoint.ClientMaxAnswer(0)}, ""},
+		{10*mb + 1, []endpoint.ClientOption{endpoint.ClientMaxAnswer(-1)}, ""},
+	} {
+		answer := doer(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, ContentLength: -1, Body: io.NopCloser(strings.NewReader(of(tt.size)))}, nil
+		})
+		got, err := endpoint.JSONClient[struct{}, string]("GET", "http://host/", append(tt.limit, endpoint.SetClient(answer))...).
+			Endpoint()(t.Context(), struct{}{})
+		if tt.want == "" {
+			assert.NoError(t, err)
+			assert.Len(t, got, tt.size-2)
+			continue
+		}
+		assert.EqualError(t, err, tt.want)
+		assert.Equal(t, 502, status(err))
+		assert.Empty(t, got)
+	}
+	_, err := endpoint.DecodeJSONResponse[string](t.Context(), &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(of(10*mb + 1)))})
+	assert.EqualError(t, err, "endpoint: the answer is larger than 10485760 bytes")
 }

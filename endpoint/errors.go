@@ -115,18 +115,21 @@ func excerpt(text string) string {
 	return text[:end] + "…"
 }
 
-// brief is an error whose text is cut.
-type brief struct{ error }
+// brief is an error with another text, which does not quote all that a client has sent.
+type brief struct {
+	text  string
+	cause error
+}
 
-func (b brief) Error() string { return excerpt(b.error.Error()) }
-func (b brief) Unwrap() error { return b.error }
+func (b brief) Error() string { return b.text }
+func (b brief) Unwrap() error { return b.cause }
 
 // briefly returns an error about an input of that length. Its text, which somebody else has made, may quote all of that.
 func briefly(err error, length int) error {
 	if length <= maxQuoted {
 		return err
 	}
-	return brief{err}
+	return brief{excerpt(err.Error()), err}
 }
 
 func badRequest(format string, args ...any) error {

@@ -76,6 +76,9 @@ var hostile = map[string]string{
 
 // repeated returns 1 MB of the text, in which %d is a number that counts up.
 func repeated(text string) string {
+	if !strings.Contains(text, "%d") {
+		return strings.Repeat(text, 1<<20/len(text))
+	}
 	var b strings.Builder
 	for i := 0; b.Len() < 1<<20; i++ {
 		b.WriteString(strings.ReplaceAll(text, "%d", strconv.Itoa(i)))

@@ -13,18 +13,25 @@ import (
 // quote that is never closed. Where the quotes are in order, that makes no difference.
 func Backward(text string, separator byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for more := true; more; {
-			at := lastUnquoted(text, separator)
-			element := strings.Trim(text[at+1:], " \t")
-			if element != "" && !yield(element) {
+		for {
+			end := len(text)
+			for end > 0 && (text[end-1] == separator || isSpace(text[end-1])) {
+				end--
+			}
+			if end == 0 {
 				return
 			}
-			if more = at >= 0; more {
-				text = text[:at]
+			text = text[:end]
+			at := lastUnquoted(text, separator)
+			if !yield(strings.TrimLeft(text[at+1:], " \t")) || at < 0 {
+				return
 			}
+			text = text[:at]
 		}
 	}
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 // lastUnquoted returns where the last separator is that is in no quoted string, or -1.
 func lastUnquoted(text string, separator byte) int {
