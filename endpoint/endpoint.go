@@ -12,12 +12,15 @@
 //	before ──▶ decode ──▶ endpoint ──▶ after ──▶ encode ──▶ finalizer
 //	   └──────────┴──────────┴────any error────────┴──▶ error handler ──▶ error encoder ──▶ finalizer
 //
+// Errors of [JSON] and [Stream] are answered by the ErrorHandler of the kami.Mux that serves them, as those of its other
+// handlers, and those of NewServer as go-kit does.
+//
 // A Server is an http.Handler and a kami.ContextHandler. It may be used by many goroutines at once, as all that this
 // package makes; options are for the time before.
 //
 // # Client
 //
-// [NewClient] makes an Endpoint of a remote method, so that client and server have the same type, and the same
+// [JSONClient] is the other half of JSON, for the same request type. [NewClient] makes an Endpoint of a remote method, so that client and server have the same type, and the same
 // middleware fits both.
 //
 //	encode ──▶ before ──▶ HTTP ──▶ after ──▶ decode ──▶ finalizer

@@ -87,17 +87,19 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"GET", "/sum/40/2", "", 200, `{"sum":42}` + "\n"},
 		{"GET", "/sum/-40/+2", "", 200, `{"sum":-38}` + "\n"},
-		{"GET", "/sum/40/x", "", 400, `path "b": "x" is not an integer`},
-		{"GET", "/sum/9223372036854775808/0", "", 400, `path "a": "9223372036854775808" is out of the range of int64`},
-		{"GET", "/sum/9223372036854775807/1", "", 422, sum.ErrOverflow.Error()},
+		{"GET", "/sum/40/x", "", 400, `path "b": "x" is not an integer` + "\n"},
+		{"GET", "/sum/9223372036854775808/0", "", 400, `path "a": "9223372036854775808" is out of the range of int64` + "\n"},
+		{"GET", "/sum/9223372036854775807/1", "", 422, sum.ErrOverflow.Error() + "\n"},
 		{"POST", "/sum", `{"a":1}`, 200, `{"sum":1}` + "\n"},
-		{"POST", "/sum", `{"a":1,"b":"x"}`, 400, `field "b": a JSON string at offset 14 does not fit`},
-		{"POST", "/sum", `{"a":`, 400, `the body is not JSON at offset 5: unexpected end of JSON input`},
-		{"POST", "/sum", "", 400, "the body is empty, and should be JSON"},
+		{"POST", "/sum", `{"a":1,"b":"x"}`, 400, `field "b": a JSON string at offset 14 does not fit` + "\n"},
+		{"POST", "/sum", `{"a":`, 400, `the body is not JSON at offset 5: unexpected end of JSON input` + "\n"},
+		{"POST", "/sum", "", 400, "the body is empty, and should be JSON\n"},
 		{"GET", "/sum", "", 405, "Method Not Allowed\n"},
 	} {
 		w := httptest.NewRecorder()
-		kami.Handler().ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))
+		r := httptest.NewRequest(test.method, test.path, strings.NewReader(test.body))
+		r.Header.Set("Content-Type", "application/json")
+		kami.Handler().ServeHTTP(w, r)
 		assert.Equal(t, test.code, w.Code, "%s %s %s", test.method, test.path, test.body)
 		assert.Equal(t, test.want, w.Body.String(), "%s %s %s", test.method, test.path, test.body)
 	}
@@ -206,12 +208,12 @@ level=INFO msg=called method=sum err=<nil>
 level=INFO msg=answered request="GET /sum/1/2" status=200 size=10`},
 		{"GET", "/sum/9223372036854775807/1", `
 level=INFO msg=called method=sum err="the sum does not fit into 64 bits"
-level=INFO msg=answered request="GET /sum/9223372036854775807/1" status=422 size=33`},
+level=INFO msg=answered request="GET /sum/9223372036854775807/1" status=422 size=34`},
 		{"GET", "/sum/1/x", `
-level=INFO msg=answered request="GET /sum/1/x" status=400 size=31`},
+level=INFO msg=answered request="GET /sum/1/x" status=400 size=32`},
 		{"GET", "/uppercase?text=kami", `
 level=INFO msg=called method=uppercase err="too many requests"
-level=INFO msg=answered request="GET /uppercase" status=429 size=17`},
+level=INFO msg=answered request="GET /uppercase" status=429 size=18`},
 	} {
 		t.Run(test.path, func(t *testing.T) {
 			var log bytes.Buffer

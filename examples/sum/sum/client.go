@@ -39,14 +39,12 @@ func NewClient(server string, opts ...endpoint.ClientOption) (Service, error) {
 	}
 
 	opts = append(slices.Clip(opts), endpoint.ClientAround(guard()...)) // the methods share it, as they share the server
-	sum := endpoint.NewClient(http.MethodPost, base.JoinPath("sum"),
-		endpoint.EncodeJSONRequest[SumRequest], endpoint.DecodeJSONResponse[SumResponse], opts...)
-	concat := endpoint.NewClient(http.MethodPost, base.JoinPath("concat"),
-		endpoint.EncodeJSONRequest[ConcatRequest], endpoint.DecodeJSONResponse[TextResponse], opts...)
-	uppercase := endpoint.NewClient(http.MethodGet, base.JoinPath("uppercase"),
-		encodeUppercase, endpoint.DecodeJSONResponse[TextResponse], opts...)
-
-	return &client{sum: sum.Endpoint(), concat: concat.Endpoint(), uppercase: uppercase.Endpoint()}, nil
+	target := func(path string) string { return base.JoinPath(path).String() }
+	return &client{
+		sum:       endpoint.JSONClient[SumRequest, SumResponse](http.MethodPost, target("sum"), opts...).Endpoint(),
+		concat:    endpoint.JSONClient[ConcatRequest, TextResponse](http.MethodPost, target("concat"), opts...).Endpoint(),
+		uppercase: endpoint.JSONClient[UppercaseRequest, TextResponse](http.MethodGet, target("uppercase"), opts...).Endpoint(),
+	}, nil
 }
 
 // guard is what a call goes through, first the breaker: what that refuses is not tried again.
@@ -64,12 +62,6 @@ func guard() []endpoint.Around {
 func answered(err error) bool {
 	var coder endpoint.StatusCoder
 	return err == nil || errors.As(err, &coder) && coder.StatusCode() < http.StatusInternalServerError
-}
-
-// encodeUppercase puts the text where the server looks for it. The URL is a copy for this request.
-func encodeUppercase(_ context.Context, r *http.Request, request UppercaseRequest) error {
-	r.URL.RawQuery = url.Values{"text": {request.Text}}.Encode()
-	return nil
 }
 
 func (c *client) Sum(ctx context.Context, r SumRequest) (SumResponse, error) { return c.sum(ctx, r) }
