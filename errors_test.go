@@ -376,11 +376,10 @@ func TestErrorOfABodyThatIsTooLarge(t *testing.T) {
 	})
 }
 
-// slow returns the answer of a server that has a ReadTimeout to a body that never ends.
-func slow(t *testing.T, h http.Handler, kind string) (code int, text string) {
+// waiting returns the answer to a body that does not come.
+func waiting(t *testing.T, h http.Handler, kind string) (code int, text string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
-	server.Config.ReadTimeout = 50 * time.Millisecond
 	server.EnableHTTP2 = kind == "HTTP/2"
 	if kind == "HTTP/1.1" {
 		server.Start()
@@ -390,7 +389,6 @@ func slow(t *testing.T, h http.Handler, kind string) (code int, text string) {
 	defer server.Close()
 	body, end := io.Pipe()
 	defer end.Close()
-	go func() { _, _ = io.WriteString(end, "{") }()
 	response, err := server.Client().Post(server.URL, "application/json", body)
 	require.NoError(t, err)
 	defer response.Body.Close()
@@ -399,15 +397,23 @@ func slow(t *testing.T, h http.Handler, kind string) (code int, text string) {
 	return response.StatusCode, string(got)
 }
 
+// expire has the read deadline pass, as that of http.Server.ReadTimeout does.
+func expire(w http.ResponseWriter) error {
+	return http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+}
+
 func TestErrorOfABodyThatDoesNotComeInTime(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
-		s.handle("POST", "/", func(_ context.Context, _ http.ResponseWriter, r *http.Request) error {
+		s.handle("POST", "/", func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+			if err := expire(w); err != nil {
+				return err
+			}
 			_, err := io.ReadAll(r.Body)
 			return fmt.Errorf("reading: %w", err)
 		})
 		for _, kind := range []string{"HTTP/1.1", "TLS", "HTTP/2"} {
-			code, text := slow(t, s, kind)
+			code, text := waiting(t, s, kind)
 			assert.Equal(t, 408, code, kind)
 			assert.Equal(t, "the body did not come in time\n", text, kind)
 		}

@@ -260,25 +260,6 @@ func TestErrorsOfABodyFromAnyDecoder(t *testing.T) {
 	}
 }
 
-// slow returns the answer of a server that has a ReadTimeout to a body that never ends.
-func slow(t *testing.T, h http.Handler, http2 bool) (code int, text string) {
-	t.Helper()
-	server := httptest.NewUnstartedServer(h)
-	server.Config.ReadTimeout = 50 * time.Millisecond
-	server.EnableHTTP2 = http2
-	server.StartTLS()
-	defer server.Close()
-	body, end := io.Pipe()
-	defer end.Close()
-	go func() { _, _ = io.WriteString(end, "{") }()
-	response, err := server.Client().Post(server.URL, "application/json", body)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	got, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	return response.StatusCode, strings.TrimSuffix(string(got), "\n")
-}
-
 func TestBodyThatDoesNotComeInTime(t *testing.T) {
 	decode := func(_ context.Context, r *http.Request) (request sumRequest, err error) {
 		return request, json.NewDecoder(r.Body).Decode(&request)
@@ -288,11 +269,25 @@ func TestBodyThatDoesNotComeInTime(t *testing.T) {
 		"custom decoder": endpoint.NewServer(sum, decode, endpoint.EncodeJSONResponse[sumResponse]),
 	} {
 		m := kami.New()
+		m.Use("/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
+			assert.NoError(t, http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))) // as that of http.Server.ReadTimeout
+			return ctx
+		})
 		m.Post("/", s)
 		for _, http2 := range []bool{false, true} {
-			code, text := slow(t, m, http2)
-			assert.Equal(t, 408, code, "%s, HTTP/2: %v", name, http2)
-			assert.Equal(t, "the body did not come in time", text)
+			server := httptest.NewUnstartedServer(m)
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			body, end := io.Pipe()
+			response, err := server.Client().Post(server.URL, "application/json", body)
+			require.NoError(t, err)
+			text, err := io.ReadAll(response.Body)
+			assert.NoError(t, err)
+			assert.Equal(t, 408, response.StatusCode, "%s, HTTP/2: %v", name, http2)
+			assert.Equal(t, "the body did not come in time", strings.TrimSpace(string(text)))
+			_ = response.Body.Close()
+			_ = end.Close()
+			server.Close()
 		}
 	}
 }

@@ -295,7 +295,7 @@ func broken(context.Context, struct{}) (int, error) {
 }
 
 func brokenStream(context.Context, struct{}) (iter.Seq2[int, error], error) {
-	_, err := broken(nil, struct{}{})
+	_, err := broken(context.Background(), struct{}{})
 	return nil, err
 }
 
