@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+
+	"github.com/guregu/kami/treemux"
 )
 
 // HandlerType is the type of handlers, which kami converts to [ContextHandler]. Only these types, and types defined by
@@ -45,11 +47,20 @@ func isVanilla(h ContextHandler) bool {
 	return ok
 }
 
+var errNilHandler = errors.New("the handler must not be nil")
+
 // routed is a handler that cannot serve every route, such as those of package endpoint. CheckRoute says what is wrong with a
 // route that has these params.
 type routed interface{ CheckRoute(params []string) error }
 
-var errNilHandler = errors.New("the handler must not be nil")
+// newRouted is newHandler for a route with the pattern, whose params the handler may need.
+func newRouted(handler HandlerType, m *Mux, pattern treemux.Pattern) (ContextHandler, error) {
+	h, err := newHandler(handler, m)
+	if r, ok := handler.(routed); ok && err == nil {
+		err = r.CheckRoute(pattern.Names())
+	}
+	return h, err
+}
 
 // newHandler converts one of the types that HandlerType lists. The Mux answers its errors.
 func newHandler(handler HandlerType, m *Mux) (ContextHandler, error) {

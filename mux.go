@@ -276,10 +276,7 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	}
 	pattern, err := treemux.Parse(path)
 	if err == nil {
-		added.handler, err = newHandler(handler, m)
-	}
-	if h, ok := handler.(routed); ok && err == nil {
-		err = h.CheckRoute(pattern.Names())
+		added.handler, err = newRouted(handler, m, pattern)
 	}
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
@@ -342,7 +339,7 @@ func (m *Mux) optionalHandler(what string, handler HandlerType) ContextHandler {
 	if handler == nil {
 		return nil
 	}
-	h, err := newHandler(handler, m)
+	h, err := newRouted(handler, m, treemux.Pattern{})
 	if err != nil {
 		refuse(what, caller(), err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +153,36 @@ func TestC26NilHandlers(t *testing.T) {
 			assert.Equal(t, refusal(`POST "/a"`, at, "the handler must not be nil"), got, name)
 		}
 		assert.Equal(t, before, s.answers())
+	})
+}
+
+// choosy serves routes with the param "id".
+type choosy struct{ kami.HandlerFunc }
+
+func (choosy) CheckRoute(params []string) error {
+	if !slices.Contains(params, "id") {
+		return fmt.Errorf("there is no id in %q", params)
+	}
+	return nil
+}
+
+func TestC26HandlersThatNeedParams(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.echoes("GET /a")
+		before := s.answers()
+		for _, handler := range []any{choosy{echo("choosy")}, &choosy{echo("choosy")}} {
+			for path, params := range map[string]string{"/b": "[]", "/:ids": `["ids"]`, "/id/*": `[""]`, "/:a/*b": `["a" "b"]`} {
+				at, got := here(), message(func() { s.handle("POST", path, handler) })
+				assert.Equal(t, refusal(fmt.Sprintf("POST %q", path), at, "there is no id in "+params), got)
+			}
+			at, got := here(), message(func() { s.notFound(handler) })
+			assert.Equal(t, refusal("NotFound", at, "there is no id in []"), got)
+			at, got = here(), message(func() { s.methodNotAllowed(handler) })
+			assert.Equal(t, refusal("MethodNotAllowed", at, "there is no id in []"), got)
+		}
+		assert.Equal(t, before, s.answers())
+		s.handle("POST", "/x/:id/*rest", choosy{echo("choosy")})
+		assert.Equal(t, "200 choosy", outcome(s.do("POST", "/x/7/y")))
 	})
 }
 
