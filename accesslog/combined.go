@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -157,6 +158,7 @@ func appendEscaped(line []byte, text string, end byte) []byte {
 	if text == "" {
 		return append(line, '-')
 	}
+	line = slices.Grow(line, len(`\xhh`)*len(text)) // at once: a long text would have it grow, and be copied, many times
 	for i := range len(text) {
 		switch b := text[i]; {
 		case b == '"' || b == '\\':

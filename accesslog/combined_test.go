@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -250,6 +251,23 @@ func TestCombinedGoesOnAfterAPanicOfTheWriter(t *testing.T) {
 	panics = false
 	logged(h, request("GET", "/second"))
 	assert.Equal(t, 1, strings.Count(got.String(), "GET"))
+}
+
+func TestCombinedLongLineCostsLittleMemory(t *testing.T) {
+	h := accesslog.Combined(io.Discard)
+	for _, name := range []string{"User-Agent", "Referer", "Authorization"} {
+		value := strings.Repeat("\xff", 1<<20)
+		if name == "Authorization" {
+			value = "Basic " + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\xff", 3<<18)))
+		}
+		r := request("GET", "/")
+		r.Header.Set(name, value)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		logged(h, r)
+		runtime.ReadMemStats(&after)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(10<<20), name)
+	}
 }
 
 func TestCombinedLongLine(t *testing.T) {
