@@ -355,16 +355,7 @@ func takesEmpty(t reflect.Type) bool {
 // setterOf returns what sets a value of the type from its text. Several texts fit a slice.
 func setterOf(t reflect.Type, several bool) (setter, error) {
 	if reflect.PointerTo(t).Implements(textUnmarshaler) {
-		return func(v reflect.Value, texts []string) error {
-			err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(texts[0]))
-			switch {
-			case err == nil:
-				return nil
-			case len(texts[0]) > maxQuoted: // which the error's text may quote more than once
-				return brief{fmt.Sprintf("%q is no %s", excerpt(texts[0]), t), err}
-			}
-			return fmt.Errorf("%q: %w", texts[0], err)
-		}, nil
+		return unmarshalText, nil
 	}
 	switch {
 	case t.Kind() == reflect.Pointer:
@@ -411,6 +402,18 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 		}
 		return nil
 	}, nil
+}
+
+// unmarshalText sets a value that makes itself of a text.
+func unmarshalText(v reflect.Value, texts []string) error {
+	err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(texts[0]))
+	switch {
+	case err == nil:
+		return nil
+	case len(texts[0]) > maxQuoted: // which the error's text may quote more than once
+		return brief{fmt.Sprintf("%q is no %s", excerpt(texts[0]), v.Type()), err}
+	}
+	return fmt.Errorf("%q: %w", texts[0], err)
 }
 
 // parserOf returns what parses a text into a value of the type, and what such a text is called.

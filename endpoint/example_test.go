@@ -132,6 +132,27 @@ func ExampleChain() {
 	// first is done
 }
 
+// One struct is the request of both sides.
+func ExampleJSONClient() {
+	type addNote struct {
+		User int64  `path:"id"`
+		Sync bool   `query:"sync"`
+		Text string `json:"text"`
+	}
+	mux := kami.New()
+	mux.Post("/users/:id/notes", endpoint.JSON(func(ctx context.Context, r addNote) (string, error) {
+		return fmt.Sprintf("note of user %d: %s", r.User, r.Text), nil
+	}))
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	add := endpoint.JSONClient[addNote, string]("POST", server.URL+"/users/:id/notes").Endpoint()
+
+	fmt.Println(add(context.Background(), addNote{User: 7, Sync: true, Text: "buy milk"}))
+	// Output:
+	// note of user 7: buy milk <nil>
+}
+
 func ExampleError() {
 	find := func(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("finding %q: %w", name, endpoint.Error(http.StatusNotFound, "no such user"))

@@ -19,8 +19,8 @@ import (
 //
 // Fields with the tags path, query and header go there, and the others are the body, as JSON. A param of the URL's path is
 // the value of the field with that name, escaped; of a catch-all, as *path, slashes stay slashes. Values of query and
-// header that are zero are left out, as the server has them zero then, and so is the body of a GET, HEAD or DELETE. A
-// colon that begins a segment which is no param is written %3A.
+// header that are zero are left out, as the server has them zero then, and so is a body of zero fields of a GET, HEAD or
+// DELETE. A colon that begins a segment which is no param is written %3A.
 //
 // What cannot arrive as it is makes the call fail with an error, such as a param that is empty or a dot segment, or a header
 // with a line break. The response is decoded by [DecodeJSONResponse].
@@ -81,7 +81,7 @@ func newSending(t reflect.Type, u *url.URL, needsNoBody bool) (*sending, error) 
 	slices.Sort(names)
 	slices.Sort(params)
 	if !slices.Equal(slices.Compact(names), slices.Compact(params)) {
-		return nil, fmt.Errorf("the params of the path are %q, and %s has %q", params, t, names)
+		return nil, fmt.Errorf("the path has the params %q, and the fields of %s with the tag path have %q", params, t, names)
 	}
 	if s.besides, err = besides(structOf(t)); err == nil && needsNoBody && b.body {
 		s.zero, err = s.encodeBody(reflect.Zero(t))
@@ -102,7 +102,7 @@ func isParam(segment string) bool { return segment != "" && (segment[0] == ':' |
 
 // besides returns the names that tagged fields have in the JSON of a type, unless others have them too.
 func besides(t reflect.Type) (names []string, err error) {
-	if decodesItself(t) {
+	if p := reflect.PointerTo(t); decodesItself(t) || p.Implements(jsonMarshaler) || p.Implements(textMarshaler) {
 		return nil, nil
 	}
 	fields := jsonFields{tagged: make(map[string]bool), others: make(map[string]bool), seen: make(map[reflect.Type]bool)}

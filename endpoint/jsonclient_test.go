@@ -314,9 +314,9 @@ func TestJSONClientsThatCannotWork(t *testing.T) {
 	}
 	const pkg = "endpoint_test."
 	for want, make := range map[string]func(){
-		`the params of the path are [], and ` + pkg + `files has ["path"]`:             func() { endpoint.JSONClient[files, any]("GET", "http://host/files") },
-		`the params of the path are ["paths"], and *` + pkg + `files has ["path"]`:     func() { endpoint.JSONClient[*files, any]("GET", "http://host/*paths") },
-		`the params of the path are ["id" "user"], and ` + pkg + `userNote has ["id"]`: func() { endpoint.JSONClient[userNote, any]("GET", "http://host/:user/:id") },
+		`the path has the params [], and the fields of ` + pkg + `files with the tag path have ["path"]`:             func() { endpoint.JSONClient[files, any]("GET", "http://host/files") },
+		`the path has the params ["paths"], and the fields of *` + pkg + `files with the tag path have ["path"]`:     func() { endpoint.JSONClient[*files, any]("GET", "http://host/*paths") },
+		`the path has the params ["id" "user"], and the fields of ` + pkg + `userNote with the tag path have ["id"]`: func() { endpoint.JSONClient[userNote, any]("GET", "http://host/:user/:id") },
 		`field K of ` + pkg + `oneWay has the tag query: ` + pkg + `onlyUnmarshals has a method UnmarshalText, but no MarshalText`: func() {
 			endpoint.JSONClient[oneWay, any]("GET", "http://host/")
 		},

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -12,7 +13,10 @@ import (
 // texter returns the texts of a value, of which a setter makes the same again.
 type texter func(v reflect.Value) ([]string, error)
 
-var textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+var (
+	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
 
 // texterOf returns the texter of a type for which there is a setter.
 func texterOf(t reflect.Type) (texter, error) {
