@@ -47,7 +47,7 @@ func TestHandlerName(t *testing.T) {
 		"endpoint.Nop[...](struct{}) error":                            endpoint.JSON(endpoint.Nop[struct{}, error]),
 	} {
 		mux := kami.New()
-		mux.Post("/", server)
+		mux.Post("/:user", server) // which some of them need
 		for r := range mux.Routes() {
 			assert.Equal(t, want, r.Handler)
 		}
