@@ -31,7 +31,7 @@ type Headerer interface {
 // answer is empty, with the status that DefaultErrorEncoder would choose.
 //
 // An error that is the client's doing and has no status gets one before: 408 if the body has not come in time, 413 if it is
-// larger than an http.MaxBytesReader lets it be, 499 if the client has left, which only logs see.
+// larger than an http.MaxBytesReader lets it be, 499 if the client has left, which only logs have.
 type ErrorEncoder func(ctx context.Context, err error, w http.ResponseWriter)
 
 // ErrorHandler gets to know a Server's errors, to report them: those that it answers, and those that come too late for that.
@@ -145,9 +145,9 @@ func errorCode(code int) int {
 }
 
 // DefaultErrorEncoder answers errors as go-kit's does, and is what [NewServer] uses by default. It hides nothing, and logs
-// nothing: the client gets the error's text, whatever that says, as text/plain with the status 500. An error that is a json.Marshaler
-// and marshals is answered as application/json; one that is a [Headerer] adds its headers; one that is a [StatusCoder]
-// says the status, if that is from 400 to 599. All are found through errors that wrap them, too.
+// nothing: the client gets the error's text, whatever that says, as text/plain with the status 500. An error that is a
+// json.Marshaler and marshals is answered as application/json; one that is a [Headerer] adds its headers; one that is a
+// [StatusCoder] says the status, if that is from 400 to 599. All are found through errors that wrap them, too.
 func DefaultErrorEncoder(ctx context.Context, err error, w http.ResponseWriter) {
 	err = incoming.Explain(ctx, err)
 	contentType, body := "text/plain; charset=utf-8", []byte(err.Error())
