@@ -114,11 +114,13 @@ func (n *node[V]) branch(
 		spans.put(params, start, end)
 		value, ok = search(n.param, path, end+len("/"), params+1, spans, o)
 	}
-	if !ok && n.catchAll != nil && isClean(path[start:]) {
-		spans.put(params, start, len(path))
-		value, ok = search(n.catchAll, path, len(path)+len("/"), params+1, spans, o)
+	c := n.catchAll // which has a value, as nothing may follow it
+	if ok || c == nil || !isClean(path[start:]) || o != nil && o.Accept != nil && !o.Accept(c.value) {
+		return value, ok
 	}
-	return value, ok
+	spans.put(params, start, len(path))
+	spans.n = params + 1
+	return c.value, true
 }
 
 // isDots reports whether a segment is a dot segment.
