@@ -58,7 +58,11 @@ type Place struct{ proxy proxy }
 // only.
 func (p *Place) Wrap(w http.ResponseWriter) WriterProxy {
 	p.proxy.ResponseWriter = w
-	return shapes[shapeOf(w)](&p.proxy)
+	shape := shapeOf(w)
+	if shape == 0 { // optimization: a call less (BenchmarkServe/Observed)
+		return &p.proxy
+	}
+	return shapes[shape](&p.proxy)
 }
 
 // WrapFor is Wrap for the response to r: if that has an Upgrade header, and the
