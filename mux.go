@@ -258,8 +258,8 @@ func (m *Mux) reset() {
 // the method, the path or the handler is invalid, or if the method has another handler for the same paths.
 //
 // A segment of the path that begins with a colon is a param: /hello/:name matches /hello/greg. The last one may be a
-// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. Their names may be left
-// out. [Param] has their values, decoded once; an encoded slash does not split a segment. A backslash before such a
+// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. A slash after it says nothing.
+// Names may be left out. [Param] has their values, decoded once; an encoded slash does not split a segment. A backslash before such a
 // colon or asterisk makes it ordinary text.
 // A static segment goes before a param, and a param before a catch-all, wherever they lead to a handler of the method.
 //
@@ -281,7 +281,8 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added.rest = pattern.CatchAll()
+	added.rest, added.bare = pattern.CatchAll(), !pattern.Slash
+	added.slash = pattern.Slash && len(pattern.Segments) > 0
 	err = m.change(func() error {
 		added.names = m.common.namesOf(pattern)
 		return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added, &m.common) })

@@ -249,7 +249,7 @@ func (r random) pattern() string {
 		case segment == ":":
 			fmt.Fprintf(&b, "/:p%d", i)
 		case segment == "*":
-			fmt.Fprintf(&b, "/*c%d", i)
+			fmt.Fprintf(&b, "/*c%d%s", i, r.of("", "/"))
 			return b.String()
 		default:
 			b.WriteString("/" + segment)

@@ -43,7 +43,7 @@ func (m *Mux) serveObserved(
 ) {
 	var o outcome
 	o.mux, o.hooks, o.after = m, m.hooks(), after
-	timed := o.logHandler != nil && incoming.Timed()
+	timed := (o.logHandler != nil || len(after) > 0) && incoming.Timed()
 	handler, usual := m.usual(d, before, bound)
 	usual = usual && !timed && !before.wraps
 	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)

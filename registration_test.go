@@ -58,7 +58,7 @@ var refused = [][2]string{
 	{"/a//b", `a path must have no empty segment ("//")`},
 	{"/a/b//", `a path must have no empty segment ("//")`},
 	{"/a/*rest/b", `nothing may follow the catch-all "*rest"`},
-	{"/a/*rest/", `nothing may follow the catch-all "*rest"`},
+	{"/a/*rest//", `nothing may follow the catch-all "*rest"`},
 	{"/*/a", `nothing may follow the catch-all "*"`},
 	{"/a/:id/b/:id", `the name "id" must not be used twice in one path`},
 	{"/a/:id/*id", `the name "id" must not be used twice in one path`},
@@ -97,7 +97,7 @@ func (s *stack) answers() (all []string) {
 func TestC26AcceptedPaths(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		for _, path := range []string{"/", "/a", "/:", "/:/:", "/*", "/:/*", "/a:b", "/a*b", `/\:a`, `/\*`, "/...", "/a/..b",
-			"/%2F", "/あ", "/a b", "/a/:id/b/:other"} {
+			"/%2F", "/あ", "/a b", "/a/:id/b/:other", "/b/*rest/"} {
 			assert.Empty(t, message(func() { s.handle("PURGE", path, nothing) }), path)
 			assert.Empty(t, message(func() { s.use(path, pass) }), path)
 			assert.Empty(t, message(func() { s.after(path, pass) }), path)
@@ -614,4 +614,54 @@ func TestC27UseIsLinearInTheScopesBelow(t *testing.T) {
 	assert.Less(t, use(many, "/"), 8*use(few, "/"), "all are below")
 	assert.Less(t, use(many, "/beside/"), uint64(64<<10), "none is below")
 	assert.Less(t, use(many, "/below/7/"), uint64(64<<10), "the others are beside")
+}
+
+// A slash after a catch-all, as v2 took it, says nothing: the catch-all takes paths with and without one anyway. What was
+// registered is what is reported.
+func TestC26SlashAfterACatchAll(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/abc/*rest/", ran.middleware("use", "rest"))
+		s.after("/abc/*/", ran.afterware("after"))
+		s.get("/abc/*path/", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.Pattern, " ", kami.Param(ctx, "path"))
+		})
+		for target, want := range map[string]string{
+			"/abc/d":       "200 /abc/*path/ d",
+			"/abc/d/":      "200 /abc/*path/ d",
+			"/abc/d/e%2Ff": "200 /abc/*path/ d/e/f",
+			"/abc//d":      "301 /abc/d",
+			"/abc/x/../d/": "301 /abc/d/",
+			"/abc/":        "404",
+		} {
+			w := s.do("GET", target)
+			got := fmt.Sprint(w.Code)
+			if w.Code == 200 {
+				got += " " + w.Body.String()
+			} else if location := w.Header().Get("Location"); location != "" {
+				got += " " + location
+			}
+			assert.Equal(t, want, got, target)
+		}
+		ran.take()
+		s.do("GET", "/abc/d/e/")
+		assert.Equal(t, "use(rest=d/e) after", ran.take())
+		for r := range s.routes() {
+			assert.Equal(t, "/abc/*path/", r.Pattern)
+		}
+		assert.Empty(t, s.check())
+		first := s.place("GET", "/abc/*path/")
+		at, got := here(), message(func() { s.handle("GET", "/abc/*other", nothing) })
+		assert.Equal(t, fmt.Sprintf(`kami: GET "/abc/*other" (%s) conflicts with "/abc/*path/" (%s): both match the same paths`, at, first), got)
+	})
+}
+
+// place returns where the route was registered.
+func (s *stack) place(method, pattern string) string {
+	for r := range s.routes() {
+		if r.Method == method && r.Pattern == pattern {
+			return r.Place
+		}
+	}
+	return ""
 }

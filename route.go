@@ -92,8 +92,10 @@ func (r *route) with(added *route, c *common) (*route, error) {
 	}
 	slices.SortFunc(all, func(a, b *route) int { return strings.Compare(a.method, b.method) })
 	allow := c.allowOf(all)
-	slash := slices.ContainsFunc(all, func(own *route) bool { return own.path != "/" && strings.HasSuffix(own.path, "/") })
-	bare := slices.ContainsFunc(all, func(own *route) bool { return !strings.HasSuffix(own.path, "/") })
+	slash, bare := added.slash, added.bare
+	if r != nil {
+		slash, bare = slash || r.slash, bare || r.bare
+	}
 	for i, own := range all {
 		own.slash, own.bare, own.allow, own.next = slash, bare, allow, nil
 		if i+1 < len(all) {

@@ -6,6 +6,10 @@
 // them. They log exactly once per request, at its end, whatever that was. They are safe for concurrent use, and never
 // change the response.
 //
+// To log only the requests of a scope, register it as afterware. It then runs before the afterware of the scopes above:
+//
+//	kami.After("/api/", accesslog.New(slog.Default()))
+//
 // # What the status says
 //
 // It is the status that the handler has sent, and 200 if it has sent nothing, as net/http does then. It is missing
@@ -13,7 +17,7 @@
 //
 //   - A panic goes on to net/http, with nothing written before it: the connection is cut without an answer. That is
 //     any panic without a PanicHandler, one of the PanicHandler itself, and http.ErrAbortHandler. (A PanicHandler that
-//     writes nothing answers 500, which is logged as that.)
+//     writes nothing answers 500, which is logged as that by a LogHandler, but not by afterware, which runs before.)
 //   - The connection was hijacked, and only the handler knows what was said on it. A request with an Upgrade header is
 //     logged as 101 even so, since that is what an upgrade sends, by WriteHeader or on the connection.
 //
@@ -103,7 +107,7 @@ func cutID(id string) string {
 //	pattern     /users/:id, the path of the route; empty if there was none, as for 404
 //	status      200; missing if the server has sent none, see the package
 //	bytes       of the body that were accepted from the handler; 0 for HEAD, of which they are not sent
-//	duration    from when the Mux got the request; missing if the context is none of a kami.Mux with a LogHandler
+//	duration    from when the Mux got the request; missing if the context is none of a kami.Mux
 //	remote      the client's IP address, without port or zone; see TrustXForwardedFor and TrustForwarded
 //	protocol    HTTP/1.1
 //	request_id  see RequestID; missing if it is empty

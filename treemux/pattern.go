@@ -26,12 +26,13 @@ type Segment struct {
 // Pattern is a parsed pattern.
 type Pattern struct {
 	Segments []Segment
-	Slash    bool // whether the pattern ends with a slash, as "/" does
+	Slash    bool // whether the pattern ends with a slash, as "/" does, and not with a catch-all
 }
 
 // Parse reads a pattern such as "/users/:id/files/*path":
 // segments with a leading colon are params, one with a leading asterisk is a catch-all, all others are static.
 // A backslash before the colon, asterisk or backslash that begins a segment makes the segment static and is dropped.
+// Nothing may follow a catch-all but a slash, which says nothing and is dropped.
 // The grammar is the one of github.com/dimfeld/httptreemux/v5.
 //
 // The error says which rule the pattern breaks; it leaves naming the pattern to the caller, who knows what it is for.
@@ -57,7 +58,7 @@ func Parse(pattern string) (Pattern, error) {
 			return Pattern{}, fmt.Errorf("a path must have no dot segment (%q): it is resolved before anything matches", part)
 		}
 		segment := parseSegment(part)
-		if segment.Kind == CatchAll && (p.Slash || len(p.Segments) < n-1) {
+		if segment.Kind == CatchAll && len(p.Segments) < n-1 {
 			return Pattern{}, fmt.Errorf("nothing may follow the catch-all %q", part)
 		}
 		if segment.Kind != Static && segment.Text != "" {
@@ -68,6 +69,7 @@ func Parse(pattern string) (Pattern, error) {
 		}
 		p.Segments = append(p.Segments, segment)
 	}
+	p.Slash = p.Slash && !p.CatchAll()
 	return p, nil
 }
 

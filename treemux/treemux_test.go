@@ -85,6 +85,8 @@ func TestC20Parse(t *testing.T) {
 		{"/:/:/*", segments{{param, ""}, {param, ""}, {catchAll, ""}}, false, []string{"", "", ""}},
 		{`/\:x/\*y/\\z`, segments{{static, ":x"}, {static, "*y"}, {static, `\z`}}, false, nil},
 		{`/\/\x/a\:`, segments{{static, `\`}, {static, `\x`}, {static, `a\:`}}, false, nil},
+		{"/a/*rest/", segments{{static, "a"}, {catchAll, "rest"}}, false, []string{"rest"}},
+		{"/*/", segments{{catchAll, ""}}, false, []string{""}},
 		{"/a:b/c*d", segments{{static, "a:b"}, {static, "c*d"}}, false, nil},
 	} {
 		got, err := treemux.Parse(test.path)
@@ -106,7 +108,7 @@ func TestC26ParseErrors(t *testing.T) {
 		"//a":          `a path must have no empty segment ("//")`,
 		"/a//":         `a path must have no empty segment ("//")`,
 		"/a/*rest/b":   `nothing may follow the catch-all "*rest"`,
-		"/a/*rest/":    `nothing may follow the catch-all "*rest"`,
+		"/a/*rest//":   `nothing may follow the catch-all "*rest"`,
 		"/:id/b/:id":   `the name "id" must not be used twice in one path`,
 		"/:id/b/*id":   `the name "id" must not be used twice in one path`,
 		"/*a/*b":       `nothing may follow the catch-all "*a"`,

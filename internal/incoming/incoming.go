@@ -20,14 +20,15 @@ type Exchange interface {
 	// Incoming returns the context that the request came with, which ends when its client goes away, while that which kami
 	// makes of it by default does not.
 	Incoming() context.Context
-	// Started returns when the request came. It is zero unless the Mux has a LogHandler, and [Time] had been called.
+	// Started returns when the request came. It is zero unless a LogHandler or afterware runs for it, and [Time] had been
+	// called.
 	Started() time.Time
 }
 
 var timed atomic.Bool
 
-// Time has all Muxes with a LogHandler take the time of each request from now on. To look at a clock costs as much as
-// to look for a route, and so it is for those who need it.
+// Time has all Muxes take the time of each request for which a LogHandler or afterware runs, from now on. To look at a clock
+// costs as much as to look for a route, and so it is for those who need it.
 func Time() { timed.Store(true) }
 
 // Timed reports whether Time has been called.
