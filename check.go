@@ -31,8 +31,8 @@ func (f Finding) String() string { return f.Place + ": " + f.Text }
 //	exact scope         one such as "/private", which does not cover the route "/private/x"
 //	ambiguous param     a name that a scope and a route, or two scopes, have for different segments of one path
 //
-// It is for tests and for looking: it compares each scope with each route. It does not look into handlers, as those of
-// other Muxes.
+// It is for tests and for looking: it compares each scope with each route. It does not look into handlers, nor for mistakes
+// within mounted Muxes: ask those.
 func (m *Mux) Check() []Finding {
 	p := m.plan()
 	c := checker{plan: p, routes: p.allRoutes(), patterns: make(map[*route]treemux.Pattern)}
@@ -58,8 +58,11 @@ type checker struct {
 	findings []Finding
 }
 
+// found adds a finding. The two routes of a mount have the same ones.
 func (c *checker) found(problem, place, format string, args ...any) {
-	c.findings = append(c.findings, Finding{problem, place, fmt.Sprintf(format, args...)})
+	if f := (Finding{problem, place, fmt.Sprintf(format, args...)}); !slices.Contains(c.findings, f) {
+		c.findings = append(c.findings, f)
+	}
 }
 
 // guarded is a handler that is not for everybody. NeedsGuard says why.
@@ -74,12 +77,12 @@ func (c *checker) unguarded(r *route) {
 	if !ok {
 		return
 	}
-	e, err := c.plan.explain(r.method, (&url.URL{Path: c.sample(r, 1)}).EscapedPath())
-	if err == nil && slices.ContainsFunc(e.Middleware, guards) {
+	sample := &url.URL{Path: c.sample(r, 1)}
+	if e := c.plan.explain(r.method, sample.Path, sample); slices.ContainsFunc(e.Middleware, guards) {
 		return
 	}
-	c.found("unguarded page", r.place.String(), "%s %q %s, and only what runs for all paths may guard it",
-		r.method, r.path, page.NeedsGuard())
+	c.found("unguarded page", r.place.String(), "%s %s, and only what runs for all paths may guard it",
+		r.registered(), page.NeedsGuard())
 }
 
 // guards reports whether a scope is about some paths, and not about all.
@@ -112,7 +115,7 @@ func (c *checker) sample(r *route, rest int) string {
 }
 
 func (c *checker) unreachable(r *route) {
-	what, place := fmt.Sprintf("%s %q", r.method, r.path), r.place.String()
+	what, place := r.registered(), r.place.String()
 	if upper := strings.ToUpper(r.method); upper != r.method {
 		c.found("unreachable route", place, "%s: methods are case-sensitive (RFC 9110, section 9.1), is %s meant?", what, upper)
 		return
@@ -126,6 +129,9 @@ func (c *checker) unreachable(r *route) {
 		return
 	}
 	c.unusual(what, place, c.patterns[r])
+	if inner := r.mounted(); inner != nil {
+		c.unmounted(what, place, inner, r)
+	}
 	var better *route
 	for rest := range c.depth + 1 {
 		if better = c.match(r.method, c.sample(r, rest+1), nil, new(treemux.Spans)).route; better == r {
@@ -134,6 +140,15 @@ func (c *checker) unreachable(r *route) {
 	}
 	c.found("unreachable route", place, "%s is never reached: others go before it, such as %q (%s)",
 		what, better.path, better.place)
+}
+
+// unmounted finds a Mux whose routes are all elsewhere than it is mounted.
+func (c *checker) unmounted(what, place string, inner *Mux, r *route) {
+	p := inner.plan()
+	if all := p.describe(); len(all) > 0 && len(p.below(r.mountPath())) == 0 {
+		c.found("unreachable route", place, "%s reaches no route of that Mux, such as %s %q (%s): they are registered with their whole paths",
+			what, all[0].Method, all[0].Pattern, all[0].Place)
+	}
 }
 
 // oddity says what keeps clients from asking for paths of such a pattern, if anything does.
@@ -192,19 +207,19 @@ func (c *checker) scopes(all []registration) {
 		switch {
 		case isExact(s.pattern) && below >= 0 && !sibling:
 			r := c.routes[below]
-			c.found("exact scope", s.Place, "%s covers that path alone, and not %s %q (%s): %q covers what is below",
-				what, r.method, r.path, r.place, s.Path+"/")
+			c.found("exact scope", s.Place, "%s covers that path alone, and not %s (%s): %q covers what is below",
+				what, r.registered(), r.place, s.Path+"/")
 		case twin >= 0:
 			r := c.routes[twin]
-			c.found("uncovered route", s.Place, "%s does not cover %s %q (%s), a route of its own: register the %s for %q too",
-				what, r.method, r.path, r.place, s.Kind, r.path)
+			c.found("uncovered route", s.Place, "%s does not cover %s (%s), a route of its own: register the %s for %q too",
+				what, r.registered(), r.place, s.Kind, r.path)
 		case len(covered) == 0:
 			c.found("unused scope", s.Place, "%s covers no route", what)
 		}
 		for _, r := range covered {
 			if name, ok := clash(s.pattern, c.patterns[r]); ok {
-				c.found("ambiguous param", s.Place, "%s: its %q is another segment than that of %s %q (%s)",
-					what, name, r.method, r.path, r.place)
+				c.found("ambiguous param", s.Place, "%s: its %q is another segment than that of %s (%s)",
+					what, name, r.registered(), r.place)
 				break
 			}
 		}
@@ -287,7 +302,19 @@ func (c *checker) covers(s registration, r *route) bool { return covers(s.patter
 func covers(scope, route treemux.Pattern) bool {
 	exact := isExact(scope)
 	scope = withoutCatchAll(scope)
-	for i, segment := range scope.Segments {
+	if !reaches(scope, route) {
+		return false
+	}
+	same := len(route.Segments) == len(scope.Segments)
+	if exact {
+		return same || route.CatchAll() && len(route.Segments) < len(scope.Segments)
+	}
+	return !same || route.Slash || !scope.Alike(route)
+}
+
+// reaches reports whether a path of the route can be one of the prefix, or below it.
+func reaches(prefix, route treemux.Pattern) bool {
+	for i, segment := range prefix.Segments {
 		if i == len(route.Segments) {
 			return false
 		}
@@ -299,9 +326,5 @@ func covers(scope, route treemux.Pattern) bool {
 			return false
 		}
 	}
-	same := len(route.Segments) == len(scope.Segments)
-	if exact {
-		return same
-	}
-	return !same || route.Slash || !scope.Alike(route)
+	return true
 }

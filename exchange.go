@@ -96,13 +96,14 @@ func (x *withParams) fill(in, base context.Context, c *chain[*middleware], d *de
 
 // way is what a request passes on its way.
 type way struct {
-	x      *exchange
-	params *params // nil if the route has none
-	steps  []step[*middleware]
-	end    ContextHandler
-	from   *http.Request // the incoming one
-	deep   bool          // whether its copy must be deep, for the sake of path values
-	finish func()        // what ends the context; nil if nothing is to
+	x       *exchange
+	params  *params // nil if the route has none
+	steps   []step[*middleware]
+	end     ContextHandler
+	from    *http.Request // the incoming one
+	pattern string        // that requests show
+	deep    bool          // whether its copy must be deep, for the sake of path values
+	finish  func()        // what ends the context; nil if nothing is to
 }
 
 // rare is what is kept of some requests: with standard middleware, in which they go on, perhaps in another goroutine, for
@@ -144,7 +145,9 @@ func (a *way) begin(
 	a.steps, a.end, a.from = c.steps, d.end, r
 	if d.routed() {
 		a.deep = isVanilla(d.end) && len(d.route.names) > 0 && sharesPathValues(r)
-		r.Pattern = d.route.path
+		if a.pattern = d.pattern(r.Method, r.URL); a.pattern != "" {
+			r.Pattern = a.pattern
+		}
 	}
 	formed := c.wraps && mayHaveForm(r)
 	switch {
@@ -208,7 +211,7 @@ func (a *way) receive(ctx context.Context) *http.Request {
 	} else {
 		x.request = *a.from.WithContext(ctx)
 	}
-	x.request.Pattern = x.route.path
+	x.request.Pattern = a.pattern
 	if a.params != nil && isVanilla(a.end) {
 		a.setPathValues()
 	}
@@ -494,7 +497,7 @@ func (x *exchange) String() string {
 	if x.route.path == "" {
 		return "kami.Context"
 	}
-	return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.route.path)
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.methods(), x.route.path)
 }
 
 // Value is that of the exchange, but for the params. Its code is the same.
@@ -514,5 +517,5 @@ func (x *withParams) Value(key any) any {
 
 // String names the context, as an exchange's does.
 func (x *withParams) String() string {
-	return fmt.Sprintf("kami.Context(%s %s)", x.route.method, x.path)
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.methods(), x.path)
 }

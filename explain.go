@@ -19,7 +19,7 @@ import (
 
 // Route is a registered route.
 type Route struct {
-	Method  string `json:"method"`
+	Method  string `json:"method"` // "*" for all, as of what is mounted
 	Pattern string `json:"pattern"`
 	Handler string `json:"handler"` // the name of the function, as main.greet, or the type, or what its method HandlerName says
 	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
@@ -60,10 +60,11 @@ type Step struct {
 	// How the path was read, if not as it is routed: "decoded", "cleaned" or "decoded and cleaned".
 	How    string      `json:"how,omitempty"`
 	Params []PathParam `json:"params,omitempty"` // of the scope
+	Mount  string      `json:"mount,omitempty"`  // where the Mux is mounted that it belongs to; "" for the one that was asked
 }
 
-// String prints the step for people, on one line: its scope, the params, and the reading of the path if that is not the
-// routed one.
+// String prints the step for people, on one line: its scope, the params, the reading of the path if that is not the routed
+// one, and where its Mux is mounted.
 func (s Step) String() string {
 	text := s.Scope.String()
 	for _, p := range s.Params {
@@ -71,6 +72,9 @@ func (s Step) String() string {
 	}
 	if s.How != "" {
 		text += fmt.Sprintf(", for %q: the path %s", s.Reading, s.How)
+	}
+	if s.Mount != "" {
+		text += ", of the Mux at " + s.Mount
 	}
 	return text
 }
@@ -94,16 +98,10 @@ type Explanation struct {
 	Afterware  []Step // in the order in which it runs
 }
 
-// Routes returns all routes, by pattern and then by method.
+// Routes returns all routes, by pattern and then by method. In the place of a mounted Mux are those of its routes that lie below
+// where it is mounted.
 func (m *Mux) Routes() iter.Seq[Route] {
-	all := m.plan().allRoutes()
-	return func(yield func(Route) bool) {
-		for _, r := range all {
-			if !yield(r.describe()) {
-				return
-			}
-		}
-	}
+	return slices.Values(m.plan().describe())
 }
 
 // allRoutes returns all routes in the order of Routes.
@@ -112,14 +110,16 @@ func (p *plan) allRoutes() []*route {
 	for list := range p.routes.All {
 		all = append(all, list.all()...)
 	}
-	slices.SortFunc(all, func(a, b *route) int {
-		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.method, b.method))
-	})
+	slices.SortFunc(all, func(a, b *route) int { return compareRoutes(a.path, a.method, b.path, b.method) })
 	return all
 }
 
+func compareRoutes(path, method, otherPath, otherMethod string) int {
+	return cmp.Or(strings.Compare(path, otherPath), strings.Compare(method, otherMethod))
+}
+
 func (r *route) describe() Route {
-	return Route{r.method, r.path, handlerName(r.handler), r.place.String()}
+	return Route{r.methods(), r.path, handlerName(r.handler), r.place.String()}
 }
 
 // handlerName names a handler that has been converted.
@@ -197,19 +197,20 @@ func compareSegments(a, b treemux.Segment) int {
 // Explain says what runs for a request, and why: its route, or what is answered without one, and all middleware and
 // afterware with their scopes. It decides as ServeHTTP does, and runs nothing that was registered. Path is what stands in
 // a request's first line, so it has its escapes and may have a query. It is an error if no such request can be made.
-// Of what a handler does, as another Mux, it says nothing: ask that one.
+// It goes on into a mounted Mux. Of what other handlers do it says nothing.
 func (m *Mux) Explain(method, path string) (Explanation, error) {
 	if m == nil {
 		return Explanation{}, errors.New("kami: Explain: the Mux is nil")
 	}
-	return m.plan().explain(method, path)
-}
-
-func (p *plan) explain(method, path string) (Explanation, error) {
 	u, err := target(method, path)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("kami: Explain: %w", err)
 	}
+	return m.plan().explain(method, path, u), nil
+}
+
+// explain explains a request for the URL, which is that of the path.
+func (p *plan) explain(method, path string, u *url.URL) Explanation {
 	var decided decision
 	decided.decide(p, method, u)
 	before, after := p.scopesOf(&decided)
@@ -219,7 +220,7 @@ func (p *plan) explain(method, path string) (Explanation, error) {
 	e := decided.explain(method, path)
 	e.Middleware = explainSteps(&p.middleware, before.steps, all)
 	e.Afterware = explainSteps(&p.afterware, mirrored, all)
-	return e, nil
+	return decided.explainWithin(e, u)
 }
 
 // target returns the URL of a request with this first line.
@@ -280,7 +281,7 @@ func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
 			return any(st.ware) == any(other.ware) && slices.Equal(st.view.params(), other.view.params())
 		}
 		by := all[slices.IndexFunc(alone, func(chain []step[T]) bool { return slices.ContainsFunc(chain, same) })]
-		explained = append(explained, Step{st.ware.registration().Scope, by.shown(), by.how, st.view.params()})
+		explained = append(explained, Step{Scope: st.ware.registration().Scope, Reading: by.shown(), How: by.how, Params: st.view.params()})
 	}
 	return explained
 }

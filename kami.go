@@ -116,6 +116,9 @@ func Delete(path string, handler HandlerType) { std.Delete(path, handler) }
 // Options registers an OPTIONS handler on the default Mux. See [Mux.Handle].
 func Options(path string, handler HandlerType) { std.Options(path, handler) }
 
+// Mount hands a path, and all below it, to a handler on the default Mux. See [Mux.Mount].
+func Mount(path string, handler HandlerType) { std.Mount(path, handler) }
+
 // NotFound sets the handler for paths without a route on the default Mux. See [Mux.NotFound].
 func NotFound(handler HandlerType) { std.NotFound(handler) }
 

@@ -281,15 +281,17 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added.rest, added.bare = pattern.CatchAll(), !pattern.Slash
+	added.rest, added.either, added.bare = pattern.CatchAll(), pattern.CatchAll(), !pattern.Slash
 	added.slash = pattern.Slash && len(pattern.Segments) > 0
-	err = m.change(func() error {
-		added.names = m.common.namesOf(pattern)
-		return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added, &m.common) })
-	})
-	if err != nil {
+	if err := m.change(func() error { return m.add(added, pattern) }); err != nil {
 		panic(err.Error())
 	}
+}
+
+// add adds a route. It is for change.
+func (m *Mux) add(added *route, pattern treemux.Pattern) error {
+	added.names = m.common.namesOf(pattern)
+	return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added, &m.common) })
 }
 
 // Get registers a GET handler under the given path. See [Mux.Handle].

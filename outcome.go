@@ -14,7 +14,7 @@ type outcome struct {
 	mux *Mux
 	hooks
 	reached
-	along way // of a usual request only x and from are set
+	along way // of a usual request only x, from and pattern are set
 	w     mutil.WriterProxy
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
@@ -50,7 +50,7 @@ func (m *Mux) serveObserved(
 		x := new(watched)
 		o.w = x.place.WrapFor(w, r)
 		o.along.x, o.ctx, _ = x.fill(in, m.base(), before, d)
-		o.along.from, o.stale = r, true
+		o.along.from, o.along.pattern, o.stale = r, d.route.path, true
 	} else {
 		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).WrapFor(w, r)
 		if chain := o.along.x.chain; chain != nil {
@@ -101,7 +101,7 @@ func (o *outcome) settle() {
 			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
 		}
 	}
-	if pattern := x.route.path; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
+	if pattern := o.along.pattern; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
 		o.r, o.stale = o.r.WithContext(o.ctx), false
 		o.r.Pattern = pattern
 	}

@@ -8,27 +8,29 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unique"
 
 	"github.com/guregu/kami/treemux"
 )
 
-// route is one registered handler. Those whose paths differ in nothing but names and a trailing slash are a list, by
-// method: a leaf of the tree. It is immutable.
+// route is one registered handler, or one of the two of a mount. Those whose paths differ in nothing but names and a trailing slash are a list, by
+// method: a leaf of the tree. A mount's are alone in theirs. It is immutable.
 type route struct {
 	mux     *Mux
 	method  string
 	handler ContextHandler
 	names   []paramName
 	rest    bool // whether the last param is a catch-all
+	either  bool // whether it takes paths with and without a slash at the end
 
 	// The same for all of a list:
 	slash bool                  // whether one of the paths ends with a slash, which then counts for all
 	bare  bool                  // whether one of the paths does not
 	allow unique.Handle[string] // the Allow header: their methods, and those that come with them
 
-	path  string // as registered
+	path  string // as registered, or "/p/" and "/p/*" for what is mounted at /p
 	place place
 	next  *route // in the list
 }
@@ -83,9 +85,8 @@ func (c *common) allowOf(list []*route) unique.Handle[string] {
 func (r *route) with(added *route, c *common) (*route, error) {
 	all := append(make([]*route, 0, 8), added)
 	for old := r; old != nil; old = old.next {
-		if old.method == added.method {
-			return nil, fmt.Errorf("kami: %s %q (%s) conflicts with %q (%s): both match the same paths",
-				added.method, added.path, added.place, old.path, old.place)
+		if old.method == added.method || old.method == anyMethod || added.method == anyMethod {
+			return nil, conflict(added, old)
 		}
 		copied := *old
 		all = append(all, &copied)
@@ -105,6 +106,16 @@ func (r *route) with(added *route, c *common) (*route, error) {
 	return all[0], nil
 }
 
+// conflict is the error of a route that matches the same paths as another.
+func conflict(added, old *route) error {
+	other := old.registered()
+	if old.method == added.method && old.method != anyMethod {
+		other = strconv.Quote(old.path)
+	}
+	return fmt.Errorf("kami: %s (%s) conflicts with %s (%s): both match the same paths",
+		added.registered(), added.place, other, old.place)
+}
+
 // all returns the list's routes.
 func (r *route) all() (all []*route) {
 	for ; r != nil; r = r.next {
@@ -120,8 +131,11 @@ func (r *route) find(method string) *route {
 		if r.method == method {
 			return r
 		}
-		if r.method == http.MethodGet {
+		switch r.method {
+		case http.MethodGet:
 			get = r
+		case anyMethod:
+			return r
 		}
 	}
 	if method == http.MethodHead {
@@ -167,7 +181,7 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 	}
 	path, slash := cutSlash(d.path)
 	best, _ := p.routes.Lookup(path, &d.spans, nil)
-	if r := best.find(method); r != nil && (r.slash == slash || r.rest) {
+	if r := best.find(method); r != nil && (r.slash == slash || r.either) {
 		d.end, d.route, d.own = r.handler, r, r
 		return
 	}
@@ -216,7 +230,7 @@ func (d *decision) decideBest(p *plan, method string, u *url.URL, best *route) {
 		d.notFound(p)
 	case r == nil:
 		d.end = p.notAllowedEnd(method, found)
-	case r.rest || r.slash == slash:
+	case r.either || r.slash == slash:
 		d.end, d.route = r.handler, r
 	default:
 		d.redirect(method, r, path, slash, u.RawQuery)
@@ -241,7 +255,7 @@ func (d *decision) decideUnclean(p *plan, method string, u *url.URL) {
 // redirect decides on a redirect to a clean path as r is registered, with or without a slash. A catch-all takes it either way.
 // That is never the path decided about, which is not clean, or has a slash too many or lacks one.
 func (d *decision) redirect(method string, r *route, path string, slash bool, query string) {
-	if r.slash || r.rest && slash {
+	if r.slash || r.either && slash {
 		path += "/"
 	}
 	target := location(path, d.decode != nil)

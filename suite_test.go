@@ -23,6 +23,7 @@ type stack struct {
 	after                      func(path string, aw kami.AfterwareType)
 	notFound, methodNotAllowed func(kami.HandlerType)
 	enableMethodNotAllowed     func(bool)
+	mount                      func(path string, handler kami.HandlerType)
 
 	context      *context.Context
 	cancel       *bool
@@ -43,7 +44,7 @@ type explaining struct {
 // newStack returns a stack of kami.New.
 func newStack() *stack {
 	m := kami.New()
-	return &stack{m, false, m.Handle, m.Use, m.After, m.NotFound, m.MethodNotAllowed, m.EnableMethodNotAllowed,
+	return &stack{m, false, m.Handle, m.Use, m.After, m.NotFound, m.MethodNotAllowed, m.EnableMethodNotAllowed, m.Mount,
 		&m.Context, &m.Cancel, &m.PanicHandler, &m.LogHandler, &m.ErrorHandler, explaining{m.Routes, m.Scopes, m.Explain, m.Check}}
 }
 
@@ -52,7 +53,7 @@ func globalStack(t testing.TB) *stack {
 	kami.Reset()
 	t.Cleanup(kami.Reset)
 	return &stack{kami.Handler(), true, kami.Handle, kami.Use, kami.After, kami.NotFound, kami.MethodNotAllowed,
-		kami.EnableMethodNotAllowed, &kami.Context, &kami.Cancel, &kami.PanicHandler, &kami.LogHandler,
+		kami.EnableMethodNotAllowed, kami.Mount, &kami.Context, &kami.Cancel, &kami.PanicHandler, &kami.LogHandler,
 		&kami.ErrorHandler, explaining{kami.Routes, kami.Scopes, kami.Explain, kami.Check}}
 }
 

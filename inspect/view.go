@@ -135,6 +135,7 @@ func newScope(s kami.Scope, routes []kami.Route) scope {
 // link is a route and what it puts into the box.
 type link struct {
 	kami.Route
+	Asks string // the method
 	Path string
 	Wild bool // the path has params, which have no values yet
 }
@@ -151,7 +152,11 @@ func linked(r kami.Route) link {
 		}
 	}
 	path := (&url.URL{Path: strings.Join(segments, "/")}).EscapedPath()
-	return link{r, strings.ReplaceAll(path, "%2A", "*"), wild} // the asterisk stays to be read, as the colon does
+	asks := r.Method
+	if asks == "*" { // which stands for all
+		asks = http.MethodGet
+	}
+	return link{r, asks, strings.ReplaceAll(path, "%2A", "*"), wild} // the asterisk stays to be read, as the colon does
 }
 
 // visible returns the text as it is, or quoted if there is something in it that would not be seen for what it is, such

@@ -1,0 +1,172 @@
+package kami
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/guregu/kami/treemux"
+)
+
+// anyMethod is the method of a mount's routes, which are for all.
+const anyMethod = ""
+
+var (
+	errMountCatchAll = errors.New("what is mounted gets all paths below it anyway: leave the catch-all out")
+	errMountItself   = errors.New("a Mux must not be mounted in itself, nor in one that is mounted in it")
+)
+
+// Mount hands all requests for the path and for all paths below it to the handler, whatever their method. The path may have
+// params, and a slash at its end says nothing. The handler sees the whole path: http.StripPrefix takes the prefix off.
+//
+//	mux.Mount("/admin/", admin)                                 // a Mux whose routes are /admin/stats and so on
+//	mux.Mount("/old/", http.StripPrefix("/old", legacy))        // a handler that knows /users as /users
+//	mux.Mount("/t/:tenant/", tenants)                           // its routes are /t/:tenant/users and so on
+//
+// Routes of this Mux below the path go before what is mounted, for the methods that they have. Scopes of this Mux run before it,
+// so that Use("/admin/", guard) guards all of it. As for routes, a path that is not clean is redirected and never gets there.
+// Mount panics as [Mux.Handle] does, also if the path, or a catch-all below it, is a route or a mount already.
+//
+// Of a *Mux that is mounted as it is, r.Pattern is the path of the inner route everywhere: in the scopes and hooks of this Mux,
+// and in the request that was passed to it. [Mux.Routes] and [Mux.Explain] go on into the inner Mux. 404, 405, redirects and
+// OPTIONS are the inner one's, by its own NotFound and MethodNotAllowed. Its routes are registered with their whole paths.
+// Any other handler has the routes "/old/" and "/old/*", and the method "*" stands for all.
+//
+// An inner Mux has its own scopes, settings and hooks. Where its Context and this one's have a value for the same key, this
+// one's counts, because it belongs to the incoming request. Middleware has the inner one's count:
+//
+//	inner.Use("/", func(ctx context.Context) context.Context {
+//		return context.WithValue(ctx, dbKey{}, innerDB)
+//	})
+func (m *Mux) Mount(path string, handler HandlerType) {
+	place := caller()
+	what := fmt.Sprintf("Mount %q", path)
+	pattern, err := treemux.Parse(path)
+	if err == nil && pattern.CatchAll() {
+		err = errMountCatchAll
+	}
+	var h ContextHandler
+	if err == nil {
+		h, err = newHandler(handler, m)
+	}
+	if inner, ok := h.(*Mux); ok && inner.mounts(m) {
+		err = errMountItself
+	}
+	if err != nil {
+		refuse(what, place, err)
+	}
+	path = strings.TrimSuffix(path, "/") + "/"
+	err = m.change(func() error {
+		before := m.routes.Tree()
+		for _, path := range []string{path, path + "*"} {
+			added := &route{mux: m, method: anyMethod, handler: h, path: path, place: place, either: true}
+			pattern, _ := treemux.Parse(path) // which has been parsed, or differs in nothing that can be wrong
+			added.rest = pattern.CatchAll()
+			if err := m.add(added, pattern); err != nil {
+				m.routes = before.Draft()
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		panic(err.Error())
+	}
+}
+
+// mounts reports whether the Mux is the other one, or that is mounted somewhere in it.
+func (m *Mux) mounts(other *Mux) bool {
+	return m == other || slices.ContainsFunc(m.plan().allRoutes(), func(r *route) bool {
+		inner := r.mounted()
+		return inner != nil && inner.mounts(other)
+	})
+}
+
+// mounted returns the Mux that the route mounts, or nil.
+func (r *route) mounted() *Mux {
+	if r.method != anyMethod {
+		return nil
+	}
+	inner, _ := r.handler.(*Mux)
+	return inner
+}
+
+// methods names the methods of the route.
+func (r *route) methods() string {
+	if r.method == anyMethod {
+		return "*"
+	}
+	return r.method
+}
+
+// registered says what was registered, as GET "/users/:id" or Mount "/old/".
+func (r *route) registered() string {
+	if r.method == anyMethod {
+		return fmt.Sprintf("Mount %q", r.mountPath())
+	}
+	return fmt.Sprintf("%s %q", r.method, r.path)
+}
+
+// mountPath returns the path of the mount whose route this is.
+func (r *route) mountPath() string { return strings.TrimSuffix(r.path, "*") }
+
+// pattern returns the path of the route that answers, if need be that of a mounted Mux. It is "" if none does.
+func (d *decision) pattern(method string, u *url.URL) string {
+	inner := d.route.mounted()
+	if inner == nil {
+		return d.route.path
+	}
+	var within decision
+	within.decide(inner.registered(), method, u)
+	return within.pattern(method, u)
+}
+
+// describe returns the routes as [Mux.Routes] has them.
+func (p *plan) describe() (all []Route) {
+	for _, r := range p.allRoutes() {
+		switch inner := r.mounted(); {
+		case inner == nil:
+			all = append(all, r.describe())
+		case r.rest:
+			all = append(all, inner.plan().below(r.mountPath())...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Route) int { return compareRoutes(a.Pattern, a.Method, b.Pattern, b.Method) })
+	return all
+}
+
+// below returns the routes for the path of a mount and for paths below it.
+func (p *plan) below(mount string) []Route {
+	prefix, _ := treemux.Parse(mount) // which it was registered with, so there is no error
+	return slices.DeleteFunc(p.describe(), func(r Route) bool {
+		pattern, _ := treemux.Parse(r.Pattern)
+		return !reaches(prefix, pattern)
+	})
+}
+
+// explainWithin goes on to explain within the Mux that the route mounts, if it does.
+func (d *decision) explainWithin(outer Explanation, u *url.URL) Explanation {
+	inner := d.route.mounted()
+	if inner == nil {
+		return outer
+	}
+	e := inner.plan().explain(outer.Method, outer.Path, u)
+	for _, steps := range [][]Step{e.Middleware, e.Afterware} {
+		for i := range steps {
+			if steps[i].Mount == "" {
+				steps[i].Mount = d.route.mountPath()
+			}
+		}
+	}
+	e.Middleware = append(outer.Middleware, e.Middleware...)
+	e.Afterware = append(e.Afterware, outer.Afterware...)
+	for _, param := range outer.Params {
+		hidden := slices.ContainsFunc(e.Params, func(own PathParam) bool { return own.Name == param.Name })
+		if param.Name != "" && !hidden {
+			e.Params = append(e.Params, param)
+		}
+	}
+	return e
+}
