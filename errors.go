@@ -16,6 +16,45 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
+// What an ErrorHandler gets for a request that no route answers. Both have a method StatusCode() int. The Allow header is set
+// before ErrMethodNotAllowed is answered.
+var (
+	ErrNotFound         error = unrouted{http.StatusNotFound, "no resource has this path"}
+	ErrMethodNotAllowed error = unrouted{http.StatusMethodNotAllowed, "the resource does not have this method"}
+)
+
+// unrouted is the error of a request that no route answers.
+type unrouted struct {
+	code int
+	text string
+}
+
+func (e unrouted) Error() string   { return e.text }
+func (e unrouted) StatusCode() int { return e.code }
+
+// erring has the Mux's ErrorHandler answer the error.
+type erring struct {
+	err error
+	mux *Mux
+}
+
+func (h erring) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	h.mux.fail(ctx, telling(w), r, h.err)
+}
+
+// withoutRoute returns what answers a request that no route answers: the handler that is registered for it, or the ErrorHandler if
+// that is set, or this package's own answer.
+func (m *Mux) withoutRoute(registered ContextHandler, err error, own *builtin) ContextHandler {
+	switch {
+	case registered != nil:
+		return registered
+	case m.ownErrorHandler() != nil:
+		return erring{err, m}
+	default:
+		return own
+	}
+}
+
 // failing makes a ContextHandler of a function that may return an error.
 type failing struct {
 	handle func(context.Context, http.ResponseWriter, *http.Request) error
@@ -23,10 +62,7 @@ type failing struct {
 }
 
 func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	own, ok := w.(tellingProxy) // as where no middleware has put another writer before it
-	if !ok {
-		own = mutil.WrapWriter(w).(tellingProxy)
-	}
+	own := telling(w)
 	if err := h.handle(ctx, own, r); err != nil {
 		h.mux.fail(ctx, own, r, err)
 	}
@@ -73,11 +109,22 @@ type tellingProxy interface {
 	Hijacked() bool
 }
 
+// telling returns the writer itself if it is such a proxy, as where no middleware has put another one before it.
+func telling(w http.ResponseWriter) tellingProxy {
+	if own, ok := w.(tellingProxy); ok {
+		return own
+	}
+	return mutil.WrapWriter(w).(tellingProxy)
+}
+
 // mayFail reports whether a handler is one that may return an error, for which the writer needs a proxy around all that
 // middleware may write: see begun.
 func mayFail(h ContextHandler) bool {
-	_, ok := answerOf(h).(failing)
-	return ok
+	switch answerOf(h).(type) {
+	case failing, erring:
+		return true
+	}
+	return false
 }
 
 // begun returns the proxy by which no answer can be written any more, and why, or nil. It asks the proxies that w is made of: its

@@ -88,7 +88,7 @@ type Explanation struct {
 	Route  *Route
 	Params []PathParam // of the route
 	// Status is that of any other answer: 404, 405, 204 for OPTIONS, 301 or 307. It is 0 for a route, whose handler decides.
-	// Handlers given to NotFound and MethodNotAllowed may decide otherwise, too.
+	// Handlers given to NotFound and MethodNotAllowed, and an ErrorHandler, may decide otherwise, too.
 	Status   int
 	Handler  string // the name of such a handler
 	Allow    string // the header, for 405 and OPTIONS
@@ -132,6 +132,8 @@ func handlerName(h ContextHandler) string {
 		registered = h.Handler
 	case failing:
 		registered = h.handle
+	case erring:
+		registered = h.mux.errorHandler()
 	}
 	if own, ok := registered.(interface{ HandlerName() string }); ok {
 		return own.HandlerName()

@@ -76,8 +76,10 @@ var (
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 
-	// ErrorHandler will, if set, answer the errors of handlers that return one, in the place of [DefaultErrorHandler]. It is
-	// not called for errors after the response has begun or the connection was hijacked, which are logged.
+	// ErrorHandler will, if set, answer all that goes wrong: errors that handlers return, in the place of [DefaultErrorHandler],
+	// [ErrNotFound] unless NotFound has a handler, and [ErrMethodNotAllowed] unless MethodNotAllowed has one. Panics are for
+	// PanicHandler. It has to log for itself what is to be logged, as by slog.ErrorContext(ctx, …): kami then only logs errors
+	// after the response has begun or the connection was hijacked, for which it is not called.
 	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their

@@ -31,8 +31,10 @@ type Mux struct {
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
-	// ErrorHandler will, if set, answer the errors of handlers that return one, in the place of [DefaultErrorHandler]. It is
-	// not called for errors after the response has begun or the connection was hijacked, which are logged.
+	// ErrorHandler will, if set, answer all that goes wrong: errors that handlers return, in the place of [DefaultErrorHandler],
+	// [ErrNotFound] unless NotFound has a handler, and [ErrMethodNotAllowed] unless MethodNotAllowed has one. Panics are for
+	// PanicHandler. It has to log for itself what is to be logged, as by slog.ErrorContext(ctx, …): kami then only logs errors
+	// after the response has begun or the connection was hijacked, for which it is not called.
 	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
 	// contexts end, whatever Cancel says, with http.ErrServerClosed as the cause; half a second later their connections.
@@ -190,18 +192,20 @@ func (m *Mux) hooks() hooks {
 
 // errorHandler returns what answers errors. It is DefaultErrorHandler for a nil Mux.
 func (m *Mux) errorHandler() func(context.Context, http.ResponseWriter, *http.Request, error) {
-	var handler func(context.Context, http.ResponseWriter, *http.Request, error)
-	switch m {
-	case nil:
-	case &std:
-		handler = ErrorHandler
-	default:
-		handler = m.ErrorHandler
+	if m != nil {
+		if own := m.ownErrorHandler(); own != nil {
+			return own
+		}
 	}
-	if handler == nil {
-		return DefaultErrorHandler
+	return DefaultErrorHandler
+}
+
+// ownErrorHandler returns the ErrorHandler that is set, or nil.
+func (m *Mux) ownErrorHandler() func(context.Context, http.ResponseWriter, *http.Request, error) {
+	if m == &std {
+		return ErrorHandler
 	}
-	return handler
+	return m.ErrorHandler
 }
 
 // plan returns what is registered now. That of nil is empty.
@@ -315,7 +319,8 @@ func (m *Mux) Delete(path string, handler HandlerType) { m.Handle(http.MethodDel
 // Options registers an OPTIONS handler under the given path. See [Mux.Handle].
 func (m *Mux) Options(path string, handler HandlerType) { m.Handle(http.MethodOptions, path, handler) }
 
-// NotFound sets the handler for requests that no route matches (404). Nil restores the default, http.NotFound. If the path is
+// NotFound sets the handler for requests that no route matches (404). Nil restores the default: the ErrorHandler gets
+// [ErrNotFound], or without one the answer is http.NotFound's. If the path is
 // not clean, see [Mux.Handle], the handler gets a request for the clean one.
 // It panics if the handler is of a type that [HandlerType] does not list.
 func (m *Mux) NotFound(handler HandlerType) {
@@ -324,7 +329,8 @@ func (m *Mux) NotFound(handler HandlerType) {
 }
 
 // MethodNotAllowed sets the handler for requests whose path has routes but none for their method (405). The Allow
-// header is set before it runs. Nil restores the default. It panics if the handler is of a type that [HandlerType]
+// header is set before it runs. Nil restores the default: the ErrorHandler gets [ErrMethodNotAllowed], or without one the answer
+// is plain text. It panics if the handler is of a type that [HandlerType]
 // does not list.
 func (m *Mux) MethodNotAllowed(handler HandlerType) {
 	h := m.optionalHandler("MethodNotAllowed", handler)

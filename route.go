@@ -271,13 +271,10 @@ func (d *decision) redirect(method string, r *route, path string, slash bool, qu
 
 // notFound decides on a 404.
 func (d *decision) notFound(p *plan) {
-	d.route, d.own, d.end = p.unrouted, nil, defaultNotFound
-	if p.notFound == nil {
-		return
-	}
-	d.end = p.notFound
-	if d.clean != "" {
-		d.end = &cleaning{p.notFound, cleaned(d.plain(d.path), false)}
+	d.route, d.own = p.unrouted, nil
+	d.end = p.unrouted.mux.withoutRoute(p.notFound, ErrNotFound, defaultNotFound)
+	if d.clean != "" && !isBuiltin(d.end) {
+		d.end = &cleaning{d.end, cleaned(d.plain(d.path), false)}
 	}
 }
 
@@ -336,13 +333,10 @@ func (p *plan) notAllowedEnd(method string, found match) ContextHandler {
 		}
 		allow = allowed(all)
 	}
-	answer := p.methodNotAllowed
 	if method == http.MethodOptions {
-		answer = defaultOptions
-	} else if answer == nil {
-		answer = defaultNotAllowed
+		return &notAllowed{allow, defaultOptions}
 	}
-	return &notAllowed{allow, answer}
+	return &notAllowed{allow, p.unrouted.mux.withoutRoute(p.methodNotAllowed, ErrMethodNotAllowed, defaultNotAllowed)}
 }
 
 // notAllowed answers a method that the routes of a path do not have.
