@@ -174,6 +174,30 @@ func ExampleNew() {
 	// Output: /admin/stats: 401
 }
 
+// legacy answers with the path that it sees.
+var legacy http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Method, " ", r.URL.Path) }
+
+func ExampleMux_Mount() {
+	admin := kami.New()
+	admin.Get("/admin/stats", stats) // with its whole path
+
+	mux := kami.New()
+	mux.Mount("/admin/", admin)
+	mux.Mount("/old/", http.StripPrefix("/old", legacy)) // any handler, here one that knows /old/users as /users
+
+	for _, path := range []string{"/admin/stats", "/old/users"} {
+		show(mux, path)
+	}
+	e, _ := mux.Explain("GET", "/admin/stats")
+	fmt.Println(e.Route.Pattern, e.Route.Handler)
+	// Output:
+	// /admin/stats: 200 all is well
+	// /old/users: 200 GET /users
+	// /admin/stats kami_test.stats
+}
+
+func stats(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "all is well") }
+
 func ExampleSetParam() {
 	greet := func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "Hello, %s!", kami.Param(ctx, "name"))

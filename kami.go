@@ -46,7 +46,7 @@
 // # Stacks
 //
 // The package's functions and variables are those of one default [Mux]. [New] makes independent ones, to be mounted
-// wherever an http.Handler can be.
+// wherever an http.Handler can be, also below a path of another Mux: see [Mux.Mount].
 package kami
 
 import (

@@ -67,9 +67,7 @@ func Example_serveMuxUnder() {
 
 	mux := kami.New()
 	mux.Use("/old/", requireUser)
-	for _, method := range []string{http.MethodGet, http.MethodPost} { // GET serves HEAD too
-		mux.Handle(method, "/old/*rest", old)
-	}
+	mux.Mount("/old/", old) // the whole path: it would be http.StripPrefix("/old", old) otherwise
 
 	me := []string{"Authorization", "Basic bWU6"}
 	show(get(mux, "/old/users/7", me...))
@@ -82,5 +80,5 @@ func Example_serveMuxUnder() {
 	// 200 | changed 7
 	// 401
 	// 404 | 404 page not found
-	// 405 | Allow: GET, HEAD, OPTIONS, POST | Method Not Allowed
+	// 405 | Allow: GET, HEAD, POST | Method Not Allowed
 }
