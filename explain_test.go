@@ -318,6 +318,13 @@ func populate(s *stack, random *rand.Rand, ran *trail) (registered []string) {
 		registered = append(registered, method+" "+path)
 		_ = message(func() { s.handle(method, path, ran.handler("handler")) }) // it may be there already
 	}
+	if random.IntN(3) == 0 {
+		inner, path := newStack(), pattern()
+		for _, within := range populate(inner, random, ran) {
+			registered = append(registered, "Mount "+path+" "+within)
+		}
+		_ = message(func() { s.mount(path, inner.Handler) }) // it may be there already, or a catch-all
+	}
 	for range random.IntN(6) {
 		scope := pattern()
 		registered = append(registered, "Use "+scope)

@@ -262,6 +262,11 @@ func newModel(r random) *model {
 			m.routes = append(m.routes, route)
 		}
 	}
+	if r.IntN(3) == 0 { // a mount is no route of its own that keeps out of a scope
+		path := pick(3, "a", "b", "c", ":")
+		prefix, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "/:")
+		_ = message(func() { m.mount(path, m.handler(actors[r.IntN(len(actors))], prefix)) })
+	}
 	if r.IntN(3) == 0 {
 		m.notFound(m.handler(actors[r.IntN(len(actors))], ""))
 	}
