@@ -142,7 +142,7 @@ func handlerName(h ContextHandler) string {
 }
 
 // Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies
-// below it, and within a scope in the order of registration.
+// below it, and within a scope in the order of registration. Those of mounted Muxes are not among them.
 func (m *Mux) Scopes() iter.Seq[Scope] {
 	p := m.plan()
 	return func(yield func(Scope) bool) {

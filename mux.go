@@ -319,19 +319,17 @@ func (m *Mux) Delete(path string, handler HandlerType) { m.Handle(http.MethodDel
 // Options registers an OPTIONS handler under the given path. See [Mux.Handle].
 func (m *Mux) Options(path string, handler HandlerType) { m.Handle(http.MethodOptions, path, handler) }
 
-// NotFound sets the handler for requests that no route matches (404). Nil restores the default: the ErrorHandler gets
-// [ErrNotFound], or without one the answer is http.NotFound's. If the path is
-// not clean, see [Mux.Handle], the handler gets a request for the clean one.
-// It panics if the handler is of a type that [HandlerType] does not list.
+// NotFound sets the handler for requests that no route matches (404). Nil restores the default: the ErrorHandler answers
+// [ErrNotFound], or http.NotFound if there is none. If the path is not clean, see [Mux.Handle], the handler gets a request for the
+// clean one. It panics if the handler is of a type that [HandlerType] does not list.
 func (m *Mux) NotFound(handler HandlerType) {
 	h := m.optionalHandler("NotFound", handler)
 	m.mustChange(func() { m.draft.notFound = h })
 }
 
 // MethodNotAllowed sets the handler for requests whose path has routes but none for their method (405). The Allow
-// header is set before it runs. Nil restores the default: the ErrorHandler gets [ErrMethodNotAllowed], or without one the answer
-// is plain text. It panics if the handler is of a type that [HandlerType]
-// does not list.
+// header is set before it runs. Nil restores the default: the ErrorHandler answers [ErrMethodNotAllowed], or without one the
+// answer is plain text. It panics if the handler is of a type that [HandlerType] does not list.
 func (m *Mux) MethodNotAllowed(handler HandlerType) {
 	h := m.optionalHandler("MethodNotAllowed", handler)
 	m.mustChange(func() { m.draft.methodNotAllowed = h })

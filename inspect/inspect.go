@@ -4,6 +4,8 @@
 //	kami.Use("/debug/", operators) // lets nobody else in
 //	kami.Get("/debug/kami", inspect.Handler(kami.Handler()))
 //
+// It lists the routes of mounted Muxes too, and goes on into them to explain a request.
+//
 // The page shows the names and places of everything that is registered, so it is not for everybody: [kami.Check]
 // reports one that no scope of its own guards. It runs nothing that is registered, but for what covers the page itself,
 // and the method HandlerName of handlers that have it.
