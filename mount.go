@@ -26,7 +26,7 @@ var (
 //	mux.Mount("/t/:tenant/", tenants)                           // its routes are /t/:tenant/users and so on
 //
 // Routes of this Mux below the path go before what is mounted, for the methods that they have. Scopes of this Mux run before it,
-// so that Use("/admin/", guard) guards all of it. As for routes, a path that is not clean is redirected and never gets there.
+// so that Use("/admin/", guard) guards all of it. As for routes, a path that is not clean never gets there.
 // Mount panics as [Mux.Handle] does, also if the path, or a catch-all below it, is a route or a mount already.
 //
 // Of a *Mux that is mounted as it is, r.Pattern is the path of the inner route everywhere: in the scopes and hooks of this Mux,
