@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -148,21 +149,34 @@ func answerJSON(ctx context.Context, w http.ResponseWriter, r *http.Request, err
 	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "error": text})
 }
 
-// One ErrorHandler gives one format to a 404, a 405 and a handler's error.
+type sum struct {
+	A int `path:"a"`
+	B int `query:"b"`
+}
+
+// One ErrorHandler gives one format to a 404, a 405, a handler's error, and an endpoint's errors.
 func TestErrorsInOneFormat(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		*s.errorHandler = answerJSON
 		s.get("/handler", fails(&statusError{409, nil}))
 		s.get("/broken", fails(errors.New("the password is 123")))
+		s.get("/sum/:a", endpoint.JSON(func(_ context.Context, in sum) (int, error) {
+			if in.A == in.B {
+				return 0, endpoint.Error(http.StatusUnprocessableEntity, "they are the same")
+			}
+			return in.A + in.B, nil
+		}))
 		for request, want := range map[string]struct {
 			code int
 			text string
 		}{
-			"GET /none":    {404, "no resource has this path"},
-			"PUT /handler": {405, "the resource does not have this method"},
-			"GET /handler": {409, "error 409"},
-			"GET /broken":  {500, "something went wrong"},
+			"GET /none":      {404, "no resource has this path"},
+			"PUT /handler":   {405, "the resource does not have this method"},
+			"GET /handler":   {409, "error 409"},
+			"GET /broken":    {500, "something went wrong"},
+			"GET /sum/x":     {400, `path "a": "x" is not an integer`},
+			"GET /sum/1?b=1": {422, "they are the same"},
 		} {
 			method, target, _ := strings.Cut(request, " ")
 			w := s.do(method, target)

@@ -49,7 +49,7 @@ func (m *Mux) Mount(path string, handler HandlerType) {
 	}
 	var h ContextHandler
 	if err == nil {
-		h, err = newHandler(handler, m)
+		h, err = newRouted(handler, m, pattern)
 	}
 	if inner, ok := h.(*Mux); ok && inner.mounts(m) {
 		err = errMountItself

@@ -175,7 +175,9 @@ func TestC26HandlersThatNeedParams(t *testing.T) {
 				at, got := here(), message(func() { s.handle("POST", path, handler) })
 				assert.Equal(t, refusal(fmt.Sprintf("POST %q", path), at, "there is no id in "+params), got)
 			}
-			at, got := here(), message(func() { s.notFound(handler) })
+			at, got := here(), message(func() { s.mount("/:ids/x", handler) })
+			assert.Equal(t, refusal(`Mount "/:ids/x"`, at, `there is no id in ["ids"]`), got)
+			at, got = here(), message(func() { s.notFound(handler) })
 			assert.Equal(t, refusal("NotFound", at, "there is no id in []"), got)
 			at, got = here(), message(func() { s.methodNotAllowed(handler) })
 			assert.Equal(t, refusal("MethodNotAllowed", at, "there is no id in []"), got)
@@ -183,6 +185,8 @@ func TestC26HandlersThatNeedParams(t *testing.T) {
 		assert.Equal(t, before, s.answers())
 		s.handle("POST", "/x/:id/*rest", choosy{echo("choosy")})
 		assert.Equal(t, "200 choosy", outcome(s.do("POST", "/x/7/y")))
+		s.mount("/y/:id", choosy{echo("choosy")})
+		assert.Equal(t, "200 choosy", outcome(s.do("POST", "/y/7/z")))
 	})
 }
 
