@@ -97,7 +97,7 @@ func (m *Mux) fail(ctx context.Context, w tellingProxy, r *http.Request, err err
 		}
 		return
 	}
-	m.errorHandler()(ctx, w, r, err)
+	m.errorHandler()(ctx, w, r, incoming.Explain(ctx, err))
 	if by, _ := begun(w); by == nil {
 		w.WriteHeader(http.StatusInternalServerError)
 	}

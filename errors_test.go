@@ -749,3 +749,21 @@ func TestC37ReadOnlyMiddlewareThatRefusesHalts(t *testing.T) {
 		}
 	})
 }
+
+// TestErrorHandlerLearnsTheStatus is about errors that are the client's doing and do not say so themselves.
+func TestErrorHandlerLearnsTheStatus(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		*s.errorHandler = func(_ context.Context, w http.ResponseWriter, _ *http.Request, err error) {
+			var coder interface{ StatusCode() int }
+			if assert.ErrorAs(t, err, &coder) {
+				w.WriteHeader(coder.StatusCode())
+			}
+		}
+		s.handle("POST", "/", func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+			_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3))
+			return fmt.Errorf("reading: %w", err)
+		})
+		w := s.serve(httptest.NewRequest("POST", "/", strings.NewReader("four")))
+		assert.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
+	})
+}
