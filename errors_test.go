@@ -121,7 +121,8 @@ func TestErrorsAsProblemDetails(t *testing.T) {
 			"/text": `{"title":"Bad Request","status":400,"detail":"\ufffd\u003c\"\nerror 400"}`,
 		} {
 			w := ask(path, "application/json")
-			assert.Equal(t, want+"\n", w.Body.String())
+			body := strings.ReplaceAll(w.Body.String(), "\uFFFD", `\ufffd`) // as Go 1.26 writes it
+			assert.Equal(t, want+"\n", body)
 			assert.Equal(t, []string{"application/problem+json"}, w.Header()["Content-Type"])
 		}
 		for _, test := range []struct {
