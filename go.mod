@@ -1,6 +1,6 @@
 module github.com/guregu/kami
 
-go 1.25
+go 1.26
 
 require (
 	github.com/dimfeld/httptreemux/v5 v5.5.0

@@ -38,7 +38,7 @@ func TestC01ModuleFile(t *testing.T) {
 	require.NoError(t, err)
 	lines := strings.Split(strings.ReplaceAll(string(data), "\r", ""), "\n")
 	assert.Contains(t, lines, "module github.com/guregu/kami")
-	assert.Contains(t, lines, "go 1.25")
+	assert.Contains(t, lines, "go 1.26")
 }
 
 // golang runs the go command and returns the different words that it prints.
@@ -63,15 +63,6 @@ func TestC01Dependencies(t *testing.T) {
 		[]string{"github.com/dimfeld/httptreemux/v5", "github.com/stretchr/testify"})
 }
 
-func TestC01Builds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it compiles the standard library twice if that is not in the build cache")
-	}
-	for _, system := range []string{"linux", "darwin", "windows"} {
-		golang(t, "GOOS="+system, "build", "./...")
-	}
-}
-
 // TestC01ReplaceLine builds an app of kami v2 with nothing changed but the one line in its go.mod.
 func TestC01ReplaceLine(t *testing.T) {
 	here, err := os.Getwd()
@@ -81,7 +72,7 @@ func TestC01ReplaceLine(t *testing.T) {
 	app := t.TempDir()
 	for name, text := range map[string]string{
 		"go.sum": string(sums),
-		"go.mod": "module app\n\ngo 1.25\n\nrequire github.com/guregu/kami v2.2.1+incompatible\n\n" +
+		"go.mod": "module app\n\ngo 1.26\n\nrequire github.com/guregu/kami v2.2.1+incompatible\n\n" +
 			"replace github.com/guregu/kami => " + strconv.Quote(here) + "\n",
 		"main.go": `package main
 

@@ -1,6 +1,6 @@
 module github.com/guregu/kami/bench
 
-go 1.25.0
+go 1.26
 
 require (
 	github.com/dimfeld/httptreemux/v5 v5.5.0

@@ -1,6 +1,6 @@
 module github.com/guregu/kami/examples
 
-go 1.25.0
+go 1.26
 
 require (
 	github.com/goji/httpauth v0.0.0-20160601135302-2da839ab0f4d
