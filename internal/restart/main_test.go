@@ -23,7 +23,10 @@ import (
 	"github.com/guregu/kami/internal/supervise"
 )
 
-var restarts = flag.Int("restarts", 2, "restarts in each cell of the tests under load")
+var (
+	restarts = flag.Int("restarts", 2, "restarts in each cell of the tests under load")
+	figures  = flag.Bool("figures", false, "fail if an end takes longer than it should, or an idle connection more memory; for a machine at rest")
+)
 
 const (
 	limit  = 30 * time.Second       // for what comes, but not when

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log"
 	"math/big"
@@ -16,8 +17,8 @@ import (
 	"time"
 )
 
-// mustCertificate returns the certificate in the file. It makes the file if there is none, so that all workers that one
-// starts after another have the same: who trusts the first trusts them all.
+// mustCertificate returns the certificate in the file. It makes the file if there is none, so that all workers have the
+// same: who trusts the first trusts them all.
 func mustCertificate(file string) tls.Certificate {
 	if file == "" {
 		log.Fatal("worker: -mode tls needs -certificate")
@@ -34,7 +35,8 @@ func mustCertificate(file string) tls.Certificate {
 	return certificate
 }
 
-// makeCertificate writes a certificate, signed by itself, and its key. The file is never there half written.
+// makeCertificate writes a certificate, signed by itself, and its key. The file is never there half written, and of workers
+// that make it at the same time the first wins.
 func makeCertificate(file string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -57,8 +59,13 @@ func makeCertificate(file string) error {
 	}
 	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+	own := fmt.Sprint(file, ".", os.Getpid())
+	if err := os.WriteFile(own, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(file+".new", file)
+	defer os.Remove(own)
+	if err := os.Link(own, file); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
