@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// ackLimit is for a worker to end what it sends to the control socket.
-const ackLimit = 2 * time.Second
-
 // Einhorn supervises workers as einhorn does in its manual ACK mode.
 type Einhorn struct {
 	*Service
@@ -54,7 +51,7 @@ func (e *Einhorn) collect(control net.Listener) {
 		}
 		go func() {
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(ackLimit))
+			_ = conn.SetDeadline(time.Now().Add(e.program.grace()))
 			ack, err := io.ReadAll(conn)
 			if err != nil {
 				ack = fmt.Appendf(ack, " (%v)", err)

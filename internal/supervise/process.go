@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -15,10 +16,8 @@ import (
 	"time"
 )
 
-const (
-	dumpLimit = 2 * time.Second // for a process to dump its goroutines
-	pipeLimit = 2 * time.Second // for descendants that live on to let go of the output
-)
+// pipeLimit is for descendants that live on to let go of the output.
+const pipeLimit = 2 * time.Second
 
 // Program says what to run.
 type Program struct {
@@ -31,7 +30,11 @@ type Program struct {
 	Files []*os.File
 	// Log, if set, gets the output as it comes, from a goroutine of each process.
 	Log io.Writer
+	// Grace is for what a process does at once: to end its ACK, to dump its goroutines. Zero means 30 seconds.
+	Grace time.Duration
 }
+
+func (p Program) grace() time.Duration { return cmp.Or(p.Grace, startLimit) }
 
 // Build builds a main package in the directory, with flags for go build, and returns the program's path.
 func Build(directory, pkg string, flags ...string) (string, error) {
@@ -49,6 +52,7 @@ type Process struct {
 
 	command *exec.Cmd
 	output  journal
+	grace   time.Duration
 	done    chan struct{}
 	exit    Exit // set when done is closed
 
@@ -74,7 +78,8 @@ func (e Exit) String() string {
 
 // Start starts a program without a supervisor.
 func Start(program Program) (*Process, error) {
-	p := &Process{command: exec.Command(program.Path, program.Args...), done: make(chan struct{})}
+	command := exec.Command(program.Path, program.Args...)
+	p := &Process{command: command, grace: program.grace(), done: make(chan struct{})}
 	var output io.Writer = &p.output
 	if program.Log != nil {
 		output = io.MultiWriter(output, program.Log)
@@ -196,7 +201,7 @@ func (p *Process) ends(limit time.Duration) bool {
 func (p *Process) abort(what string) error {
 	status := p.status()
 	_ = p.command.Process.Signal(syscall.SIGQUIT)
-	if !p.ends(dumpLimit) {
+	if !p.ends(p.grace) {
 		p.Close()
 	}
 	return p.failure(what, status)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// startLimit is the default of Service.Limit.
+// startLimit is the default of the limits that can be set.
 const startLimit = 30 * time.Second
 
 // Service is what both supervisors have: a program, a TCP socket on the loopback interface that outlives its processes,
