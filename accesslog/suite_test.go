@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 type logHandler = func(context.Context, mutil.WriterProxy, *http.Request)
 

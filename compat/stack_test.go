@@ -19,7 +19,7 @@ import (
 )
 
 // limit bounds everything that a test waits for.
-const limit = 20 * time.Second
+const limit = 30 * time.Second
 
 // stack is what the tests run over: a Mux, or the package's functions and variables.
 type stack struct {

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	patience = 20 * time.Second // for one step of the browser
-	lifetime = 3 * time.Minute  // of the browser, whatever happens
+	patience = 30 * time.Second // for one step of the browser
+	lifetime = 10 * time.Minute // of the browser, whatever happens
 )
 
 // browser starts Chromium for the test, and ends it with the test.

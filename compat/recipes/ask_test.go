@@ -9,7 +9,7 @@ import (
 )
 
 // limit bounds everything that is waited for.
-const limit = 20 * time.Second
+const limit = 30 * time.Second
 
 // ask has h answer a request with the headers, given as name, value and so on.
 func ask(h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {

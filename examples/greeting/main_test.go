@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestMain(m *testing.M) { program.Main(m, main) }
+
 func TestGreet(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	routes()

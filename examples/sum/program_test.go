@@ -13,11 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestMain(m *testing.M) { program.Main(m, main) }
+
 // TestProgram runs all that the README tells people to run, up to the signal that stops the server.
 func TestProgram(t *testing.T) {
 	p := program.Start(t)
 	// Where it does not write to a terminal, curl would show its progress.
-	replacer := strings.NewReplacer("go run ./examples/sum", p.Path, "localhost:8000", p.Address, "curl ", "curl -s ")
+	replacer := strings.NewReplacer("go run ./examples/sum", p.Shell, "localhost:8000", p.Address, "curl ", "curl -s ")
 	_, curl := exec.LookPath("curl")
 	for _, c := range readme(t) {
 		if curl != nil && strings.HasPrefix(c.command, "curl") {

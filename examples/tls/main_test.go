@@ -26,6 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestMain(m *testing.M) { program.Main(m, main) }
+
 func TestReload(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	routes()

@@ -1,4 +1,4 @@
-// Package program runs the example programs in their tests, as the README tells people to.
+// Package program runs the example programs in their tests, each in a process of its own.
 package program
 
 import (
@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,16 +16,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The build has a limit of its own: with an empty build cache it compiles the standard library too.
-const (
-	buildLimit = 2 * time.Minute
-	// RunLimit is how long a program may run.
-	RunLimit = 30 * time.Second
-)
+// RunLimit is how long a program may run.
+const RunLimit = time.Minute
+
+// variable, in the environment, makes the program of the test's own.
+const variable = "EXAMPLE_PROGRAM"
+
+// Main is for TestMain. It runs the tests, or main in a process that Start has started: the test has the program in it, so
+// that there is nothing to build.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(variable) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
 
 // Program is a program that serves.
 type Program struct {
-	Path    string
+	Shell   string          // the command by which a shell runs it
 	Address string          // where it listens
 	Log     *bufio.Reader   // what it logs behind the line that says so
 	Context context.Context // ends with the program's time
@@ -35,18 +43,20 @@ type Program struct {
 	command *exec.Cmd
 }
 
-// Start builds and starts the program of the test's directory, on a port of the system's choice. The test ends it if it
-// has not done so itself. Where programs cannot be sent signals the test is skipped.
+// Start starts the program that Main has been given, on a port of the system's choice. The test ends it if it has not
+// done so itself. Where programs cannot be sent signals the test is skipped.
 func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent a signal on Windows")
 	}
-	p := &Program{Path: build(t), t: t}
+	path, err := os.Executable()
+	require.NoError(t, err)
+	p := &Program{Shell: variable + "=1 '" + path + "'", t: t}
 	ctx, cancel := context.WithTimeout(t.Context(), RunLimit)
 	p.Context = ctx
-	p.command = exec.CommandContext(ctx, p.Path, args...)
-	p.command.Env = append(os.Environ(), "GOJI_BIND=127.0.0.1:0")
+	p.command = exec.CommandContext(ctx, path, args...)
+	p.command.Env = append(os.Environ(), "GOJI_BIND=127.0.0.1:0", variable+"=1", "GORACE=atexit_sleep_ms=0")
 	stderr, err := p.command.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.command.Start())
@@ -58,16 +68,6 @@ func Start(t *testing.T, args ...string) *Program {
 	p.Log = bufio.NewReader(stderr)
 	p.Address = After(t, p.Log, "Starting kami on ")
 	return p
-}
-
-func build(t *testing.T) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
-	defer cancel()
-	bin := filepath.Join(t.TempDir(), "program")
-	output, err := exec.CommandContext(ctx, "go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	return bin
 }
 
 // After reads a log up to a line with the text, and returns what follows that in the line.
