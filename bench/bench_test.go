@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -272,10 +273,12 @@ func TestPlacesOfAProfile(t *testing.T) {
 	}
 }
 
+var compares = flag.Bool("compares", false, "run TestCompare, which links three copies of kami")
+
 // The working tree is compared with its revision in all rows.
 func TestCompare(t *testing.T) {
-	if testing.Short() {
-		t.Skip("links three copies of kami, which takes some seconds")
+	if !*compares {
+		t.Skip("it takes half a minute: -compares runs it")
 	}
 	if _, err := output("git", "rev-parse", "--verify", "HEAD^{tree}"); err != nil {
 		t.Skip("no revision to compare with: ", err)
