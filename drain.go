@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +25,7 @@ const closeTimeout = 100 * time.Millisecond
 // sent a request, from net/http's own account of them: connections and writers are net/http's, none is wrapped.
 type drain struct {
 	server   *http.Server
-	listener net.Listener
+	listener *door
 	timeout  time.Duration // Mux.DrainTimeout
 
 	draining  chan struct{} // closed when it begins to stop, which is at:
@@ -36,6 +35,7 @@ type drain struct {
 	stopOnce  sync.Once
 	forceOnce sync.Once
 
+	late    atomic.Int64  // how long after it began the last connection was accepted; a time.Duration
 	open    atomic.Int64  // connections, without those that have been hijacked
 	silent  sync.Map      // the net.Conns from which no request has come
 	leaving sync.Map      // the net.Conns that end with their response
@@ -154,6 +154,9 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 	case http.StateNew:
 		d.silent.Store(c, nil)
 		d.open.Add(1)
+		if d.isDraining() {
+			d.late.Store(int64(time.Since(d.began)))
+		}
 	case http.StateActive:
 		d.silent.Delete(c)
 	case http.StateIdle:
@@ -262,21 +265,52 @@ func (d *drain) accept() error {
 		return failure
 	case <-d.draining:
 	}
-	go d.listener.Close() // on a socket that another process has made a blocking one it hangs, as Accept does
-	select {
-	case <-accepting:
-	case <-d.forced:
-	}
+	d.closeListener(accepting)
 	return nil
 }
 
-// linger waits for requests that may be on their way, then closes the connections on which none has come.
+// closeListener closes the listener and waits until nothing is accepted any more, whatever hangs: see door. Another process may
+// accept a connection that is to wake Accept, so one is made again and again.
+func (d *drain) closeListener(accepting <-chan error) {
+	go d.listener.Close()
+	wake := time.NewTicker(wakeInterval)
+	defer wake.Stop()
+	limit := d.deadline()
+	for failed := false; ; {
+		select {
+		case <-accepting:
+			return
+		case <-wake.C:
+			if err := d.listener.wake(); err != nil && !failed {
+				failed = true
+				logTo(d.server, "kami: Accept on %s does not return until a connection comes, and none can be made: %v",
+					d.listener.Addr(), err)
+			}
+			continue
+		case <-limit:
+		case <-d.forced:
+		}
+		close(d.listener.abandoned)
+		return
+	}
+}
+
+// deadline returns a channel that is ready when the timeout has passed. It is nil, and so never ready, if there is none.
+func (d *drain) deadline() <-chan time.Time {
+	if d.timeout <= 0 {
+		return nil
+	}
+	return time.After(time.Until(d.began.Add(d.timeout)))
+}
+
+// linger waits for requests that may be on their way, then closes the connections on which none has come. It counts from when
+// the last connection was accepted, which may be late if Accept has hung.
 //
 // An HTTP/2 handshake that ends after net/http's shutdown has begun would not be told of it, and hang (golang/go#81153).
 // As silent connections end before, there is none, so one shutdown is enough; another would run the functions of
 // RegisterOnShutdown again.
 func (d *drain) linger() {
-	most := linger
+	most := linger + time.Duration(d.late.Load())
 	if d.timeout > 0 {
 		most = min(most, d.timeout)
 	}
@@ -302,7 +336,7 @@ func (d *drain) linger() {
 func (d *drain) shutdown() {
 	select {
 	case <-d.forced:
-		return // net/http's would wait for Accept, which may hang
+		return // net/http's would wait for an Accept that is to be tried again
 	default:
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -313,10 +347,7 @@ func (d *drain) shutdown() {
 	}()
 	defer func() { cancel(); <-done }()
 
-	var limit <-chan time.Time
-	if d.timeout > 0 {
-		limit = time.After(time.Until(d.began.Add(d.timeout)))
-	}
+	limit := d.deadline()
 	report := time.NewTicker(time.Second)
 	defer report.Stop()
 	var reported int64
@@ -341,7 +372,7 @@ func (d *drain) shutdown() {
 	}
 }
 
-// close closes the connections that are left. It does not wait for an Accept that hangs.
+// close closes the connections that are left. It does not wait for clients that take in nothing more.
 func (d *drain) close() {
 	closed := make(chan struct{})
 	go func() {
@@ -352,26 +383,4 @@ func (d *drain) close() {
 	case <-closed:
 	case <-time.After(closeTimeout):
 	}
-}
-
-// onceListener is a listener that is closed once, however often it is told to. Its connections can be keys of maps, as
-// those of nearly all listeners can anyway.
-type onceListener struct {
-	net.Listener
-	closed atomic.Bool
-}
-
-func (l *onceListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil && !reflect.ValueOf(c).Comparable() {
-		c = &struct{ net.Conn }{c}
-	}
-	return c, err
-}
-
-func (l *onceListener) Close() error {
-	if l.closed.Swap(true) {
-		return nil
-	}
-	return l.Listener.Close()
 }

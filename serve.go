@@ -110,7 +110,7 @@ func (m *Mux) newDrain(l net.Listener, srv *http.Server) (*drain, error) {
 	}
 	d := &drain{
 		server:   srv,
-		listener: &onceListener{Listener: l},
+		listener: newDoor(l),
 		timeout:  m.drainTimeout(),
 		draining: make(chan struct{}),
 		forced:   make(chan struct{}),

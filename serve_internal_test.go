@@ -548,27 +548,85 @@ func TestForceEndsContexts(t *testing.T) {
 	})
 }
 
-// deafListener is on a socket that another process has made a blocking one: Accept and Close hang.
-type deafListener struct {
-	*pipeListener
-	hang chan struct{}
+// deafListener is on a socket that another process has made a blocking one: Accept hangs until a connection comes, and Close
+// until Accept has returned, which the test sees to.
+type deafListener struct{ *pipeListener }
+
+func (l deafListener) Accept() (net.Conn, error) { return <-l.accept, nil }
+func (l deafListener) Close() error              { <-l.closed; return nil }
+
+// startDeaf serves the mux as Serve does, on a deafListener.
+func (p *process) startDeaf(m *Mux) (l deafListener, returned chan struct{}) {
+	l, returned = deafListener{newPipeListener()}, make(chan struct{})
+	go func() {
+		defer close(returned)
+		p.serve(m, l, nil)
+	}()
+	synctest.Wait()
+	return l, returned
 }
 
-func (l *deafListener) Accept() (net.Conn, error) { <-l.hang; return nil, net.ErrClosed }
-func (l *deafListener) Close() error              { <-l.hang; return nil }
+// release lets what hangs end: with a connection, which must not be served any more.
+func (l deafListener) release(t *testing.T) {
+	c := l.dial(t)
+	c.ended()
+	close(l.closed)
+}
 
 func TestForcedWhileAcceptHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess(t)
-		l, returned := &deafListener{newPipeListener(), make(chan struct{})}, make(chan struct{})
-		go func() {
-			defer close(returned)
-			p.serve(New(), l, nil)
-		}()
-		synctest.Wait()
+		l, returned := p.startDeaf(New())
 		p.signal(os.Interrupt, os.Interrupt)
-		returnsAfter(t, closeTimeout, returned)
-		close(l.hang)
+		returnsAfter(t, 0, returned)
+		l.release(t)
+	})
+}
+
+func TestDrainTimeoutWhileAcceptHangs(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		t.Run(fmt.Sprint("with a request: ", busy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newProcess(t)
+				m, release := newServeMux()
+				m.DrainTimeout = time.Minute
+				l, returned := p.startDeaf(m)
+				want := m.DrainTimeout
+				var c *peer
+				if busy {
+					c = l.dial(t)
+					c.send("/slow")
+					want += linger
+				}
+				p.signal(syscall.SIGTERM)
+				returnsAfter(t, want, returned)
+				close(release)
+				if busy {
+					c.ended()
+				}
+				l.release(t)
+			})
+		})
+	}
+}
+
+// TestLingerOfLateConnections is about a connection that Accept, which hangs, accepts long after draining has begun.
+func TestLingerOfLateConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(t)
+		m, _ := newServeMux()
+		l, returned := p.startDeaf(m)
+		p.signal(syscall.SIGTERM)
+		time.Sleep(time.Minute)
+		late := l.dial(t)
+		assert.Contains(t, strings.Join(p.known(), "\n"),
+			"log: kami: Accept on pipe does not return until a connection comes, and none can be made: dial")
+		time.Sleep(linger - time.Millisecond)
+		late.send("/")
+		assert.True(t, late.answer("root"))
+		late.ended()
+		returnsAfter(t, 0, returned)
+		close(l.closed)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -338,6 +340,42 @@ func TestHTTP2SaysGoodbye(t *testing.T) {
 	close(release)
 	assert.Equal(t, "slow", next(t, slow))
 	assert.NoError(t, next(t, stopped))
+}
+
+// TestStopOnBlockingSockets is about sockets on which Accept hangs, because a program has made them blocking ones.
+func TestStopOnBlockingSockets(t *testing.T) {
+	m := kami.New()
+	m.Get("/", protocolOf)
+	for _, test := range []struct{ network, address string }{
+		{"tcp", "127.0.0.1:0"}, {"tcp", ":0"}, {"tcp4", "0.0.0.0:0"}, {"tcp6", "[::1]:0"}, {"tcp6", "[::]:0"},
+		{"unix", filepath.Join(t.TempDir(), "socket")},
+	} {
+		t.Run(test.network+" "+test.address, func(t *testing.T) {
+			l, err := net.Listen(test.network, test.address)
+			if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+				t.Skip(err)
+			}
+			require.NoError(t, err)
+			if unix, ok := l.(*net.UnixListener); ok {
+				unix.SetUnlinkOnClose(false) // as if a supervisor had passed it
+			}
+			file, err := l.(interface{ File() (*os.File, error) }).File()
+			require.NoError(t, err)
+			defer file.Close()
+			file.Fd()
+
+			ctx, stop := context.WithCancel(t.Context())
+			served := make(chan error, 1)
+			go func() { served <- m.ServeContext(ctx, l, nil) }()
+			transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return net.Dial(l.Addr().Network(), l.Addr().String())
+			}}
+			assert.Equal(t, "HTTP/1.1, TLS: none", body(t, &http.Client{Transport: transport}, "http://kami/"))
+			transport.CloseIdleConnections()
+			stop()
+			require.NoError(t, next(t, served))
+		})
+	}
 }
 
 // TestOtherProtocols is about connections that net/http hands over to others, and tells nobody what becomes of them.

@@ -180,6 +180,10 @@ func TestRestartsLoseNothing(t *testing.T) {
 
 func restart(t *testing.T, c load.Config, s supervisor, again func() error, service *supervise.Service) {
 	t.Cleanup(s.Close)
+	restartTimes(t, *restarts, c, s, again, service)
+}
+
+func restartTimes(t *testing.T, times int, c load.Config, s supervisor, again func() error, service *supervise.Service) {
 	require.NoError(t, s.Start())
 	c.Address = s.Address()
 	if c.Mode == load.HTTP2 {
@@ -187,7 +191,7 @@ func restart(t *testing.T, c load.Config, s supervisor, again func() error, serv
 	}
 	warm(t, s.Address())
 	end := begin(t, c)
-	for range *restarts {
+	for range times {
 		pause(t, 100*time.Millisecond) // of load on each worker
 		require.NoError(t, again())
 		warm(t, s.Address())
@@ -196,8 +200,8 @@ func restart(t *testing.T, c load.Config, s supervisor, again func() error, serv
 	require.NoError(t, service.Stop(os.Interrupt))
 	t.Log(result)
 	assert.Zero(t, result.Failed, "%s", strings.Join(result.Failures, "\n"))
-	assert.Greater(t, result.Answered, *restarts)
-	assert.Len(t, service.Exits, *restarts+1)
+	assert.Greater(t, result.Answered, times)
+	assert.Len(t, service.Exits, times+1)
 	for _, exit := range service.Exits {
 		assert.Equal(t, "exit status 0", exit.String())
 	}

@@ -73,6 +73,23 @@ func duplicate(l *net.TCPListener) (socket *os.File, err error) {
 	return socket, errors.Join(err, duplicateErr)
 }
 
+// UseFile has the socket passed to processes as supervisors written in Go do that use [net.TCPListener.File]: each start
+// makes it a blocking one, also under the processes that accept on it already.
+func (s *Service) UseFile() error {
+	l, err := net.FileListener(s.socket)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if s.socket, err = l.(*net.TCPListener).File(); err == nil {
+		s.closers = append(s.closers, s.socket)
+	}
+	return err
+}
+
+// Block makes the socket a blocking one, as a start does after UseFile.
+func (s *Service) Block() { s.socket.Fd() }
+
 // temporary is a directory that goes when it is closed. Its path is short, as those of sockets must be.
 type temporary string
 
