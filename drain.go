@@ -21,8 +21,8 @@ const linger = 500 * time.Millisecond
 // closeTimeout is how long the closing of connections may take in the end.
 const closeTimeout = 100 * time.Millisecond
 
-// drain is one server from its first connection to its last. It knows how many there are and which of them have never
-// sent a request, from net/http's own account of them: connections and writers are net/http's, none is wrapped.
+// drain is one server from its first connection to its last. It knows the open ones and which of them have never sent a
+// request, from net/http's own account of them: connections and writers are net/http's, none is wrapped.
 type drain struct {
 	server   *http.Server
 	listener *door
@@ -35,11 +35,10 @@ type drain struct {
 	stopOnce  sync.Once
 	forceOnce sync.Once
 
-	late    atomic.Int64  // how long after it began the last connection was accepted; a time.Duration
-	open    atomic.Int64  // connections, without those that have been hijacked
-	silent  sync.Map      // the net.Conns from which no request has come
-	leaving sync.Map      // the net.Conns that end with their response
-	quiet   chan struct{} // has room for one, and gets one when open falls to 0
+	late  atomic.Int64  // how long after it began the last connection was accepted; a time.Duration
+	open  atomic.Int64  // connections, hijacked ones only as long as a handler that cooperates has them
+	conns sync.Map      // from net.Conn to *accepted, without hijacked ones
+	quiet chan struct{} // has room for one, and gets one when open falls to 0
 
 	base     context.Context         // of the requests that come in
 	requests context.Context         // what ends requests, with base, when the timeout has passed; nil if there is none
@@ -47,11 +46,21 @@ type drain struct {
 	governed sync.Map                // contexts that end with requests or another context, by that one's Done channel
 }
 
-// accepted is what the contexts of a connection's requests hold.
+// accepted is a connection, which the contexts of its requests hold.
 type accepted struct {
-	by   *drain
-	conn net.Conn
+	by      *drain
+	conn    net.Conn
+	spoke   atomic.Bool // whether a request has come
+	leaving atomic.Bool // whether it ends with its response
+	request atomic.Uint32
 }
+
+// What accepted.request says of the request in progress, of which HTTP/1 has but one.
+const (
+	cooperates = 1 << iota // it has asked for Draining
+	hijacked
+	returned // and the handler has returned
+)
 
 type acceptedKey struct{}
 
@@ -91,7 +100,9 @@ func (d *drain) prepare(l net.Listener) error {
 				return nil // net/http says what is wrong with that
 			}
 		}
-		return context.WithValue(ctx, acceptedKey{}, &accepted{d, c})
+		a := &accepted{by: d, conn: c}
+		d.conns.Store(c, a)
+		return context.WithValue(ctx, acceptedKey{}, a)
 	}
 	connState := srv.ConnState
 	srv.ConnState = func(c net.Conn, state http.ConnState) {
@@ -141,39 +152,77 @@ func (d *drain) spareOtherProtocols() {
 			continue
 		}
 		d.server.TLSNextProto[name] = func(srv *http.Server, c *tls.Conn, h http.Handler) {
-			d.silent.Delete(c)
+			d.count(c, http.StateActive)
 			serve(srv, c, h)
 		}
 	}
 }
 
-// count keeps the account of connections. A connection is not silent any more once a request's header has come, or
-// HTTP/2's preface.
+// count keeps the account of connections. A connection has spoken once a request's header has come, or HTTP/2's preface.
 func (d *drain) count(c net.Conn, state http.ConnState) {
+	known, ok := d.conns.Load(c)
+	if !ok {
+		return // others, as x/net/http2/h2c, tell of connections that they have hijacked
+	}
+	a := known.(*accepted)
 	switch state {
 	case http.StateNew:
-		d.silent.Store(c, nil)
 		d.open.Add(1)
 		if d.isDraining() {
 			d.late.Store(int64(time.Since(d.began)))
 		}
 	case http.StateActive:
-		d.silent.Delete(c)
+		a.spoke.Store(true)
 	case http.StateIdle:
-		if !d.isDraining() {
-			return
-		}
-		if _, leaves := d.leaving.Load(c); leaves {
+		if a.leaving.Load() {
 			_ = c.Close()
 		}
-	case http.StateHijacked, http.StateClosed:
-		d.silent.Delete(c)
-		if d.open.Add(-1) == 0 {
-			select {
-			case d.quiet <- struct{}{}:
-			default:
-			}
+	case http.StateHijacked:
+		d.conns.Delete(c)
+		if a.request.Or(hijacked)&cooperates == 0 {
+			d.leave()
 		}
+	case http.StateClosed:
+		d.conns.Delete(c)
+		d.leave()
+	}
+}
+
+// leave takes one from the open connections.
+func (d *drain) leave() {
+	if d.open.Add(-1) == 0 {
+		select {
+		case d.quiet <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// cooperate has a stop wait for the handler of the request in progress, also if it hijacks the connection or has done so.
+func (a *accepted) cooperate() {
+	if a.request.Load()&cooperates != 0 {
+		return
+	}
+	a.by.open.Add(1) // first, so that it never falls to 0 in between
+	if a.request.Or(cooperates) != hijacked {
+		a.by.leave() // for it counts already, or no more
+	}
+}
+
+// finish is called when the handler of the request in progress has returned.
+func (a *accepted) finish() {
+	for now := a.request.Load(); now != 0; now = a.request.Load() {
+		next := uint32(0) // what the next request does is its own
+		if now&hijacked != 0 {
+			next = hijacked | returned
+		}
+		if !a.request.CompareAndSwap(now, next) {
+			continue
+		}
+		if now == hijacked|cooperates {
+			a.by.leave()
+		}
+		return
 	}
 }
 
@@ -184,13 +233,16 @@ func (d *drain) count(c net.Conn, state http.ConnState) {
 // such streams stop at once: their clients come back a while later, and have seen the end of the connection by then.
 func (d *drain) around(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context() // the handler may change the request
+		a := acceptedOf(r.Context())
 		if d.isDraining() && !switches(r) {
 			w.Header().Set("Connection", "close")
 		}
+		if a != nil { // requests of other protocols than net/http's may have any context
+			defer a.finish()
+		}
 		handler.ServeHTTP(w, r)
-		if d.isDraining() && r.ProtoMajor == 1 && isEventStream(w.Header()) {
-			d.leaving.Store(acceptedOf(ctx).conn, nil)
+		if a != nil && d.isDraining() && r.ProtoMajor == 1 && isEventStream(w.Header()) {
+			a.leaving.Store(true)
 		}
 	})
 }
@@ -260,7 +312,7 @@ func (d *drain) accept() error {
 		_ = d.listener.Close()
 		failure = fmt.Errorf("kami: serving on %s: %w", d.listener.Addr(), failure)
 		if n := d.open.Load(); n > 0 {
-			logTo(d.server, "%v; it stops, with %d connections open", failure, n)
+			logTo(d.server, "%v; it stops, with %s open", failure, connections(n))
 		}
 		return failure
 	case <-d.draining:
@@ -325,8 +377,10 @@ func (d *drain) linger() {
 			waiting = false
 		}
 	}
-	d.silent.Range(func(c, _ any) bool {
-		_ = c.(net.Conn).Close()
+	d.conns.Range(func(_, known any) bool {
+		if a := known.(*accepted); !a.spoke.Load() {
+			_ = a.conn.Close()
+		}
 		return true
 	})
 }
@@ -360,16 +414,23 @@ func (d *drain) shutdown() {
 			if d.requests.Err() != nil {
 				return
 			}
-			logTo(d.server, "kami: %d connections have not ended within %s: their requests' contexts end now", d.open.Load(), d.timeout)
+			logTo(d.server, "kami: %s still open after %s: the contexts of requests end now", connections(d.open.Load()), d.timeout)
 			d.end(http.ErrServerClosed)
 			limit = time.After(linger)
 		case <-report.C:
 			if n := d.open.Load(); n > 0 && n != reported {
-				logTo(d.server, "kami: waiting for %d connections", n)
+				logTo(d.server, "kami: waiting for %s", connections(n))
 				reported = n
 			}
 		}
 	}
+}
+
+func connections(n int64) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return fmt.Sprintf("%d connections", n)
 }
 
 // close closes the connections that are left. It does not wait for clients that take in nothing more.

@@ -83,14 +83,19 @@ func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *h
 }
 
 // Draining returns a channel that closes when the server that ctx's request came through begins to stop. Handlers that
-// would go on for long, as those of event streams and websockets, take their leave then. (Nothing waits for hijacked
-// connections but the app itself, in a post hook or after ServeContext.) It is nil, and so never ready, if that server is
-// not one of kami's.
+// would go on for long, such as those of event streams and websockets, return then. The channel is nil, and so never ready,
+// if that server is not one of kami's.
+//
+// A handler that has called Draining takes part in the stop, also when it has hijacked its connection: the server waits for
+// it to return, until [Mux.DrainTimeout] and half a second have passed. Call it before the connection is hijacked, for a
+// stop that begins in between does not wait. It may be called by any number of goroutines.
 func Draining(ctx context.Context) <-chan struct{} {
-	if d := drainOf(ctx); d != nil {
-		return d.draining
+	a := acceptedOf(ctx)
+	if a == nil {
+		return nil
 	}
-	return nil
+	a.cooperate()
+	return a.by.draining
 }
 
 func newHTTPServer() *http.Server {

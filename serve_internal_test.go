@@ -251,7 +251,7 @@ func TestServeTellsInOrder(t *testing.T) {
 		p.signal(syscall.SIGTERM)
 		assert.Equal(t, []string{"log: kami received signal, gracefully stopping", "systemd@systemd: STOPPING=1", "pre hook"}, p.known())
 		time.Sleep(2 * time.Second)
-		assert.Equal(t, []string{"log: kami: waiting for 1 connections"}, p.known())
+		assert.Equal(t, []string{"log: kami: waiting for 1 connection"}, p.known())
 		time.Sleep(time.Hour)
 		assert.Empty(t, p.known(), "it is said once")
 		close(release)
@@ -690,7 +690,7 @@ func TestStopWithoutASignal(t *testing.T) {
 					return
 				}
 				assert.Equal(t, []string{"pre hook", "log: kami received signal, gracefully stopping", "systemd@systemd: STOPPING=1",
-					"log: kami: waiting for 1 connections"}, p.known())
+					"log: kami: waiting for 1 connection"}, p.known())
 				close(release)
 				c.answer("slow")
 				<-stopped
@@ -771,7 +771,7 @@ func TestC12DrainTimeoutEndsContexts(t *testing.T) {
 					assert.True(t, waits.answer("context canceled, http: Server closed"))
 					assert.Equal(t, m.DrainTimeout, time.Since(start))
 					returnsAfter(t, linger, returned)
-					assert.Contains(t, p.known(), "log: kami: 2 connections have not ended within 1m0s: their requests' contexts end now")
+					assert.Contains(t, p.known(), "log: kami: 2 connections still open after 1m0s: the contexts of requests end now")
 					close(release)
 					deaf.ended()
 				})
@@ -886,6 +886,126 @@ func TestDraining(t *testing.T) {
 	})
 }
 
+// TestV01HijackedConnections is about handlers that hijack: those that have asked for Draining are waited for.
+func TestV01HijackedConnections(t *testing.T) {
+	hijack := func(w http.ResponseWriter) net.Conn {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\n\r\n")
+		require.NoError(t, err)
+		return conn
+	}
+	leave := make(chan struct{})
+	m := New()
+	for path, handler := range map[string]HandlerFunc{
+		"/before": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			draining := Draining(ctx)
+			defer hijack(w).Close()
+			<-draining
+			<-leave
+		},
+		"/after": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			defer hijack(w).Close()
+			for range 2 {
+				<-Draining(ctx)
+			}
+			<-leave
+		},
+		"/elsewhere": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			defer hijack(w).Close()
+			go Draining(ctx)
+			<-leave
+		},
+		"/panic": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			defer hijack(w).Close()
+			<-Draining(ctx)
+			<-leave
+			panic(http.ErrAbortHandler)
+		},
+		"/never": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			defer hijack(w).Close()
+			<-leave
+		},
+		"/returned": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			conn := hijack(w)
+			Draining(ctx)
+			go func() {
+				defer conn.Close()
+				<-leave
+			}()
+		},
+		"/too late": func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			conn := hijack(w)
+			go func() {
+				defer conn.Close()
+				time.Sleep(time.Second)
+				<-Draining(ctx)
+				<-leave
+			}()
+		},
+	} {
+		m.Get(strings.ReplaceAll(path, " ", "-"), handler)
+	}
+	m.Get("/asks", func(ctx context.Context, w http.ResponseWriter, r *http.Request) { Draining(ctx) })
+
+	for _, test := range []struct {
+		path  string
+		asks  bool // whether a request before has asked
+		waits bool
+	}{
+		{"/before", false, true},
+		{"/before", true, true},
+		{"/after", false, true},
+		{"/after", true, true},
+		{"/elsewhere", false, true},
+		{"/panic", false, true},
+		{"/never", false, false},
+		{"/never", true, false},
+		{"/returned", false, false},
+		{"/too-late", false, false},
+	} {
+		for _, timeout := range []time.Duration{0, time.Minute} {
+			t.Run(fmt.Sprint(test, timeout), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					leave = make(chan struct{})
+					p := newProcess(t)
+					p.post = func() { p.add("post hook") }
+					m.DrainTimeout = timeout
+					l, returned := p.start(m)
+					c := l.dial(t)
+					if test.asks {
+						c.send("/asks")
+						c.answer("")
+					}
+					c.send(test.path)
+					_, err := http.ReadResponse(c.r, nil)
+					require.NoError(t, err)
+					time.Sleep(time.Minute)
+					p.known()
+					p.signal(syscall.SIGTERM)
+					switch {
+					case !test.waits:
+						returnsAfter(t, 0, returned)
+						close(leave)
+					case timeout > 0:
+						returnsAfter(t, timeout+linger, returned)
+						close(leave)
+					default:
+						time.Sleep(time.Hour)
+						assert.Equal(t, []string{"log: kami received signal, gracefully stopping", "systemd@systemd: STOPPING=1",
+							"log: kami: waiting for 1 connection"}, p.known())
+						close(leave)
+						returnsAfter(t, 0, returned)
+						assert.Equal(t, []string{"post hook", "log: kami stopped"}, p.known())
+					}
+					_, err = io.ReadAll(c.r)
+					require.NoError(t, err)
+				})
+			})
+		}
+	}
+}
+
 func TestListenerFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess(t)
@@ -896,12 +1016,12 @@ func TestListenerFailure(t *testing.T) {
 		synctest.Wait()
 		p.known()
 		l.fail <- errors.New("out of luck")
-		assert.Equal(t, []string{"log: kami: serving on pipe: out of luck; it stops, with 1 connections open"}, p.known())
+		assert.Equal(t, []string{"log: kami: serving on pipe: out of luck; it stops, with 1 connection open"}, p.known())
 		time.Sleep(time.Hour)
 		close(release)
 		assert.True(t, c.answer("slow"), "what has been accepted is served")
 		<-returned
-		assert.Equal(t, []string{"log: kami: waiting for 1 connections", "fatal: kami: serving on pipe: out of luck"}, p.known())
+		assert.Equal(t, []string{"log: kami: waiting for 1 connection", "fatal: kami: serving on pipe: out of luck"}, p.known())
 		<-l.closed
 	})
 }
