@@ -64,8 +64,8 @@ func (m *Mux) ServeListener(listener net.Listener) {
 // A graceful stop loses no request. [Draining] says that it has begun, the listener closes, and responses to requests
 // that begin from then on tell their clients to close the connection, or to open a new one (HTTP/2). For half a second
 // connections without a request live on, so that one which is under way is still answered. Then the server waits for the
-// requests in progress, until [Mux.DrainTimeout] if that is set, and returns nil. It does not wait for hijacked
-// connections.
+// requests in progress, until [Mux.DrainTimeout] if that is set, and returns nil. Handlers with hijacked connections it
+// waits for if they have called Draining.
 //
 // It returns an error at once if the listener is nil or closed or the server unusable. If the listener fails later, it
 // logs that and stops gracefully before it returns the error. It always closes the listener.

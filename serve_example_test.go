@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
@@ -61,12 +60,9 @@ func ExampleDraining() {
 }
 
 func ExampleDraining_websockets() {
-	var sockets sync.WaitGroup
-	graceful.PostHook(sockets.Wait)
 	kami.Get("/chat", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-		sockets.Add(1) // before the connection is hijacked: so far kami waits for it
-		defer sockets.Done()
-		socket, err := upgrade(w, r) // with a websocket package of your choice
+		draining := kami.Draining(ctx) // the server waits for this handler from now on
+		socket, err := upgrade(w, r)   // with a websocket package of your choice
 		if err != nil {
 			return
 		}
@@ -75,7 +71,7 @@ func ExampleDraining_websockets() {
 			select {
 			case message := <-messages:
 				socket.Send(message)
-			case <-kami.Draining(ctx):
+			case <-draining:
 				socket.GoAway() // status 1001
 				return
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -46,11 +45,21 @@ func (e ended) next(t *testing.T) string {
 func TestWebSocket(t *testing.T) {
 	mux := kami.New()
 	mux.Get("/echo", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		draining := kami.Draining(ctx) // a graceful stop waits for this handler from now on
 		socket, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return // it has answered
 		}
 		defer socket.CloseNow()
+		ctx, leave := context.WithCancel(ctx)
+		defer leave()
+		go func() {
+			select {
+			case <-draining:
+				_ = socket.Close(websocket.StatusGoingAway, "") // ends Read
+			case <-ctx.Done():
+			}
+		}()
 		for {
 			kind, message, err := socket.Read(ctx)
 			if err != nil {
@@ -64,13 +73,23 @@ func TestWebSocket(t *testing.T) {
 
 	ends := watch(mux)
 	mux.Use("/", gzhttp.GzipHandler)
-	server := httptest.NewServer(mux)
-	defer server.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	serving, stop := context.WithCancel(context.Background())
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- mux.ServeContext(serving, listener, nil) }()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	socket, response, err := websocket.Dial(ctx, server.URL+"/echo", nil)
-	require.NoError(t, err)
-	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+	dial := func() *websocket.Conn {
+		socket, response, err := websocket.Dial(ctx, "http://"+listener.Addr().String()+"/echo", nil)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
+		return socket
+	}
+
+	// A client that leaves.
+	socket := dial()
 	for _, message := range []string{"hello", "kami"} {
 		require.NoError(t, socket.Write(ctx, websocket.MessageText, []byte(message)))
 		_, echo, err := socket.Read(ctx)
@@ -80,6 +99,14 @@ func TestWebSocket(t *testing.T) {
 	require.NoError(t, socket.CloseNow())
 	assert.Equal(t, "afterware: 101", ends.next(t))
 	assert.Equal(t, "LogHandler: /echo 101, 0 bytes", ends.next(t))
+
+	// A server that stops.
+	socket = dial()
+	stop()
+	_, _, err = socket.Read(ctx)
+	assert.Equal(t, websocket.StatusGoingAway, websocket.CloseStatus(err))
+	require.NoError(t, <-served)
+	assert.Equal(t, []string{"afterware: 101", "LogHandler: /echo 101, 0 bytes"}, []string{<-ends, <-ends}, "it has waited")
 
 	// Handshakes that fail.
 	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket",
