@@ -3,6 +3,7 @@ package kami
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
 	"mime"
@@ -62,6 +63,8 @@ const (
 	returned // and the handler has returned
 )
 
+var errUsed = errors.New("the http.Server has been used before: make a new one")
+
 type acceptedKey struct{}
 
 func acceptedOf(ctx context.Context) *accepted {
@@ -80,6 +83,9 @@ func drainOf(ctx context.Context) *drain {
 // prepare makes the server tell the drain what happens, beside what it is set to do.
 func (d *drain) prepare(l net.Listener) error {
 	srv := d.server
+	if _, used := srv.Handler.(*entrance); used {
+		return fmt.Errorf("kami: serving on %s: %w", l.Addr(), errUsed)
+	}
 	if err := secure(srv); err != nil {
 		return fmt.Errorf("kami: serving on %s: %w", l.Addr(), err)
 	}
@@ -111,7 +117,7 @@ func (d *drain) prepare(l net.Listener) error {
 		}
 		d.count(c, state)
 	}
-	srv.Handler = d.around(srv.Handler)
+	srv.Handler = &entrance{d, srv.Handler}
 	return nil
 }
 
@@ -226,25 +232,28 @@ func (a *accepted) finish() {
 	}
 }
 
-// around returns the handler of all requests. While draining, responses tell their clients that the connection ends;
-// net/http makes a GOAWAY of it in HTTP/2. A request to switch protocols needs the Connection header for that.
+// entrance is the handler of all requests. While draining, responses tell their clients that the connection ends; net/http
+// makes a GOAWAY of it in HTTP/2. A request to switch protocols needs the Connection header for that.
 //
 // An event stream that began before cannot say so any more. Its connection ends with it all the same, so that servers of
 // such streams stop at once: their clients come back a while later, and have seen the end of the connection by then.
-func (d *drain) around(handler http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := acceptedOf(r.Context())
-		if d.isDraining() && !switches(r) {
-			w.Header().Set("Connection", "close")
-		}
-		if a != nil { // requests of other protocols than net/http's may have any context
-			defer a.finish()
-		}
-		handler.ServeHTTP(w, r)
-		if a != nil && d.isDraining() && r.ProtoMajor == 1 && isEventStream(w.Header()) {
-			a.leaving.Store(true)
-		}
-	})
+type entrance struct {
+	*drain
+	handler http.Handler
+}
+
+func (e *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := acceptedOf(r.Context())
+	if e.isDraining() && !switches(r) {
+		w.Header().Set("Connection", "close")
+	}
+	if a != nil { // requests of other protocols than net/http's may have any context
+		defer a.finish()
+	}
+	e.handler.ServeHTTP(w, r)
+	if a != nil && e.isDraining() && r.ProtoMajor == 1 && isEventStream(w.Header()) {
+		a.leaving.Store(true)
+	}
 }
 
 // switches reports whether a handler may switch protocols. Clients offer h2c with any request, but no handler takes it.
@@ -310,6 +319,9 @@ func (d *drain) accept() error {
 	case failure := <-accepting:
 		d.stop()
 		_ = d.listener.Close()
+		if errors.Is(failure, http.ErrServerClosed) { // by others, now or before
+			failure = fmt.Errorf("%w: the app has shut it down, or it has been used before; make a new http.Server", failure)
+		}
 		failure = fmt.Errorf("kami: serving on %s: %w", d.listener.Addr(), failure)
 		if n := d.open.Load(); n > 0 {
 			logTo(d.server, "%v; it stops, with %s open", failure, connections(n))

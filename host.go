@@ -57,6 +57,15 @@ var host = system{
 	fatal:   log.Fatalf,
 }
 
+// listenAndServe serves the mux where the flag says.
+func (sys *system) listenAndServe(m *Mux, srv *http.Server) {
+	if err := m.checkPanicHandler(); err != nil {
+		sys.fatal("%v", err)
+		return
+	}
+	sys.serve(m, sys.listen(), srv)
+}
+
 // serve serves the mux until the process is told to stop.
 func (sys *system) serve(m *Mux, l net.Listener, srv *http.Server) {
 	d, err := m.newDrain(l, srv)

@@ -26,7 +26,7 @@ type Mux struct {
 	// By default only the end of Context reaches a request's context, and of DrainTimeout where that is set.
 	Cancel bool
 	// PanicHandler will, if set, be called on panics, with the context that the request has reached.
-	// [Exception] gives it the details.
+	// [Exception] gives it the details. One that is no type of handler is an error when serving begins.
 	PanicHandler HandlerType
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.

@@ -2,6 +2,7 @@ package kami
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"net/http"
 
@@ -137,9 +138,9 @@ func (o *outcome) catch(v any) {
 		o.pass(v)
 		return
 	}
-	handler, err := newHandler(o.panicHandler, o.mux)
+	handler, err := o.mux.newPanicHandler(o.panicHandler)
 	if err != nil {
-		log.Printf("kami: PanicHandler: %v", err)
+		log.Print(err)
 		o.pass(v)
 		return
 	}
@@ -147,6 +148,23 @@ func (o *outcome) catch(v any) {
 	r := o.see(nil)
 	handler.ServeHTTPContext(o.ctx, o.w, r)
 	o.handling, o.handled = false, true
+}
+
+// newPanicHandler converts a PanicHandler that is set. Its error says which Mux it is set for, by one of its routes: where it was set
+// is not known of a field.
+func (m *Mux) newPanicHandler(set HandlerType) (ContextHandler, error) {
+	handler, err := newHandler(set, m)
+	if err == nil {
+		return handler, nil
+	}
+	of := "kami.PanicHandler"
+	if m != &std {
+		of = "PanicHandler of a Mux without routes"
+		if all := m.plan().allRoutes(); len(all) > 0 {
+			of = fmt.Sprintf("PanicHandler of the Mux with the route %s %s (%s)", all[0].method, all[0].path, all[0].place)
+		}
+	}
+	return nil, fmt.Errorf("kami: %s: %w", of, err)
 }
 
 // pass has a panic go on, unless another one does.

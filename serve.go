@@ -31,7 +31,7 @@ const (
 //
 // Several muxes may be served in one process; one signal stops them all.
 func (m *Mux) Serve() {
-	host.serve(m, host.listen(), nil)
+	host.listenAndServe(m, nil)
 }
 
 // ServeTLS is like Serve, but enables TLS using the given config, which must have a certificate. HTTP/2 is negotiated if
@@ -45,7 +45,7 @@ func (m *Mux) ServeTLS(config *tls.Config) {
 	}
 	srv := newHTTPServer()
 	srv.TLSConfig = config
-	host.serve(m, host.listen(), srv)
+	host.listenAndServe(m, srv)
 }
 
 // ServeListener is like Serve, but runs kami on top of an arbitrary net.Listener. It closes the listener.
@@ -67,7 +67,8 @@ func (m *Mux) ServeListener(listener net.Listener) {
 // requests in progress, until [Mux.DrainTimeout] if that is set, and returns nil. Handlers with hijacked connections it
 // waits for if they have called Draining.
 //
-// It returns an error at once if the listener is nil or closed or the server unusable. If the listener fails later, it
+// It returns an error at once if the listener is nil or closed, the server has been used before or is unusable, or
+// PanicHandler is no type of handler. If the listener fails later, it
 // logs that and stops gracefully before it returns the error. It always closes the listener.
 func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *http.Server) error {
 	d, err := m.newDrain(listener, server)
@@ -122,7 +123,11 @@ func (m *Mux) newDrain(l net.Listener, srv *http.Server) (*drain, error) {
 		over:     make(chan struct{}),
 		quiet:    make(chan struct{}, 1),
 	}
-	if err := d.prepare(l); err != nil {
+	err := m.checkPanicHandler()
+	if err == nil {
+		err = d.prepare(l)
+	}
+	if err != nil {
 		_ = l.Close()
 		return nil, err
 	}
@@ -135,6 +140,16 @@ func (m *Mux) drainTimeout() time.Duration {
 		return DrainTimeout
 	}
 	return m.DrainTimeout
+}
+
+// checkPanicHandler reports a PanicHandler that is set and cannot be called.
+func (m *Mux) checkPanicHandler() error {
+	set := m.hooks().panicHandler
+	if set == nil {
+		return nil
+	}
+	_, err := m.newPanicHandler(set)
+	return err
 }
 
 // checkListener reports a listener that is nil, or closed as far as it can be asked.
@@ -171,7 +186,7 @@ func secure(srv *http.Server) error {
 		return nil
 	}
 	if err := checkCertificate(srv.TLSConfig); err != nil {
-		return err
+		return fmt.Errorf("%w; or, if net/http has set it because the http.Server has been used before, make a new server", err)
 	}
 	srv.TLSConfig = srv.TLSConfig.Clone()
 	if protos := srv.TLSConfig.NextProtos; protos == nil || slices.Contains(protos, "h2") {

@@ -454,6 +454,31 @@ func TestServeContextRefuses(t *testing.T) {
 		{"nil context", nil, open, nil, "kami: the context to serve in must not be nil"},
 		{"no certificate", t.Context(), open, func() *http.Server { return &http.Server{TLSConfig: &tls.Config{}} },
 			"kami: serving on ADDRESS: the TLS config has no certificate: set Certificates, GetCertificate or GetConfigForClient"},
+		{"server in use", t.Context(), open, func() *http.Server {
+			srv := &http.Server{}
+			address, _ := serveContext(t, kami.New(), srv)
+			assert.Equal(t, "404 page not found\n", body(t, client(t, nil), "http://"+address)) // it serves
+			return srv
+		}, "kami: serving on ADDRESS: the http.Server has been used before: make a new one"},
+		{"server that was used", t.Context(), open, func() *http.Server {
+			srv := &http.Server{}
+			_, stop := serveContext(t, kami.New(), srv)
+			require.NoError(t, stop())
+			return srv
+		}, "kami: serving on ADDRESS: the http.Server has been used before: make a new one"},
+		{"server that was used, with another handler", t.Context(), open, func() *http.Server {
+			srv := &http.Server{TLSConfig: config}
+			_, stop := serveContext(t, kami.New(), srv)
+			require.NoError(t, stop())
+			srv.Handler = kami.New()
+			return srv
+		}, "kami: serving on ADDRESS: http: Server closed: the app has shut it down, or it has been used before; make a new http.Server"},
+		{"server that net/http has used", t.Context(), open, func() *http.Server {
+			srv := &http.Server{}
+			require.NoError(t, srv.Close())
+			require.ErrorIs(t, srv.Serve(listen(t)), http.ErrServerClosed)
+			return srv
+		}, "GetConfigForClient; or, if net/http has set it because the http.Server has been used before, make a new server"},
 		{"nil BaseContext", t.Context(), open,
 			func() *http.Server {
 				return &http.Server{BaseContext: func(net.Listener) context.Context { return nil }}
@@ -487,6 +512,40 @@ func TestServeContextRefuses(t *testing.T) {
 	}
 }
 
+// TestServeRefusesWrongPanicHandlers is about PanicHandlers that could not be called when a panic comes.
+func TestServeRefusesWrongPanicHandlers(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		handler        any
+		routes         bool
+		global, ofAMux string
+	}{
+		{"wrong type", "oops", true,
+			"kami: kami.PanicHandler: string is no type of handler; accepted are kami.ContextHandler, ",
+			`kami: PanicHandler of the Mux with the route GET /a \(.*/serve_test.go:\d+\): string is no type of handler; accepted are `},
+		{"no routes", 1, false,
+			"kami: kami.PanicHandler: int is no type of handler; ",
+			"kami: PanicHandler of a Mux without routes: int is no type of handler; "},
+		{"nil function", http.HandlerFunc(nil), false,
+			"kami: kami.PanicHandler: the handler must not be nil", "kami: PanicHandler of a Mux without routes: the handler must not be nil"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Cleanup(kami.Reset)
+			m := kami.New()
+			if test.routes {
+				m.Get("/b", protocolOf)
+				m.Get("/a", protocolOf)
+			}
+			kami.PanicHandler, m.PanicHandler = test.handler, test.handler
+			l := listen(t)
+			assert.Regexp(t, "^"+test.ofAMux, m.ServeContext(t.Context(), l, nil))
+			_, err := l.Accept()
+			assert.ErrorIs(t, err, net.ErrClosed, "the listener is closed")
+			assert.Regexp(t, "^"+test.global, kami.ServeContext(t.Context(), listen(t), nil))
+		})
+	}
+}
+
 // TestServeFailures runs each failure in a process of its own, for it ends that.
 func TestServeFailures(t *testing.T) {
 	failures := map[string]struct {
@@ -494,6 +553,11 @@ func TestServeFailures(t *testing.T) {
 		want string
 	}{
 		"nil config": {func() { kami.ServeTLS(nil) }, `^kami: ServeTLS: the config must not be nil\n$`},
+		"wrong PanicHandler": {func() {
+			_ = flag.Set("bind", "nowhere") // is not asked for
+			kami.PanicHandler = "oops"
+			kami.Serve()
+		}, `^kami: kami.PanicHandler: string is no type of handler; accepted are .*\n$`},
 		"closed listener": {func() {
 			l, _ := net.Listen("tcp", "127.0.0.1:0")
 			l.Close()
