@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,27 +23,33 @@ func newBlockingEinhorn(t *testing.T) *supervise.Einhorn {
 	return e
 }
 
-// TestBlockingSocketUnderLoad upgrades while each start makes the socket a blocking one under the worker that is there.
-func TestBlockingSocketUnderLoad(t *testing.T) {
-	e := newBlockingEinhorn(t)
-	c := load.Config{Mode: load.NewConnection, Path: "/echo", Clients: 16, Think: 2 * time.Millisecond}
-	restartTimes(t, 2**restarts, c, e, e.Upgrade, e.Service)
+// upgradeBlocked starts a new worker, and has the old one, of which it waits for the end, hang in Accept before it is told.
+func upgradeBlocked(t *testing.T, e *supervise.Einhorn) error {
+	old := e.Process()
+	require.NoError(t, e.Start())
+	e.Block()
+	for body := ""; body != strconv.Itoa(old.Pid)+"\n"; { // then it accepts again, on a blocking socket
+		body, _ = ask(t, connect(t, e.Address()), "/pid")
+	}
+	return e.Retire(old)
 }
 
-// TestBlockingSocketWithoutLoad upgrades workers that hang in Accept, on which no connection comes any more.
+// TestBlockingSocketUnderLoad upgrades under load that comes in bursts, so that Accept hangs between them.
+func TestBlockingSocketUnderLoad(t *testing.T) {
+	e := newBlockingEinhorn(t)
+	c := load.Config{Mode: load.NewConnection, Path: "/echo", Clients: 16, Think: linger + linger/2}
+	restartTimes(t, 2**restarts, c, e, func() error { return upgradeBlocked(t, e) }, e.Service)
+}
+
+// TestBlockingSocketWithoutLoad upgrades workers that no connection wakes any more.
 func TestBlockingSocketWithoutLoad(t *testing.T) {
 	e := newBlockingEinhorn(t)
 	require.NoError(t, e.Start())
 	for range max(1, *restarts/2) {
-		old := e.Process()
-		require.NoError(t, e.Start())
-		e.Block()
-		for body := ""; body != strconv.Itoa(old.Pid)+"\n"; { // then it accepts again, on a blocking socket
-			body, _ = ask(t, connect(t, e.Address()), "/pid")
-		}
-		signal(t, old, e.Kick)
-		wait(t, old)
+		require.NoError(t, upgradeBlocked(t, e))
 	}
 	require.NoError(t, e.Stop(os.Interrupt))
-	assert.Equal(t, "exit status 0", e.Exits[0].String())
+	for _, exit := range e.Exits {
+		assert.Equal(t, "exit status 0", exit.String())
+	}
 }

@@ -2,5 +2,5 @@
 // supervisor, and under systemd-socket-activate where that is installed.
 //
 //	go test ./internal/restart               a short run
-//	go test ./internal/restart -restarts 20  the long one: 20 restarts a cell, 100 stops under churn
+//	go test ./internal/restart -restarts 20  the long one: 20 restarts a cell, 100 stops under churn, 40 and 10 on a blocking socket
 package restart

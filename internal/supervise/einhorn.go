@@ -98,5 +98,8 @@ func (e *Einhorn) Upgrade() error {
 	if err := e.Start(); err != nil {
 		return err
 	}
-	return e.stop(old, e.Kick)
+	return e.Retire(old)
 }
+
+// Retire tells a worker to end whose place another one has taken, and waits for that.
+func (e *Einhorn) Retire(old *Process) error { return e.stop(old, e.Kick) }
