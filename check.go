@@ -37,8 +37,9 @@ func (m *Mux) Check() []Finding {
 	p := m.plan()
 	c := checker{plan: p, routes: p.allRoutes(), patterns: make(map[*route]treemux.Pattern)}
 	for _, r := range c.routes {
-		c.patterns[r], _ = treemux.Parse(r.path) // which it was registered with, so there is no error
-		c.depth = max(c.depth, len(c.patterns[r].Segments))
+		pattern, _ := treemux.Parse(r.path)      // which it was registered with, so there is no error
+		pattern.Slash = pattern.Slash || r.slash // another method's path may have the slash for all
+		c.patterns[r], c.depth = pattern, max(c.depth, len(pattern.Segments))
 	}
 	for _, r := range c.routes {
 		c.unguarded(r)

@@ -57,7 +57,7 @@ func (p PathParam) String() string { return fmt.Sprintf("%s = %q", p.Name, p.Val
 type Step struct {
 	Scope
 	Reading string `json:"reading"` // of the path, which lies in the scope
-	// How the path was read, if not as it is routed: "decoded", "cleaned" or "decoded and cleaned".
+	// How the path was read, if not as it is routed: "decoded", "cleaned", "decoded and cleaned" or "cleaned and decoded".
 	How    string      `json:"how,omitempty"`
 	Params []PathParam `json:"params,omitempty"` // of the scope
 	Mount  string      `json:"mount,omitempty"`  // where the Mux is mounted that it belongs to; "" for the one that was asked
@@ -218,7 +218,7 @@ func (p *plan) explain(method, path string, u *url.URL) Explanation {
 	before, after := p.scopesOf(&decided)
 	mirrored := slices.Clone(after.steps) // the plan's own stay as they are
 	slices.Reverse(mirrored)
-	all := decided.readings()
+	all := decided.readings(p.depth)
 	e := decided.explain(method, path)
 	e.Middleware = explainSteps(&p.middleware, before.steps, all)
 	e.Afterware = explainSteps(&p.afterware, mirrored, all)
@@ -258,6 +258,8 @@ func (d *decision) explain(method, path string) Explanation {
 		return e
 	}
 	switch end := d.end.(type) {
+	case *builtin:
+		e.Status = end.status
 	case *redirect:
 		e.Status, e.Location = end.code, end.target
 	case *notAllowed:
@@ -291,9 +293,9 @@ func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
 // shown returns the path as it is routed, or else decoded, in which some readings differ from that.
 func (r *reading) shown() string {
 	if r.how == "" {
-		return r.path
+		return r.Text
 	}
-	return r.plain
+	return r.Plain
 }
 
 // params returns the params of the view, which may be nil.

@@ -59,23 +59,50 @@ var hostileStacks = map[string]func(s *stack){
 		}
 	},
 	"not found": func(s *stack) { s.notFound(echoNothing) },
+	"params": func(s *stack) { // for targets that reach a route with encoded slashes in many params
+		s.use("/repos/:owner/", keep)
+		s.use("/repos/:owner/:repo/", keep)
+		s.get("/repos/:owner/:repo/issues/:number/comments/:id", echoNothing)
+		route := ""
+		for i := range 20 {
+			route += fmt.Sprintf("/:p%d", i)
+			s.use(route+"/", keep)
+			s.use(route+"/*rest", keep)
+			s.after(route+"/", keep)
+		}
+		s.get(route, echoNothing)
+	},
+}
+
+// hostileTargets are more paths, with a megabyte in one of their segments.
+var hostileTargets = map[string]string{
+	"last param":  "/repos/a%2Fb/c%2Fd/issues/e%2Ff/comments/" + strings.Repeat(strings.Repeat("a", 60)+"%2F", megabyte/63) + "f",
+	"first param": "/" + strings.Repeat("a%2F", megabyte/4) + "b" + strings.Repeat("/x%2Fy", 19),
+	"one escape":  "/%41" + strings.Repeat("a", megabyte) + strings.Repeat("/x", 19),
+	"query":       "/repos//a?" + strings.Repeat("'\xff", megabyte/2),
 }
 
 func keep(ctx context.Context) context.Context { return ctx }
 
 // hostile calls run for each of the requests.
 func hostile(run func(name string, register func(*stack), r *http.Request)) {
+	request := func(target string) *http.Request {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			panic(err)
+		}
+		return &http.Request{Method: "GET", URL: u, Header: http.Header{}, Host: "host"}
+	}
 	for stack, register := range hostileStacks {
 		for name, part := range hostilePaths {
 			for _, end := range []string{"", "//"} {
-				target := strings.Repeat(part, megabyte/len(part)) + end
-				u, err := url.ParseRequestURI("/" + strings.TrimPrefix(target, "/"))
-				if err != nil {
-					panic(err)
-				}
-				run(stack+"/"+name+end, register, &http.Request{Method: "GET", URL: u, Header: http.Header{}, Host: "host"})
+				target := "/" + strings.TrimPrefix(strings.Repeat(part, megabyte/len(part))+end, "/")
+				run(stack+"/"+name+end, register, request(target))
 			}
 		}
+	}
+	for name, target := range hostileTargets {
+		run("params/"+name, hostileStacks["params"], request(target))
 	}
 }
 

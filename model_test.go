@@ -138,6 +138,10 @@ func (m *model) handler(by acting, pattern string) kami.HandlerFunc {
 		if segments := by.does(prefix, r); segments != nil {
 			m.acted = append(m.acted, segments)
 		}
+		units := rawSegments(r.URL.EscapedPath())
+		for i := range units { // as a nested Mux, some of whose params are split at their slashes and some are not
+			m.acted = append(m.acted, append(slices.Clone(units[:i]), splitPath(strings.Join(units[i:], "/"))...))
+		}
 		names := paramNames(pattern)
 		for split := range names {
 			var segments []string

@@ -285,7 +285,7 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added.rest, added.either, added.bare = pattern.CatchAll(), pattern.CatchAll(), !pattern.Slash
+	added.rest, added.either = pattern.CatchAll(), pattern.CatchAll()
 	added.slash = pattern.Slash && len(pattern.Segments) > 0
 	if err := m.change(func() error { return m.add(added, pattern) }); err != nil {
 		panic(err.Error())

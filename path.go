@@ -35,12 +35,9 @@ func cutSlash(path string) (rest string, had bool) {
 	return path, false
 }
 
-// decoded returns a path in which every encoded slash is a slash, if it is encoded. Its other escapes stay.
-func decoded(path string, encoded bool) string {
-	if !encoded {
-		return path
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(path, "%2F", "/"), "%2f", "/")
+// hasEncodedSlash reports whether there is one in an encoded path.
+func hasEncodedSlash(path string) bool {
+	return strings.Contains(path, "%2F") || strings.Contains(path, "%2f")
 }
 
 // cleaned returns a path without empty segments and dot segments, resolved as RFC 3986, section 5.2.4, does: "/a/./b/.." is

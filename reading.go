@@ -1,7 +1,6 @@
 package kami
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/guregu/kami/treemux"
@@ -9,15 +8,15 @@ import (
 
 // reading is one way in which a path can be read.
 type reading struct {
-	how    string // "" for as it is routed
-	path   string
-	decode func(string) string // makes the text of a segment of it, nil if it is that
-	plain  string              // the decoded path
-	own    *route              // whose list answers
+	how string // "" for as it is routed
+	treemux.Path
+	own *route // whose list answers
 }
 
-// reading returns the path as it is routed.
-func (d *decision) reading() reading { return reading{"", d.path, d.decode, d.plain(d.path), d.own} }
+// read returns a reading of a path in which no encoded slash ends a segment.
+func (d *decision) read(how, path string) reading {
+	return reading{how, treemux.Path{Text: path, Plain: d.plain(path), Split: len(path)}, d.own}
+}
 
 // plain returns a path decoded.
 func (d *decision) plain(path string) string {
@@ -27,41 +26,46 @@ func (d *decision) plain(path string) string {
 	return unescape(path)
 }
 
-// readings returns all readings of the path that anybody acts on, the routed one first. A route has a clean path. Its handler
-// may act on the values of params with or without their encoded slashes, up to one of them without and from that on with. All
-// else may also act on the clean path, by segment or by decoding.
-func (d *decision) readings() []reading {
-	routed, encoded := d.reading(), d.decode != nil
-	all := []reading{routed}
-	add := func(how, path, plain string) {
-		if !slices.ContainsFunc(all, func(r reading) bool { return r.path == path }) {
-			all = append(all, reading{how, path, d.decode, plain, d.own})
-		}
-	}
-	if d.routed() {
-		for i := range d.spans.Len() { // there are none to split but in an encoded path
-			start := d.spans.At(i).Start
-			add("decoded", d.path[:start]+decoded(d.path[start:], encoded), routed.plain)
-		}
+// readings returns all readings of the path that anybody acts on, as far as scopes of that depth can tell them apart, the routed
+// one first. Whoever acts on it may take the slashes that are encoded in a segment for text, as in the name "owner/repo", and
+// those of what follows for slashes. A route has a clean path; all else may also act on the clean one, by segment or by decoding.
+func (d *decision) readings(depth int) []reading {
+	all := d.read("", d.path).split(nil, "decoded", depth)
+	if d.clean == "" {
 		return all
 	}
-	if d.clean != "" {
-		add("cleaned", d.clean, d.plain(d.clean))
+	plain := all[0].Plain
+	all = d.read("cleaned", d.clean).split(all, "cleaned and decoded", depth)
+	if !hasEncodedSlash(d.path) {
+		return all
 	}
-	if split := decoded(d.path, encoded); split != d.path {
-		add("decoded", split, routed.plain)
-		if d.clean != "" {
-			both := cleaned(split, encoded)
-			add("decoded and cleaned", both, d.plain(both))
-			add("cleaned and decoded", decoded(d.clean, encoded), d.plain(d.clean))
+	plain = cleaned(plain, false)
+	return append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.own})
+}
+
+// split appends the reading, and those in which encoded slashes end segments from one segment on.
+func (r reading) split(all []reading, how string, depth int) []reading {
+	all = append(all, r)
+	if len(r.Text) == len(r.Plain) {
+		return all
+	}
+	start := 0
+	for segment := range strings.SplitSeq(r.Text, "/") {
+		if depth < 0 {
+			break
 		}
+		if hasEncodedSlash(segment) {
+			all = append(all, reading{how, treemux.Path{Text: r.Text, Plain: r.Plain, Split: start}, r.own})
+		}
+		start += len(segment) + len("/")
+		depth--
 	}
 	return all
 }
 
 // keepsOut reports whether the path is a route of its own that keeps out of the scope, which is one "/p/".
 func (r *reading) keepsOut(scope treemux.Pattern) bool {
-	if r.own == nil || !r.own.bare || strings.HasSuffix(r.path, "/") {
+	if r.own == nil || r.own.slash || r.own.either || strings.HasSuffix(r.Text, "/") {
 		return false
 	}
 	if scope.CatchAll() {
@@ -70,19 +74,21 @@ func (r *reading) keepsOut(scope treemux.Pattern) bool {
 	return scope.Is(r.own.path)
 }
 
-// values returns the texts at the spans, decoded.
+// values returns the texts at the spans.
 func (r *reading) values(spans []treemux.Span) []string {
 	values := make([]string, len(spans))
 	for i, span := range spans {
-		values[i] = r.plain[r.decodedAt(span.Start):r.decodedAt(span.End)]
+		values[i] = r.Plain[span.Start:span.End]
 	}
 	return values
 }
 
-// decodedAt returns where a place in the path is in the decoded one.
-func (r *reading) decodedAt(place int32) int {
-	if r.decode == nil {
-		return int(place)
+// has reports whether these are the texts at the spans.
+func (r *reading) has(values []string, spans []treemux.Span) bool {
+	for i, span := range spans {
+		if values[i] != r.Plain[span.Start:span.End] {
+			return false
+		}
 	}
-	return int(place) - (len("%00")-len("/"))*strings.Count(r.path[:place], "%")
+	return true
 }

@@ -27,7 +27,6 @@ type route struct {
 
 	// The same for all of a list:
 	slash bool                  // whether one of the paths ends with a slash, which then counts for all
-	bare  bool                  // whether one of the paths does not
 	allow unique.Handle[string] // the Allow header: their methods, and those that come with them
 
 	path  string // as registered, or "/p/" and "/p/*" for what is mounted at /p
@@ -93,12 +92,9 @@ func (r *route) with(added *route, c *common) (*route, error) {
 	}
 	slices.SortFunc(all, func(a, b *route) int { return strings.Compare(a.method, b.method) })
 	allow := c.allowOf(all)
-	slash, bare := added.slash, added.bare
-	if r != nil {
-		slash, bare = slash || r.slash, bare || r.bare
-	}
+	slash := added.slash || r != nil && r.slash
 	for i, own := range all {
-		own.slash, own.bare, own.allow, own.next = slash, bare, allow, nil
+		own.slash, own.allow, own.next = slash, allow, nil
 		if i+1 < len(all) {
 			own.next = all[i+1]
 		}
@@ -191,8 +187,13 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 	d.decideBest(p, method, u, best)
 }
 
-// decideEncoded decides about a URL with escapes or without a path.
+// decideEncoded decides about a URL with escapes or without a path. One that is opaque has none that a scope could cover, but a
+// proxy would send it on.
 func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
+	if u.Opaque != "" {
+		d.path, d.route, d.end = "/", p.unrouted, badRequest
+		return
+	}
 	d.path, d.decode = routedPath(u)
 	rooted := d.path[0] == '/' // unlike that of OPTIONS *
 	if !rooted {
@@ -377,7 +378,10 @@ func answerOf(end ContextHandler) ContextHandler {
 }
 
 // builtin is an answer of this package, as opposed to one that was registered.
-type builtin struct{ answer http.HandlerFunc }
+type builtin struct {
+	status int
+	answer http.HandlerFunc
+}
 
 func (b *builtin) ServeHTTPContext(_ context.Context, w http.ResponseWriter, r *http.Request) {
 	b.answer(w, r)
@@ -396,10 +400,15 @@ func isBuiltin(end ContextHandler) bool {
 }
 
 var (
-	defaultNotFound   = &builtin{http.NotFound}
-	defaultNotAllowed = &builtin{methodNotAllowed}
-	defaultOptions    = &builtin{noContent}
+	defaultNotFound   = &builtin{http.StatusNotFound, http.NotFound}
+	defaultNotAllowed = &builtin{http.StatusMethodNotAllowed, methodNotAllowed}
+	defaultOptions    = &builtin{http.StatusNoContent, noContent}
+	badRequest        = &builtin{http.StatusBadRequest, opaque}
 )
+
+func opaque(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "the request's target has no path", http.StatusBadRequest)
+}
 
 func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 

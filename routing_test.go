@@ -550,7 +550,7 @@ func TestC24OddRequests(t *testing.T) {
 			{"OPTIONS *", "404"},
 			{"GET *", "404"},
 			{"GET http://host", "404"},
-			{"GET mailto:nobody", "404"},
+			{"GET mailto:nobody", "400"},
 			{"GET /%FF", "200 GET /:p(p=\xff)"},
 			{"GET /%00", "200 GET /:p(p=\x00)"},
 			{"GET /%C0%AF", "200 GET /:p(p=\xc0\xaf)"},

@@ -104,10 +104,10 @@ func (p *plan) scopesOf(d *decision) (*chain[*middleware], *chain[*afterware]) {
 		return p.middleware.all, p.afterware.all
 	}
 	if d.decode == nil && d.clean == "" {
-		only := [1]reading{d.reading()}
+		only := [1]reading{d.read("", d.path)}
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
 	}
-	all := d.readings()
+	all := d.readings(p.depth)
 	return p.middleware.chain(all, false), p.afterware.chain(all, true)
 }
 
@@ -140,7 +140,7 @@ func (s *scopes[T]) chain(readings []reading, once bool) (c *chain[T]) {
 // optimization: the deepest scope has it ready, so a request whose path has one reading builds nothing
 // (BenchmarkServe/Scopes).
 func (s *scopes[T]) composed(r *reading) *chain[T] {
-	deepest, ended, ok := s.static.Deepest(r.path, r.decode)
+	deepest, ended, ok := s.static.Deepest(r.Path)
 	switch {
 	case !ok:
 		return s.all
@@ -164,25 +164,26 @@ type hit[T any] struct {
 // hits returns the hits of all readings, the least specific scopes first, each but once for one binding (or at all).
 func hits[T any](tree treemux.Tree[*scope[T]], readings []reading, once bool) []hit[T] {
 	var all []hit[T]
-	add := func(h hit[T]) {
+	add := func(r *reading, s *scope[T], exact bool, spans []treemux.Span) {
+		again := false
 		for _, known := range all {
-			if known.scope == h.scope && known.exact == h.exact {
-				h.again = true
-				if once || slices.Equal(known.values, h.values) {
+			if known.scope == s && known.exact == exact {
+				again = true
+				if once || r.has(known.values, spans) {
 					return
 				}
 			}
 		}
-		all = append(all, h)
+		all = append(all, hit[T]{s, exact, r.values(spans), again})
 	}
 	for i := range readings {
 		r := &readings[i]
-		tree.Visit(r.path, r.decode, func(s *scope[T], ended bool, spans []treemux.Span) {
+		tree.Visit(r.Path, func(s *scope[T], ended bool, spans []treemux.Span) {
 			if len(s.prefix) > 0 && !(ended && r.keepsOut(s.pattern)) {
-				add(hit[T]{scope: s, values: r.values(spans)})
+				add(r, s, false, spans)
 			}
 			if len(s.exact) > 0 && ended {
-				add(hit[T]{scope: s, exact: true, values: r.values(spans)})
+				add(r, s, true, spans)
 			}
 		})
 	}

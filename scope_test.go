@@ -3,13 +3,17 @@ package kami_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
@@ -754,5 +758,79 @@ func TestC35RandomSpellings(t *testing.T) {
 		require.NoError(t, err, home)
 		w = files.serve(&http.Request{Method: "GET", URL: u})
 		require.NotContains(t, w.Body.String(), "this is secret.txt", home)
+	}
+}
+
+// TestC35NestedMuxesAndTheirParams is about encoded slashes that are text for a param of a nested Mux and slashes for what follows.
+func TestC35NestedMuxesAndTheirParams(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		inner := kami.New()
+		inner.Get("/:branch/*path", echo("", "branch", "path"))
+		deny := func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
+			w.WriteHeader(http.StatusForbidden)
+			return nil
+		}
+		s.use("/:branch/private/", deny)
+		s.use("/in/:branch/private/", deny)
+		s.get("/in/*rest", http.StripPrefix("/in", inner))
+		s.notFound(inner)
+		for target, want := range map[string]int{
+			"/feature%2Fx/private%2Fk": 403, "/feature/private%2Fk": 403, "/feature%2Fx/private/k": 403, "/feature%2Fprivate/k": 403,
+			"/in/feature%2Fx/private%2Fk": 403, "/in/feature/private%2Fk": 403, "/feature%2Fx/public%2Fk": 200, "/in/feature%2Fx/public%2Fk": 200,
+		} {
+			assert.Equal(t, want, s.do("GET", target).Code, target)
+		}
+	})
+}
+
+// TestC35ARedirectIsNoPathOfItsOwn is about /p where a route of another method makes it redirect to /p/.
+func TestC35ARedirectIsNoPathOfItsOwn(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var ran trail
+		s.use("/p/", ran.middleware("guard"))
+		s.get("/p", ran.handler("handler"))
+		s.handle("POST", "/p/", ran.handler("handler"))
+		for target, want := range map[string]string{"/p": "guard", "/p/": "guard handler"} {
+			s.do("GET", target)
+			assert.Equal(t, want, ran.take(), target)
+		}
+		assert.Empty(t, s.check())
+	})
+}
+
+// TestC35OpaqueTargets is about request lines whose target has no path, which a proxy would send on as they are.
+func TestC35OpaqueTargets(t *testing.T) {
+	for name, register := range map[string]func(s *stack, proxy http.Handler){
+		"route":     func(s *stack, proxy http.Handler) { s.get("/", proxy) },
+		"catch-all": func(s *stack, proxy http.Handler) { s.get("/*rest", proxy) },
+		"not found": func(s *stack, proxy http.Handler) { s.notFound(proxy) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *stack) {
+				var asked atomic.Value
+				upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked.Store(r.URL.Path) }))
+				defer upstream.Close()
+				to, _ := url.Parse(upstream.URL)
+				s.use("/secret/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
+					w.WriteHeader(http.StatusForbidden)
+					return nil
+				})
+				register(s, httputil.NewSingleHostReverseProxy(to))
+				server := httptest.NewServer(s)
+				defer server.Close()
+				for _, target := range []string{"http:http://up/secret/x", "http:/secret/x", "x:secret/x", "mailto:nobody"} {
+					conn, err := net.Dial("tcp", server.Listener.Addr().String())
+					require.NoError(t, err)
+					fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", target)
+					answer, _ := io.ReadAll(conn)
+					conn.Close()
+					assert.NotContains(t, string(answer), "200 OK", target)
+					assert.NotEqual(t, "/secret/x", asked.Load(), target)
+				}
+				e, err := s.explain("GET", "http:http://up/secret/x")
+				require.NoError(t, err)
+				assert.Equal(t, http.StatusBadRequest, e.Status)
+			})
+		})
 	}
 }

@@ -143,91 +143,15 @@ func isClean(segments string) bool {
 // endsSegment reports whether a segment of the path can end there.
 func endsSegment(path string, end int) bool { return end == len(path) || path[end] == '/' }
 
-// next returns where the segment that begins at start ends, and n's static child that it names, or nil.
+// next returns where the segment that begins at start ends, and n's static child that it names decoded, or nil.
 func (n *node[V]) next(path string, start int, decode func(string) string) (end int, static *node[V]) {
 	if end = segmentEnd(path, start); n.only == nil && n.many == nil {
 		return end, nil
 	}
-	name := path[start:end]
-	if decode == nil {
-		return end, n.static(name)
-	}
-	if len(name) > len("%00")*n.longest() {
+	if end-start > len("%00")*n.longest() {
 		return end, nil
 	}
-	return end, n.static(decode(name))
-}
-
-// Deepest returns the value of the longest pattern that matches the path or the path up to one of its slashes, and whether
-// the path ends with it. Only static segments are looked at. Slashes at the end do not count, and several in a row are one.
-// Dot segments are like any others. Decode is as for [Tree.Lookup].
-func (t Tree[V]) Deepest(path string, decode func(string) string) (value V, ended, ok bool) {
-	for n, end := t.root, 0; n != nil; {
-		start := segmentStart(path, end)
-		if n.set {
-			value, ended, ok = n.value, start == len(path), true
-		}
-		end, n = n.next(path, start, decode)
-	}
-	return value, ended, ok
-}
-
-// Visit calls visit for each pattern that matches the path or the path up to one of its slashes, from the least
-// specific to the most specific (see [Compare]): the patterns of the scopes that the path lies in. It reads slashes as
-// [Tree.Deepest] does.
-//
-// Ended says whether the path ends with the pattern. A catch-all is visited with any rest, even none; ended is then what it
-// is for the pattern without it. Decode is as for [Tree.Lookup]. The spans are those of the params; they are valid during the
-// call. That of a catch-all leaves out slashes around the rest.
-func (t Tree[V]) Visit(path string, decode func(string) string, visit func(value V, ended bool, spans []Span)) {
-	if t.root != nil {
-		for strings.HasSuffix(path, "/") {
-			path = path[:len(path)-1]
-		}
-		w := walk[V]{path: path, decode: decode}
-		w.at(t.root, 0, visit)
-	}
-}
-
-// walk is one visit under way.
-type walk[V any] struct {
-	path   string
-	decode func(string) string
-	spans  []Span
-}
-
-// at visits n, whose segment ends at end, and what is below it.
-func (w *walk[V]) at(n *node[V], end int, visit func(value V, ended bool, spans []Span)) {
-	start := segmentStart(w.path, end)
-	ended := start == len(w.path)
-	if n.set {
-		visit(n.value, ended, w.spans)
-	}
-	if c := n.catchAll; c != nil { // it has a value, as nothing may follow it
-		visit(c.value, ended, append(w.spans, Span{int32(start), int32(len(w.path))}))
-	}
-	if ended {
-		return
-	}
-	end, child := n.next(w.path, start, w.decode)
-	if n.param != nil {
-		w.spans = append(w.spans, Span{int32(start), int32(end)})
-		w.at(n.param, end, visit)
-		w.spans = w.spans[:len(w.spans)-1]
-	}
-	if child != nil {
-		w.at(child, end, visit)
-	}
-}
-
-// segmentStart returns where the first segment begins after the one that ends there: at the end of the path if none does.
-func segmentStart(path string, end int) int {
-	for ; end < len(path); end++ {
-		if path[end] != '/' {
-			break
-		}
-	}
-	return end
+	return end, n.static(decode(path[start:end]))
 }
 
 // segmentEnd returns where the segment that begins at start ends.
