@@ -53,8 +53,8 @@ type MiddlewareType interface{}
 //	within a scope, in the order of registration
 //
 // Scopes run whether or not a route matches, and no spelling of a path gets around them. A route only serves clean paths, and a
-// scope runs if it covers the path as it is routed or with its encoded slashes decoded. For redirects, 404, 405 and OPTIONS
-// it also runs if it covers the clean path. Several slashes in a row are one. A scope with params runs once for each different
+// scope runs if it covers the path as it is routed, or with its encoded slashes decoded from any segment on. For redirects, 404,
+// 405 and OPTIONS it also runs if it covers the clean path. Several slashes in a row are one. A scope with params runs once for each different
 // binding of them that this gives, the routed one first, whose values are also what a handler sees. Backslashes, semicolons,
 // letter case and double encoding make different paths.
 //

@@ -43,7 +43,8 @@ func (d *decision) readings(depth int) []reading {
 	return append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.own})
 }
 
-// split appends the reading, and those in which encoded slashes end segments from one segment on.
+// split appends the reading, and those in which encoded slashes end segments from one segment on: at most the one after the depth,
+// which can be nothing but slashes.
 func (r reading) split(all []reading, how string, depth int) []reading {
 	all = append(all, r)
 	if len(r.Text) == len(r.Plain) {
@@ -51,7 +52,7 @@ func (r reading) split(all []reading, how string, depth int) []reading {
 	}
 	start := 0
 	for segment := range strings.SplitSeq(r.Text, "/") {
-		if depth < 0 {
+		if depth < -1 {
 			break
 		}
 		if hasEncodedSlash(segment) {
