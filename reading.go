@@ -34,13 +34,12 @@ func (d *decision) readings(depth int) []reading {
 	if d.clean == "" {
 		return all
 	}
-	plain := all[0].Plain
 	all = d.read("cleaned", d.clean).split(all, "cleaned and decoded", depth)
-	if !hasEncodedSlash(d.path) {
-		return all
+	if hasEncodedSlash(d.path) {
+		plain := cleaned(all[0].Plain, false)
+		all = append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.own})
 	}
-	plain = cleaned(plain, false)
-	return append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.own})
+	return all
 }
 
 // split appends the reading, and those in which encoded slashes end segments from one segment on: at most the one after the depth,

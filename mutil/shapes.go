@@ -5,8 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"reflect"
-	"sync/atomic"
 )
 
 // closeNotifier is http.CloseNotifier, which is deprecated for those who ask. A proxy still has to pass the question on:
@@ -15,34 +13,21 @@ type closeNotifier interface{ CloseNotify() <-chan bool }
 
 // shapeOf returns the index in shapes of the one that a proxy of w has.
 //
-// optimization: the first types of writers that come are remembered, as servers have one or two. To ask for all five interfaces
-// costs five times as much as to find the type (BenchmarkWrapWriter).
-func shapeOf(w http.ResponseWriter) int {
-	t := reflect.TypeOf(w)
-	for i := range remembered {
-		known := remembered[i].Load()
-		if known == nil {
-			shape := askedShape(w)
-			remembered[i].CompareAndSwap(nil, &typeShape{t, shape})
-			return shape
-		}
-		if known.of == t {
-			return known.shape
-		}
+// optimization: one switch tells net/http's HTTP/1 writers, and those that have none of the interfaces, from all others
+// (BenchmarkWrapWriter).
+func shapeOf(w http.ResponseWriter) (i int) {
+	switch w.(type) {
+	case interface {
+		http1
+		http.Pusher
+	}:
+		return len(shapes) - 1
+	case http1:
+		return len(shapes) - 1 - 2
+	default:
+		return 0
+	case http.Hijacker, http.Pusher, io.ReaderFrom, closeNotifier, http.Flusher:
 	}
-	return askedShape(w)
-}
-
-var remembered [4]atomic.Pointer[typeShape]
-
-// typeShape is the shape of all writers of a type.
-type typeShape struct {
-	of    reflect.Type
-	shape int
-}
-
-// askedShape returns the shape by asking the writer for each interface.
-func askedShape(w http.ResponseWriter) (i int) {
 	if _, ok := w.(http.Hijacker); ok {
 		i |= 1
 	}
@@ -59,6 +44,14 @@ func askedShape(w http.ResponseWriter) (i int) {
 		i |= 16
 	}
 	return i
+}
+
+// http1 is what net/http's HTTP/1 writers have.
+type http1 interface {
+	http.Hijacker
+	io.ReaderFrom
+	closeNotifier
+	http.Flusher
 }
 
 // shapes has a function for each set of optional interfaces, which returns the proxy as a value that has these and no

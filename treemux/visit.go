@@ -12,6 +12,10 @@ type mark struct{ text, plain int }
 
 // begin returns where the first segment begins after the one that ends there: at the end of the path if none does.
 func (p *Path) begin(at mark) mark {
+	if len(p.Text) == len(p.Plain) { // optimization: then a slash is but that (bench, outside a wildcard scope)
+		start := segmentStart(p.Text, at.text)
+		return mark{start, start}
+	}
 	for at.text < len(p.Text) && p.slash(at.text) > 0 {
 		at.text += p.slash(at.text)
 		at.plain++
@@ -32,6 +36,14 @@ func (p *Path) end(at mark) mark {
 			at.text++
 		}
 		at.plain++
+	}
+	return at
+}
+
+// segmentStart returns where the first segment begins from there on.
+func segmentStart(path string, at int) int {
+	for at < len(path) && path[at] == '/' {
+		at++
 	}
 	return at
 }
