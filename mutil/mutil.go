@@ -12,6 +12,7 @@ package mutil
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/zenazn/goji/web/mutil"
 )
@@ -45,6 +46,10 @@ type WriterProxy = mutil.WriterProxy
 // http.ResponseController of a writer around it, the proxy writes nothing: the
 // writes and FlushError return http.ErrHijacked. A hijack past the proxy, on w
 // itself, is noticed when w first answers http.ErrHijacked.
+//
+// A response with all of its Content-Length gets no more: writes return
+// http.ErrContentLength, as net/http's do over HTTP/1. Over HTTP/2 they would
+// damage it.
 func WrapWriter(w http.ResponseWriter) WriterProxy { return new(Place).Wrap(w) }
 
 // Place is room for a proxy in a value that is allocated anyway. The zero Place
@@ -78,6 +83,32 @@ func (p *Place) WrapFor(w http.ResponseWriter, r *http.Request) WriterProxy {
 func Hijacked(p WriterProxy) bool {
 	own, ok := p.(interface{ Hijacked() bool })
 	return ok && own.Hijacked()
+}
+
+// ContentLength returns the Content-Length with which the response has begun, or
+// -1 if it has none or has not begun. What a handler sets later does not count,
+// but of other proxies than those of WrapWriter it is what the header says now.
+func ContentLength(p WriterProxy) int64 {
+	if own, ok := p.(interface{ ContentLength() int64 }); ok {
+		return own.ContentLength()
+	}
+	if p.Status() == 0 {
+		return -1
+	}
+	return lengthIn(p.Header())
+}
+
+// lengthIn returns the Content-Length that a header has, or -1.
+func lengthIn(header http.Header) int64 {
+	values := header["Content-Length"]
+	if len(values) == 0 {
+		return -1
+	}
+	length, err := strconv.ParseUint(values[0], 10, 63)
+	if err != nil {
+		return -1
+	}
+	return int64(length)
 }
 
 // Sent returns the headers of a response for those who do not change them. It

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -653,6 +654,70 @@ func TestSentAreTheHeaders(t *testing.T) {
 		asked := f.asked
 		assert.Equal(t, http.Header{"X": {"y"}}, mutil.Sent(p), name)
 		assert.Equal(t, p.Status() == 0, f.asked > asked, "%s: the writer below is asked but before it has sent", name)
+	}
+}
+
+func TestContentLengthIsThatOfTheResponse(t *testing.T) {
+	set := func(p mutil.WriterProxy, length string) { p.Header().Set("Content-Length", length) }
+	begin := func(p mutil.WriterProxy, length string) { set(p, length); p.WriteHeader(200) }
+	for _, tt := range []struct {
+		name    string
+		send    func(p mutil.WriterProxy)
+		want    int64
+		foreign int64 // of a proxy of somebody else's
+	}{
+		{"nothing sent", func(p mutil.WriterProxy) { set(p, "5") }, -1, -1},
+		{"1xx", func(p mutil.WriterProxy) { set(p, "5"); p.WriteHeader(103) }, -1, -1},
+		{"none", func(p mutil.WriterProxy) { fmt.Fprint(p, "a") }, -1, -1},
+		{"write", func(p mutil.WriterProxy) { set(p, "5"); fmt.Fprint(p, "a") }, 5, 5},
+		{"zero", func(p mutil.WriterProxy) { begin(p, "0") }, 0, 0},
+		{"large", func(p mutil.WriterProxy) { begin(p, "9223372036854775807") }, math.MaxInt64, math.MaxInt64},
+		{"too large", func(p mutil.WriterProxy) { begin(p, "9223372036854775808") }, -1, -1},
+		{"negative", func(p mutil.WriterProxy) { begin(p, "-5") }, -1, -1},
+		{"no number", func(p mutil.WriterProxy) { begin(p, "5x") }, -1, -1},
+		{"set later", func(p mutil.WriterProxy) { p.WriteHeader(200); set(p, "5") }, -1, 5},
+		{"changed later", func(p mutil.WriterProxy) { begin(p, "5"); set(p, "7") }, 5, 7},
+	} {
+		p := mutil.WrapWriter(&fake{header: http.Header{}})
+		tt.send(p)
+		assert.Equal(t, tt.want, mutil.ContentLength(p), tt.name)
+		assert.Equal(t, tt.foreign, mutil.ContentLength(foreign{p}), tt.name)
+	}
+}
+
+// A whole response gets no more, as of net/http over HTTP/1, however it is written.
+func TestC43NothingIsWrittenToAWholeResponse(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter, text string) (int64, error){
+		"Write": func(w http.ResponseWriter, text string) (int64, error) {
+			n, err := w.Write([]byte(text))
+			return int64(n), err
+		},
+		"WriteString": func(w http.ResponseWriter, text string) (int64, error) {
+			n, err := io.WriteString(w, text)
+			return int64(n), err
+		},
+		"ReadFrom": func(w http.ResponseWriter, text string) (int64, error) {
+			return io.Copy(w, iotest.OneByteReader(strings.NewReader(text)))
+		},
+	} {
+		for _, major := range []int{1, 2} {
+			_, body := do(t, major, func(w http.ResponseWriter, _ *http.Request) {
+				p := mutil.WrapWriter(w)
+				p.Header().Set("Content-Length", "5")
+				p.WriteHeader(200)
+				for _, tt := range []struct {
+					text string
+					n    int64
+					err  error
+				}{{"", 0, nil}, {"hel", 3, nil}, {"lo", 2, nil}, {"", 0, nil}, {"!", 0, http.ErrContentLength}, {"", 0, nil}} {
+					n, err := write(p, tt.text)
+					assert.Equal(t, tt.n, n, "%s %q, HTTP/%d", name, tt.text, major)
+					assert.Equal(t, tt.err, err, "%s %q, HTTP/%d", name, tt.text, major)
+				}
+				assert.Equal(t, 5, p.BytesWritten())
+			})
+			assert.Equal(t, "hello", body, "%s, HTTP/%d", name, major)
+		}
 	}
 }
 

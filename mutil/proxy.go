@@ -13,8 +13,9 @@ import (
 type proxy struct {
 	http.ResponseWriter // the writer below
 
-	tee      io.Writer
+	tee      *io.Writer // optimization: a pointer keeps kami's allocation in its size class (BenchmarkServe/Observed)
 	bytes    int
+	length   int64 // the Content-Length with the status, -1 if it had none
 	status   int32 // optimization: kami's allocation is in a smaller class (BenchmarkServe/Observed)
 	hijacked bool
 	sent     http.Header
@@ -30,11 +31,24 @@ func (p *proxy) BytesWritten() int { return p.bytes }
 // Hijacked is what the function of that name asks.
 func (p *proxy) Hijacked() bool { return p.hijacked }
 
+// ContentLength is what the function of that name asks.
+func (p *proxy) ContentLength() int64 {
+	if p.status == 0 {
+		return -1
+	}
+	return p.length
+}
+
 // Sent is what the function of that name asks.
 func (p *proxy) Sent() http.Header { return p.sent }
 
 // Tee has w get every body byte from now on; nil ends it.
-func (p *proxy) Tee(w io.Writer) { p.tee = w }
+func (p *proxy) Tee(w io.Writer) {
+	p.tee = nil
+	if w != nil {
+		p.tee = &w
+	}
+}
 
 // Unwrap returns the writer below. One that cannot hijack but unwraps to another, which may, comes after a step in
 // between, so that a hijack by http.ResponseController is seen.
@@ -62,21 +76,38 @@ func (p *proxy) WriteHeader(code int) {
 		return
 	}
 	if 200 <= code && code <= 999 || code == http.StatusSwitchingProtocols {
-		p.status, p.sent = int32(code), p.ResponseWriter.Header()
+		p.record(code)
 	}
 	p.ResponseWriter.WriteHeader(code)
 }
 
+// record records the status, and what the header says with it. What is set later is not sent.
+func (p *proxy) record(code int) {
+	p.status, p.sent = int32(code), p.ResponseWriter.Header()
+	p.length = lengthIn(p.sent)
+}
+
+// refusal returns why no n more bytes are written, or nil.
+func (p *proxy) refusal(n int) error {
+	switch {
+	case p.hijacked:
+		return http.ErrHijacked
+	case n > 0 && p.status != 0 && int64(p.bytes) == p.length:
+		return http.ErrContentLength
+	}
+	return nil
+}
+
 // Write passes b on, then gives the tee what was accepted of it.
 func (p *proxy) Write(b []byte) (int, error) {
-	if p.hijacked {
-		return 0, http.ErrHijacked
+	if err := p.refusal(len(b)); err != nil {
+		return 0, err
 	}
 	implied := p.implyOK()
 	n, err := p.ResponseWriter.Write(b)
 	p.settle(implied, n, err)
 	if p.tee != nil && n > 0 {
-		_, _ = p.tee.Write(b[:n])
+		_, _ = (*p.tee).Write(b[:n])
 	}
 	return n, err
 }
@@ -84,14 +115,14 @@ func (p *proxy) Write(b []byte) (int, error) {
 // WriteString is Write for a string; neither the writer below nor the tee has
 // it copied if it has a WriteString itself.
 func (p *proxy) WriteString(s string) (int, error) {
-	if p.hijacked {
-		return 0, http.ErrHijacked
+	if err := p.refusal(len(s)); err != nil {
+		return 0, err
 	}
 	implied := p.implyOK()
 	n, err := io.WriteString(p.ResponseWriter, s)
 	p.settle(implied, n, err)
 	if p.tee != nil && n > 0 {
-		_, _ = io.WriteString(p.tee, s[:n])
+		_, _ = io.WriteString(*p.tee, s[:n])
 	}
 	return n, err
 }
@@ -119,7 +150,7 @@ func (p *proxy) readFrom(src io.Reader) (int64, error) {
 	if p.hijacked {
 		return 0, http.ErrHijacked
 	}
-	if p.tee != nil {
+	if p.tee != nil || p.refusal(1) != nil {
 		// Only Write is shown: io.Copy would come back here otherwise.
 		return io.Copy(struct{ io.Writer }{p}, src)
 	}
@@ -174,7 +205,7 @@ func (p *proxy) implyOK() (implied bool) {
 	if p.status != 0 {
 		return false
 	}
-	p.status, p.sent = http.StatusOK, p.ResponseWriter.Header()
+	p.record(http.StatusOK)
 	return true
 }
 
@@ -196,7 +227,7 @@ func (p *proxy) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(p.ResponseWriter).Hijack()
 	p.hijacked = p.hijacked || err == nil || errors.Is(err, http.ErrHijacked)
 	if err == nil && p.status == 0 && len(p.asked["Upgrade"]) > 0 {
-		p.status, p.sent = http.StatusSwitchingProtocols, p.ResponseWriter.Header()
+		p.record(http.StatusSwitchingProtocols)
 	}
 	return conn, rw, err
 }
