@@ -8,10 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/guregu/kami/internal/accept"
+	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 )
@@ -73,8 +72,9 @@ func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r 
 // Mux. It is for handlers without an error as their result, and for middleware, which then returns nil to halt.
 //
 // If the response is known to have begun, the error is logged and the connection cut, by a panic with http.ErrAbortHandler: half a
-// response must not look whole. One that has all of its Content-Length is whole, and the error is only logged, as it is after a
-// hijack. All this is known where w, or what it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware.
+// response must not look whole. The error is only logged if the response has all of its Content-Length, or a status of 400 or more,
+// or the connection was hijacked. It is not logged if the client has left in the middle of the response. All this is known where w,
+// or what it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware.
 // A nil error is none.
 func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
@@ -89,18 +89,27 @@ func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, er
 
 // fail answers an error. It has an answer written where the ErrorHandler writes none, which would look like success.
 func (m *Mux) fail(ctx context.Context, w tellingProxy, r *http.Request, err error) {
+	explained := incoming.Explain(ctx, err)
 	if by, why := begun(w); by != nil {
-		logError(ctx, r, err, why)
-		if !mutil.Hijacked(by) && !whole(by, r.Method) {
-			cut(w)
+		if statusOf(explained) != incoming.StatusClientGone && !failsByLeaving(ctx, w, err) {
+			logError(ctx, r, err, why)
+		}
+		if half.Misleads(by, r.Method) {
+			half.Cut(w)
 			panic(http.ErrAbortHandler)
 		}
 		return
 	}
-	m.errorHandler()(ctx, w, r, incoming.Explain(ctx, err))
+	m.errorHandler()(ctx, w, r, explained)
 	if by, _ := begun(w); by == nil {
 		w.WriteHeader(http.StatusInternalServerError)
 	}
+}
+
+// failsByLeaving reports whether the error is that of a write to a client that has left. net/http has no name for it, but a flush
+// fails with the same.
+func failsByLeaving(ctx context.Context, w http.ResponseWriter, err error) bool {
+	return incoming.Gone(ctx) && errors.Is(err, http.NewResponseController(w).Flush())
 }
 
 // tellingProxy is a proxy that also tells of a hijack, as those of mutil do and those of others do not.
@@ -146,19 +155,6 @@ func begun(w http.ResponseWriter) (by mutil.WriterProxy, why string) {
 		w = outer.Unwrap()
 	}
 }
-
-// whole reports whether a response that has begun has all that it is to have.
-func whole(w mutil.WriterProxy, method string) bool {
-	if status := w.Status(); method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
-		return true
-	}
-	length, err := strconv.Atoi(mutil.Sent(w).Get("Content-Length"))
-	return err == nil && w.BytesWritten() >= length
-}
-
-// cut has the connection fail, so that no client takes what it has for all, even where middleware makes an end of the panic
-// that follows.
-func cut(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
 
 // DefaultErrorHandler answers the error of a handler. An error, or one that it wraps, with a method StatusCode() int says
 // the status if that is from 400 to 599. Without it, *http.MaxBytesError means 413, and a body that does not come before

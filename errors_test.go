@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -669,6 +670,10 @@ func TestC40HalfAResponseNeverLooksWhole(t *testing.T) {
 			{"/whole/flushed", write("5", "whole", true), "whole", "200 5"},
 			{"/status", func(w http.ResponseWriter) { w.WriteHeader(http.StatusCreated) }, "", "201 0"},
 			{"/none", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, "204", "204 0"},
+			{"/length/too/late", func(w http.ResponseWriter) { write("", "half", false)(w); w.Header().Set("Content-Length", "4") }, "", "200 4"},
+			{"/length/after/flush", func(w http.ResponseWriter) { write("", "half", true)(w); w.Header().Set("Content-Length", "4") }, "", "200 4"},
+			{"/length/gone", func(w http.ResponseWriter) { write("5", "whole", false)(w); w.Header().Del("Content-Length") }, "whole", "200 5"},
+			{"/length/odd", write("4x", "half", false), "", "200 4"},
 		} {
 			s.get(test.path+"/error", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
 				test.write(w)
@@ -678,35 +683,171 @@ func TestC40HalfAResponseNeverLooksWhole(t *testing.T) {
 				test.write(w)
 				panic("broken")
 			})
+			for _, end := range []string{"/error", "/panic"} {
+				if end == "/panic" && strings.HasPrefix(test.path, "/swallowed") {
+					continue // where it never comes to PanicHandler
+				}
+				overBoth(t, s, "GET", test.path+end, func(what, body string, err error) {
+					if test.body == "" {
+						assert.Error(t, err, what)
+					} else if assert.NoError(t, err, what) && test.body != "204" {
+						assert.Equal(t, test.body, body, what)
+					}
+					assert.Equal(t, []string{"after", test.path + end + " " + test.log}, logged, what)
+					logged = nil
+				})
+				if test.path != "/length/odd" { // which net/http sends as it is
+					overBoth(t, s, "HEAD", test.path+end, func(what, _ string, err error) {
+						assert.NoError(t, err, "HEAD %s", what)
+						logged = nil
+					})
+				}
+			}
+		}
+	})
+}
+
+// overBoth asks a real server over HTTP/1 and HTTP/2. When look is called the Mux has done with the request.
+func overBoth(t *testing.T, s *stack, method, target string, look func(what, body string, err error)) {
+	t.Helper()
+	for _, h2 := range []bool{false, true} {
+		done := make(chan struct{}, 1)
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { done <- struct{}{} }()
+			s.ServeHTTP(w, r)
+		}))
+		server.EnableHTTP2 = h2
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+		r, err := http.NewRequest(method, server.URL+target, nil)
+		require.NoError(t, err)
+		answer, err := server.Client().Do(r)
+		var body []byte
+		if err == nil {
+			body, err = io.ReadAll(answer.Body)
+			answer.Body.Close()
+		}
+		<-done
+		look(fmt.Sprint(target, ", HTTP/2: ", h2), string(body), err)
+		server.Close()
+	}
+}
+
+// TestC40PanicHandlerCannotMendNorBreak is about a PanicHandler that writes after the response has begun: half a response stays half,
+// and a whole one whole.
+func TestC40PanicHandlerCannotMendNorBreak(t *testing.T) {
+	long := strings.Repeat("long", 4<<10) // more than net/http keeps back
+	each(t, func(t *testing.T, s *stack) {
+		for name, handler := range map[string]kami.HandlerType{
+			"http.Error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", 500) },
+			"write":      func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "sorry") },
+			"copy":       func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, strings.NewReader("sorry")) },
+			"length": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "10")
+				_, _ = io.WriteString(w, "sorry")
+			},
+			"error": func(context.Context, http.ResponseWriter, *http.Request) error { return errors.New("sorry") },
+		} {
+			slogged(t)
+			*s.panicHandler = handler
+			for i, test := range []struct {
+				length, text string
+				whole        bool
+			}{
+				{"5", "hello", true}, {fmt.Sprint(len(long)), long, true},
+				{"10", "hello", false}, {fmt.Sprint(len(long) + 5), long, false}, {"", "hello", false},
+			} {
+				path := fmt.Sprint("/", strings.ReplaceAll(name, ".", ""), i)
+				s.get(path, func(w http.ResponseWriter, _ *http.Request) {
+					if test.length != "" {
+						w.Header().Set("Content-Length", test.length)
+					}
+					_, _ = io.WriteString(w, test.text)
+					panic("broken")
+				})
+				overBoth(t, s, "GET", path, func(what, body string, err error) {
+					if !test.whole {
+						assert.Error(t, err, what)
+					} else if assert.NoError(t, err, what) {
+						assert.Equal(t, test.text, body, what)
+					}
+				})
+			}
+		}
+	})
+}
+
+// TestC40AnErrorAnswerOfTheHandlersOwn is about handlers that answer an error themselves and return it for the log.
+func TestC40AnErrorAnswerOfTheHandlersOwn(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		*s.panicHandler = func(http.ResponseWriter, *http.Request) {}
+		for _, test := range []struct {
+			status int
+			end    string
+			whole  bool
+		}{
+			{400, "error", true}, {599, "error", true}, {399, "error", false}, {200, "error", false},
+			{400, "panic", false}, {500, "panic", false},
+		} {
+			path := fmt.Sprintf("/%s/%d", test.end, test.status)
+			s.get(path, func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, "{}")
+				if test.end == "panic" {
+					panic("broken")
+				}
+				return errors.New("for the log")
+			})
+			overBoth(t, s, "GET", path, func(what, body string, err error) {
+				if !test.whole {
+					assert.Error(t, err, what)
+				} else if assert.NoError(t, err, what) {
+					assert.Equal(t, "{}", body, what)
+				}
+				assert.Equal(t, test.end == "error", strings.Contains(log.String(), "for the log"), what)
+				log.Reset()
+			})
+		}
+	})
+}
+
+// TestErrorOfAClientThatHasLeftAStream is about handlers that end when their client has left, and say so by their error.
+func TestErrorOfAClientThatHasLeftAStream(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		log := slogged(t)
+		*s.cancel = true
+		for path, end := range map[string]func(ctx context.Context, w http.ResponseWriter) error{
+			"/waits": func(ctx context.Context, _ http.ResponseWriter) error { <-ctx.Done(); return ctx.Err() },
+			"/writes": func(ctx context.Context, w http.ResponseWriter) error {
+				<-ctx.Done()
+				for {
+					if _, err := io.WriteString(w, strings.Repeat("more", 4<<10)); err != nil {
+						return fmt.Errorf("streaming: %w", err)
+					}
+				}
+			},
+		} {
+			s.get(path, func(ctx context.Context, w http.ResponseWriter, _ *http.Request) error {
+				_, _ = io.WriteString(w, "begun")
+				_ = http.NewResponseController(w).Flush()
+				return end(ctx, w)
+			})
 			for _, h2 := range []bool{false, true} {
-				done := make(chan struct{}, 1)
+				aborted := make(chan any, 1)
 				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					defer func() { done <- struct{}{} }()
+					defer func() { aborted <- recover() }()
 					s.ServeHTTP(w, r)
 				}))
 				server.EnableHTTP2 = h2
 				server.StartTLS()
-				for _, end := range []string{"/error", "/panic"} {
-					if end == "/panic" && strings.HasPrefix(test.path, "/swallowed") {
-						continue // where it never comes to PanicHandler
-					}
-					logged = nil
-					answer, err := server.Client().Get(server.URL + test.path + end)
-					var body []byte
-					if err == nil {
-						body, err = io.ReadAll(answer.Body)
-						answer.Body.Close()
-					}
-					<-done
-					what := fmt.Sprint(test.path, end, ", HTTP/2: ", h2)
-					if test.body == "" {
-						assert.Error(t, err, what)
-					} else if assert.NoError(t, err, what) && test.body != "204" {
-						assert.Equal(t, test.body, string(body), what)
-					}
-					assert.Equal(t, []string{"after", test.path + end + " " + test.log}, logged, what)
-				}
+				answer, err := server.Client().Get(server.URL + path)
+				require.NoError(t, err)
+				answer.Body.Close()
+				assert.Equal(t, http.ErrAbortHandler, <-aborted)
 				server.Close()
+				assert.Empty(t, log.String(), "%s, HTTP/2: %t", path, h2)
+				log.Reset()
 			}
 		}
 	})

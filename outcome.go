@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 
+	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 )
@@ -20,7 +21,7 @@ type outcome struct {
 	after []step[*afterware] // what is left of it; the last runs first
 	stage stage
 
-	broken   bool // whether a panic has ended the chain after the response had begun
+	broken   bool // whether a panic has ended the chain in the middle of the response
 	handling bool // whether PanicHandler is running
 	handled  bool // whether PanicHandler has run
 	passing  bool // whether a panic goes on to net/http
@@ -83,7 +84,7 @@ func (o *outcome) finish() {
 	defer o.finish()
 	if o.stage < settled {
 		o.stage = settled
-		o.broken = o.w.Status() != 0 && !mutil.Hijacked(o.w)
+		o.broken = half.Is(o.w, o.along.from.Method) // before PanicHandler writes to it
 		o.settle()
 	}
 	if v != nil {
@@ -190,8 +191,8 @@ func (o *outcome) rest() {
 		case !o.handled || o.passing:
 		case o.w.Status() == 0:
 			o.w.WriteHeader(http.StatusInternalServerError)
-		case o.broken && !whole(o.w, o.along.from.Method):
-			cut(o.w)
+		case o.broken:
+			half.Cut(o.w)
 			o.pass(http.ErrAbortHandler)
 		}
 	}

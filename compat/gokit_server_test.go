@@ -38,7 +38,7 @@ import (
 //   - 205 and 304 have no body, as 204: RFC 9110 forbids it, and for 304 net/http refuses it, which go-kit answers as an
 //     error. And none of the three has a Content-Type of the encoder's.
 //   - If the encoder fails or panics after it has begun to write, the connection is aborted. An error's text at the end of
-//     half a response is taken for a part of it, and half a response for all of it.
+//     half a response is taken for a part of it, and half a response for all of it. That for HEAD has no half.
 //   - If an ErrorEncoder writes nothing, the answer is empty, but has the error's status.
 //   - A RequestFunc that returns nil or a context that has ended stops the request with an error, and so does a
 //     ServerResponseFunc that returns nil. In go-kit nil is handed on and comes to a panic wherever it is used,
@@ -519,7 +519,10 @@ func (s *service) handle(ctx context.Context, err error) { s.note(ctx, "handle %
 
 // encodeError encodes an error with the default encoder of either, or its own.
 func (s *service) encodeError(ctx context.Context, err error, w http.ResponseWriter, by endpoint.ErrorEncoder) {
-	if s.alike && s.half {
+	switch {
+	case s.alike && s.half && s.method == http.MethodHead:
+		return
+	case s.alike && s.half:
 		panic(http.ErrAbortHandler)
 	}
 	if s.errors != byDefault {

@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/mutil"
 )
@@ -162,8 +162,9 @@ func (s *Server[Req, Resp]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTPContext serves a request with ctx in the place of its own context.
 //
-// If encoding fails or panics after the response has begun, so that no error can be answered any more, the connection is
-// aborted as by http.ErrAbortHandler: the client must not take what it has for all.
+// If encoding fails or panics in the middle of the response, so that no error can be answered any more, the connection is
+// aborted as by http.ErrAbortHandler: the client must not take what it has for all. A response with all of its Content-Length
+// stays, and so does one with a status of 400 or more if encoding returns an error.
 func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if s.attends {
 		var end func()
@@ -172,8 +173,8 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 	}
 	proxy, panics := mutil.WrapWriter(w), true
 	defer func() {
-		if panics && proxy.Status() != 0 {
-			cutOff(proxy)
+		if panics && half.Is(proxy, r.Method) {
+			half.Cut(proxy) // even where a PanicHandler makes an end of the panic
 		}
 		if len(s.finalizer) > 0 {
 			s.finalize(ctx, proxy, r, panics)
@@ -197,8 +198,11 @@ func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *ht
 	if s.errorHandler != nil && err != errGone {
 		s.errorHandler.Handle(&failed{ctx, r}, err)
 	}
-	if w.Status() != 0 {
+	if half.Misleads(w, r.Method) {
 		panic(http.ErrAbortHandler)
+	}
+	if w.Status() != 0 {
+		return
 	}
 	if s.errorEncoder == nil {
 		kami.HandleError(ctx, w, r.WithContext(ctx), err)
@@ -208,11 +212,6 @@ func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *ht
 	if w.Status() == 0 {
 		w.WriteHeader(statusOf(err)) // and not an empty 200
 	}
-}
-
-// cutOff keeps the client from taking what it has for all, even where a PanicHandler makes an end of a panic.
-func cutOff(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
 }
 
 // call goes from the request to the Endpoint's response. It sets the context to that which has been reached.

@@ -289,6 +289,62 @@ func TestEncoderThatFailsAfterItHasBegunAbortsTheConnection(t *testing.T) {
 	}
 }
 
+// TestEncoderThatFailsAfterAWholeResponse is about responses of which the client has all that it is to have.
+func TestEncoderThatFailsAfterAWholeResponse(t *testing.T) {
+	write := func(status int, length string) func(w http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			if length != "" {
+				w.Header().Set("Content-Length", length)
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "whole")
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		write  func(w http.ResponseWriter)
+		panics bool
+		whole  bool
+	}{
+		{"length, error", write(200, "5"), false, true},
+		{"length, panic", write(200, "5"), true, true},
+		{"short, error", write(200, "6"), false, false},
+		{"short, panic", write(200, "6"), true, false},
+		{"error answer, error", write(400, ""), false, true},
+		{"error answer, panic", write(400, ""), true, false},
+	} {
+		for _, h2 := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, ", HTTP/2: ", h2), func(t *testing.T) {
+				encode := func(_ context.Context, w http.ResponseWriter, _ int) error {
+					tt.write(w)
+					if tt.panics {
+						panic("broken")
+					}
+					return errBroken
+				}
+				m := kami.New()
+				m.PanicHandler = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) }
+				m.Get("/", endpoint.NewServer(endpoint.Nop[int, int], endpoint.NopRequestDecoder[int], encode))
+				server := httptest.NewUnstartedServer(m)
+				server.EnableHTTP2 = h2
+				server.StartTLS()
+				defer server.Close()
+				var body []byte
+				response, err := server.Client().Get(server.URL)
+				if err == nil {
+					body, err = io.ReadAll(response.Body)
+					_ = response.Body.Close()
+				}
+				if !tt.whole {
+					assert.Error(t, err)
+				} else if assert.NoError(t, err) {
+					assert.Equal(t, "whole", string(body))
+				}
+			})
+		}
+	}
+}
+
 // broken is a service whose errors must not leak.
 func broken(context.Context, struct{}) (int, error) {
 	return 0, errors.New("pq: password authentication failed, 10.0.0.5")

@@ -1,0 +1,29 @@
+// Package half keeps half a response from looking whole.
+package half
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/guregu/kami/mutil"
+)
+
+// Is reports whether the response has begun and lacks a part. One without a Content-Length may always lack one. A hijacked
+// connection has no response.
+func Is(w mutil.WriterProxy, method string) bool {
+	status := w.Status()
+	if status == 0 || mutil.Hijacked(w) || method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+		return false
+	}
+	return int64(w.BytesWritten()) != mutil.ContentLength(w)
+}
+
+// Misleads is Is for a handler that has returned an error. An error answer of its own is what it meant: nobody takes it for
+// success.
+func Misleads(w mutil.WriterProxy, method string) bool {
+	return w.Status() < http.StatusBadRequest && Is(w, method)
+}
+
+// Cut has the connection fail, so that no client takes what it has for all, even where middleware makes an end of the panic
+// that follows.
+func Cut(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
