@@ -853,6 +853,38 @@ func TestErrorOfAClientThatHasLeftAStream(t *testing.T) {
 	})
 }
 
+// TestC37ReadOnlyMiddlewareThatHijacksHalts is about guards that answer on the connection itself.
+func TestC37ReadOnlyMiddlewareThatHijacksHalts(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		ran := false
+		s.use("/", func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if assert.NoError(t, err) {
+				_, _ = io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n")
+				_ = c.Close()
+			}
+		})
+		s.get("/", func(http.ResponseWriter, *http.Request) { ran = true })
+		for _, observed := range []bool{false, true} {
+			if observed {
+				*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}
+			}
+			done := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(done)
+				s.ServeHTTP(w, r)
+			}))
+			answer, err := http.Get(server.URL)
+			require.NoError(t, err)
+			answer.Body.Close()
+			<-done
+			server.Close()
+			assert.Equal(t, 403, answer.StatusCode)
+			assert.False(t, ran, "observed: %t", observed)
+		}
+	})
+}
+
 // TestC40WhatComesAfterAWholeResponse is about afterware that panics: the response is what the handler meant.
 func TestC40WhatComesAfterAWholeResponse(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {

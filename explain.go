@@ -36,8 +36,8 @@ type Scope struct {
 	Path  string `json:"path"`
 	Name  string `json:"name"`  // of the function, as main.login, or the type
 	Place string `json:"place"` // where it was registered, as app/routes.go:31
-	// Whether it is middleware that halts only by answering with a status of 400 or more, for it is an http.Handler or a
-	// func(w, r). A redirect of it, for one, does not keep the handler from running. All other middleware can halt.
+	// Whether it is middleware that halts only by answering with a status of 400 or more or by hijacking the connection, for it
+	// is an http.Handler or a func(w, r). A redirect of it, for one, does not keep the handler from running. All other middleware can halt.
 	ReadOnly bool `json:"readOnly,omitempty"`
 }
 

@@ -299,7 +299,10 @@ func hijack(w http.ResponseWriter, _ *http.Request) {
 func TestC40NothingAfterHijack(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		h := hook(s)
-		s.use("/u/7", hijack)
+		s.use("/u/7", func(w http.ResponseWriter, r *http.Request) context.Context {
+			hijack(w, r)
+			return r.Context() // and so does not halt
+		})
 		for at, want := range orders {
 			if at == "m1" || at == "s1" {
 				continue // before it

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/guregu/kami/internal/incoming"
-	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -29,7 +28,7 @@ type Middleware func(context.Context, http.ResponseWriter, *http.Request) contex
 //   - func(http.Handler) http.HandlerFunc [same]
 //   - func(http.HandlerFunc) http.HandlerFunc [same]
 //   - func(ContextHandler) ContextHandler [same]
-//   - http.Handler [read only: it runs in its place and changes nothing, but halts if it answers with 400 or more]
+//   - http.Handler [read only: it keeps the context, and halts if it answers with 400 or more or hijacks the connection]
 //   - func(http.ResponseWriter, *http.Request) [read only]
 type MiddlewareType interface{}
 
@@ -176,22 +175,20 @@ func asMiddleware(mw MiddlewareType) (run Middleware, isReadOnly bool) {
 }
 
 // readOnly makes middleware of a handler. It gets its own copy of the request, which it may then change as it likes. It halts if
-// it has answered with an error, for it is a guard then.
+// it has answered with an error, for it is a guard then, or has hijacked the connection, on which nothing else can be answered.
 func readOnly(h http.Handler) Middleware {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 		own := *r
-		proxy, ok := w.(mutil.WriterProxy)
-		if !ok {
-			proxy = mutil.WrapWriter(w)
-		}
-		answered := proxy.Status() != 0
+		proxy := telling(w)
+		before, _ := begun(proxy)
+		hijacked := proxy.Hijacked()
 		defer func() {
 			if own.MultipartForm != nil && own.MultipartForm != r.MultipartForm {
 				_ = own.MultipartForm.RemoveAll()
 			}
 		}()
 		h.ServeHTTP(proxy, &own)
-		if !answered && proxy.Status() >= 400 {
+		if before == nil && proxy.Status() >= 400 || !hijacked && proxy.Hijacked() {
 			return nil
 		}
 		return ctx

@@ -207,7 +207,7 @@ func TestReadOnly(t *testing.T) {
 		"answer inspect_test.greet PLACE route GET /x/y "+
 		"afterware inspect_test.greet PLACE its scope /x/ covers the path", text(section(page, "explanation")))
 	assert.Equal(t, "Middleware Runs before the handler, for the requests in its scope. Where it is marked read only, it halts "+
-		"only if it answers with a status of 400 or more: a redirect does not keep the handler from running. "+
+		"only if it answers with a status of 400 or more, or hijacks the connection: a redirect does not keep the handler from running. "+
 		"ScopeNameCoversRegistered at /x/inspect_test.operators1 routePLACE /x/inspect_test.greet read only1 routePLACE",
 		text(section(page, "middleware")))
 	assert.NotContains(t, text(section(page, "afterware")), "read only")
