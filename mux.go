@@ -137,7 +137,7 @@ func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFu
 func (m *Mux) serveAny(
 	in context.Context, bound bool, d *decision, before *chain[*middleware], w http.ResponseWriter, r *http.Request,
 ) {
-	// optimization: what nobody sees is not made (BenchmarkServe/NotFound, NotAllowed and Redirect).
+	// optimization: no context is built for a 404 that nothing observes (BenchmarkServe/NotFound, NotAllowed and Redirect).
 	if len(before.steps) == 0 && isBuiltin(d.end) {
 		d.end.ServeHTTPContext(in, w, r)
 		return
