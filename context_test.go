@@ -585,6 +585,135 @@ func TestC12ClientGone(t *testing.T) {
 	})
 }
 
+// Those who wait for a context's end after its request are woken as well, though nothing but a Done channel is left of it.
+func TestC12TheEndIsSeenAfterTheRequest(t *testing.T) {
+	for _, cancelOuter := range []bool{false, true} {
+		for _, by := range []string{"kami.Context", "outer Context"} {
+			t.Run(fmt.Sprintf("outer Cancel: %v, by %s", cancelOuter, by), func(t *testing.T) {
+				each(t, func(t *testing.T, s *stack) {
+					var waiting sync.WaitGroup
+					var children []context.Context
+					var stops []context.CancelFunc
+					s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+						done := ctx.Done()
+						waiting.Go(func() { <-done })
+						child, stop := context.WithTimeout(ctx, time.Hour)
+						stops = append(stops, stop)
+						children = append(children, child)
+					})
+					synctest.Test(t, func(t *testing.T) {
+						base, endBase := context.WithCancelCause(context.Background())
+						outerBase, endOuter := context.WithCancelCause(context.Background())
+						outer := kami.New()
+						outer.Context, outer.Cancel = outerBase, cancelOuter
+						outer.Get("/", s.Handler)
+						*s.context = base
+						for range 10 {
+							(&stack{Handler: outer}).do("GET", "/")
+							runtime.GC()
+						}
+						end := map[string]context.CancelCauseFunc{"kami.Context": endBase, "outer Context": endOuter}[by]
+						end(errors.New(by))
+						synctest.Wait()
+						want := "done: context canceled, because of " + by
+						if cancelOuter {
+							want = "done: context canceled, because of context canceled"
+						}
+						for _, child := range children {
+							assert.Equal(t, want, ending(child))
+						}
+						waiting.Wait()
+						endBase(nil)
+						endOuter(nil)
+						for _, stop := range stops {
+							stop()
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+// TestC12TheEndOfTheSameContext is about an outer Mux that cancels and an inner one that have one Context.
+func TestC12TheEndOfTheSameContext(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var waiting sync.WaitGroup
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+			done := ctx.Done()
+			waiting.Go(func() { <-done })
+		})
+		synctest.Test(t, func(t *testing.T) {
+			base, end := context.WithCancel(context.Background())
+			outer := kami.New()
+			outer.Context, outer.Cancel = base, true
+			outer.Get("/", s.Handler)
+			*s.context = base
+			for range 10 {
+				(&stack{Handler: outer}).do("GET", "/")
+			}
+			end()
+			waiting.Wait()
+		})
+	})
+}
+
+func TestC12TheEndIsSeenThroughTwoMuxes(t *testing.T) {
+	for _, cancelOuter := range []bool{false, true} {
+		each(t, func(t *testing.T, s *stack) {
+			outer := kami.New()
+			outer.Cancel = cancelOuter
+			outer.Get("/", s.Handler)
+			var ending func()
+			s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+				assert.NoError(t, ctx.Err())
+				ending()
+				assert.ErrorIs(t, ctx.Err(), context.Canceled, "outer Cancel: %v", cancelOuter)
+			})
+			for range 20 { // whether or not a goroutine has run meanwhile
+				outerBase, end := context.WithCancel(t.Context())
+				ending = end
+				base, endBase := context.WithCancel(t.Context())
+				outer.Context, *s.context = outerBase, base
+				(&stack{Handler: outer}).do("GET", "/")
+				endBase()
+				end()
+			}
+		})
+	}
+}
+
+func TestC12TheEndReachesAllThatCameTogether(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		var contexts sync.Map
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { contexts.Store(ctx, ctx.Done()) })
+		synctest.Test(t, func(t *testing.T) {
+			for range 50 {
+				base, end := context.WithCancel(context.Background())
+				in, endIn := context.WithCancel(context.Background())
+				*s.context = base
+				var requests sync.WaitGroup
+				for range 8 {
+					requests.Go(func() {
+						s.Handler.(kami.ContextHandler).ServeHTTPContext(in, httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+					})
+				}
+				requests.Wait()
+				end()
+				n := 0
+				contexts.Range(func(_, done any) bool {
+					<-done.(<-chan struct{})
+					n++
+					return true
+				})
+				assert.Equal(t, 8, n)
+				contexts.Clear()
+				endIn()
+			}
+		})
+	})
+}
+
 // collect has the garbage collector run, and the cleanups that it finds due.
 func collect() {
 	for range 2 {

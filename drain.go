@@ -44,7 +44,7 @@ type drain struct {
 	base     context.Context         // of the requests that come in
 	requests context.Context         // what ends requests, with base, when the timeout has passed; nil if there is none
 	end      context.CancelCauseFunc // ends both
-	governed sync.Map                // contexts that end with requests or another context, by that one's Done channel
+	governed *joins                  // joins requests to the Contexts of Muxes; nil if there is no timeout
 }
 
 // accepted is a connection, which the contexts of its requests hold.
@@ -129,24 +129,16 @@ func (d *drain) limit(base context.Context) {
 	}
 	requests, endRequests := context.WithCancelCause(context.Background())
 	incoming, endIncoming := context.WithCancelCause(base)
-	d.requests, d.base = requests, incoming
+	d.requests, d.governed, d.base = requests, newJoins(requests), incoming
 	d.end = func(cause error) { endRequests(cause); endIncoming(cause) }
 }
 
 // governs returns what ends a request that base alone would end: the timeout does as well, if there is one.
 func (d *drain) governs(base context.Context) context.Context {
-	switch {
-	case d == nil || d.requests == nil:
+	if d == nil || d.governed == nil {
 		return base
-	case base.Done() == nil:
-		return d.requests
 	}
-	known, ok := d.governed.Load(base.Done())
-	if !ok {
-		known, _ = d.governed.LoadOrStore(base.Done(), join(d.requests, base))
-		context.AfterFunc(base, func() { d.governed.Delete(base.Done()) })
-	}
-	return known.(context.Context)
+	return d.governed.with(base)
 }
 
 // spareOtherProtocols keeps connections with protocols that net/http hands over from being taken for silent ones: it

@@ -2,7 +2,13 @@ package kami
 
 import (
 	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
+	"weak"
+
+	"github.com/guregu/kami/internal/incoming"
 )
 
 // govern decides what ends the request's context in addition to the Mux's Context and the limit of a drain: the incoming request,
@@ -10,21 +16,13 @@ import (
 // the request has finished, or nil.
 func (m *Mux) govern(x *exchange, cancel bool) (finish func()) {
 	in, base := x.in, drainOf(x.in).governs(x.base)
-	switch {
-	case cancel:
-		both := join(in, base)
-		x.in = &governed{in, both}
-		return both.end
-	case base.Done() == nil || in.Done() == base.Done():
-		x.in = &governed{in, in}
-	case in.Done() == nil:
-		x.in = &governed{in, base}
-	default:
-		either := follow(in, base)
-		x.in = &governed{in, either}
-		return either.leave
+	if !cancel {
+		x.in = &governed{in, m.joins.of(base).with(in)}
+		return nil
 	}
-	return nil
+	both := join(in, base)
+	x.in = &governed{in, both}
+	return both.end
 }
 
 // governed is an incoming context for a request whose own ends otherwise than by default.
@@ -41,46 +39,134 @@ func (x *exchange) ends() context.Context {
 	return drainOf(x.in).governs(x.base)
 }
 
-// joined is a context that ends when one of others does, and as that one does.
-type joined struct {
-	context.Context
-	others []context.Context
-	stops  []func() bool           // keep the others from ending it
-	cancel context.CancelCauseFunc // what the others do
+// joinsByBase are the joins of a Mux. Its Context is one, but each drain that it is served by adds its limit to that.
+type joinsByBase struct {
+	known sync.Map // from the Done channel of a base to *joins
 }
 
-// join joins two contexts. It derives from the first to reach its deadline, so that the error is right.
-func join(a, b context.Context) *joined {
-	if end, has := b.Deadline(); has {
-		if first, hasToo := a.Deadline(); !hasToo || end.Before(first) {
-			a, b = b, a
+// of returns the joins of a base. When there is a new one it forgets those that have ended.
+func (all *joinsByBase) of(base context.Context) *joins {
+	done := base.Done()
+	if known, ok := all.known.Load(done); ok {
+		return known.(*joins)
+	}
+	all.known.Range(func(other, known any) bool {
+		if known.(*joins).ended.Load() {
+			all.known.Delete(other)
+		}
+		return true
+	})
+	known, _ := all.known.LoadOrStore(done, newJoins(base))
+	return known.(*joins)
+}
+
+// joins are the contexts that end with a base or another context, one for each other context, whatever the number of requests.
+//
+// A joined context must live as long as something can end it, for code may wait for its Done channel after the request. So the
+// other context holds it. The base holds it weakly, because the base may live as long as the process: a request's own context
+// may never end, and is garbage after the request, together with what joins it then. Only code that has kept no more of it than
+// the Done channel is not told of the base's end in that case.
+type joins struct {
+	base  context.Context
+	ended atomic.Bool // whether the base has; another synctest bubble must not ask that itself
+	known *sync.Map   // from the Done channel of the other to weak.Pointer[joined]
+}
+
+func newJoins(base context.Context) *joins {
+	all := &joins{base: base, known: new(sync.Map)}
+	context.AfterFunc(base, func() {
+		all.ended.Store(true)
+		all.known.Range(func(done, known any) bool {
+			if j := known.(weak.Pointer[joined]).Value(); j != nil {
+				j.endAs(base)
+				j.leave()
+			}
+			all.known.CompareAndDelete(done, known)
+			return true
+		})
+	})
+	return all
+}
+
+// with returns the context that ends when the base or another one does.
+func (all *joins) with(other context.Context) context.Context {
+	done := other.Done()
+	switch {
+	case all.base.Done() == nil:
+		return other
+	case done == nil || done == all.base.Done():
+		return all.base
+	}
+	if known, ok := all.known.Load(done); ok {
+		if j := known.(weak.Pointer[joined]).Value(); j != nil {
+			return j
 		}
 	}
-	return joinTo(a, b)
+	return all.add(other)
 }
 
-// follow joins two contexts that may outlive the request, and derives from neither: once it has left them they do not hold it.
-// It then knows of their end when it is asked.
-func follow(a, b context.Context) *joined {
-	end, has := a.Deadline()
-	if other, hasToo := b.Deadline(); hasToo && (!has || other.Before(end)) {
-		end, has = other, true
+func (all *joins) add(other context.Context) *joined {
+	j, done, known := newJoined(other, all.base), other.Done(), all.known
+	j.a = lasting(other)
+	held := weak.Make(j)
+	j.stops[0] = context.AfterFunc(j.a, func() {
+		j.endAs(j.a)
+		known.CompareAndDelete(done, held)
+	})
+	for {
+		first, loaded := known.LoadOrStore(done, held)
+		if !loaded {
+			// A cleanup runs in no synctest bubble, so it must neither close channels nor stop timers.
+			runtime.AddCleanup(j, func(held weak.Pointer[joined]) { known.CompareAndDelete(done, held) }, held)
+			return j
+		}
+		if first := first.(weak.Pointer[joined]).Value(); first != nil {
+			j.leave()
+			return first
+		}
+		known.CompareAndDelete(done, first)
 	}
-	if !has {
-		return joinTo(context.Background(), a, b)
+}
+
+// lasting returns a context that ends as the given one does, without the request that this may belong to.
+func lasting(ctx context.Context) context.Context {
+	if x, ok := ctx.Value(incoming.Request).(*exchange); ok && x.Done() == ctx.Done() {
+		if j, ok := x.ends().(*joined); ok {
+			return j // which sees an end at once
+		}
 	}
-	parent, stop := context.WithDeadline(context.Background(), end)
-	j := joinTo(parent, a, b)
-	context.AfterFunc(j.Context, stop)
+	if canceler, ok := ctx.Value(cancelKey).(context.Context); ok && canceler.Done() == ctx.Done() {
+		return canceler
+	}
+	return ctx
+}
+
+// joined is a context that ends when one of two others does, and as that one does.
+type joined struct {
+	context.Context // derives from first
+	first           ending
+	a, b            context.Context
+	cancel          context.CancelFunc
+	stops           [2]func() bool // keep the others from ending it; nil if they do not
+}
+
+func newJoined(a, b context.Context) *joined {
+	j := &joined{a: a, b: b}
+	for _, ctx := range []context.Context{a, b} {
+		if end, has := ctx.Deadline(); has && (j.first.deadline.IsZero() || end.Before(j.first.deadline)) {
+			j.first.deadline = end
+		}
+	}
+	j.Context, j.cancel = context.WithCancel(&j.first)
 	return j
 }
 
-func joinTo(parent context.Context, others ...context.Context) *joined {
-	ctx, cancel := context.WithCancelCause(parent)
-	j := &joined{Context: ctx, others: others, cancel: cancel}
-	for _, other := range others {
+// join joins two contexts for one request.
+func join(a, b context.Context) *joined {
+	j := newJoined(a, b)
+	for i, other := range []context.Context{a, b} {
 		if other.Done() != nil {
-			j.stops = append(j.stops, context.AfterFunc(other, func() { j.endWith(other) }))
+			j.stops[i] = context.AfterFunc(other, func() { j.endAs(other) })
 		}
 	}
 	return j
@@ -89,22 +175,24 @@ func joinTo(parent context.Context, others ...context.Context) *joined {
 // leave has the others not end the context any more.
 func (j *joined) leave() {
 	for _, stop := range j.stops {
-		stop()
+		if stop != nil {
+			stop()
+		}
 	}
 }
 
 // end cancels the context.
 func (j *joined) end() {
 	j.leave()
-	j.cancel(nil)
+	j.cancel()
 }
 
-// endWith ends the context, unless its own deadline does at this moment, for an error that says so.
-func (j *joined) endWith(other context.Context) {
-	if end, has := j.Context.Deadline(); has && !time.Now().Before(end) {
-		return
-	}
-	j.cancel(context.Cause(other))
+// endAs ends the context as another one has ended.
+func (j *joined) endAs(other context.Context) {
+	j.first.once.Do(func() {
+		j.first.by = other
+		j.first.end()
+	})
 }
 
 // Done is closed when it is asked for if another one has ended.
@@ -119,13 +207,45 @@ func (j *joined) Err() error {
 	return j.Context.Err()
 }
 
-// look ends the context if another one has ended, whose function may still be on the way, or has been called off.
+// look ends the context if another one has ended, whose function may still be on the way.
 func (j *joined) look() {
-	for _, other := range j.others {
-		if other.Err() != nil && j.Context.Err() == nil {
-			j.endWith(other)
-		}
+	switch {
+	case j.Context.Err() != nil:
+	case j.a.Err() != nil:
+		j.endAs(j.a)
+	case j.b.Err() != nil:
+		j.endAs(j.b)
 	}
+}
+
+// ending is the parent of a joined context. It gives that the error and the cause of the context that ends first, for which
+// the context package has no function. A timer for the deadline would keep a joined context that nobody needs any more.
+type ending struct {
+	deadline time.Time // zero if there is none
+	once     sync.Once
+	by       context.Context // the one that has ended
+	end      func()          // ends the joined context
+}
+
+// never stands for the Done channel, for which nobody waits: the context package calls AfterFunc instead.
+var never = make(chan struct{})
+
+func (e *ending) Deadline() (time.Time, bool) { return e.deadline, !e.deadline.IsZero() }
+func (e *ending) Done() <-chan struct{}       { return never }
+func (e *ending) Err() error                  { return e.by.Err() }
+
+// Value is asked for the cause, and before that, when the joined context is made, for what ends this one.
+func (e *ending) Value(key any) any {
+	if key != cancelKey || e.by == nil {
+		return nil
+	}
+	return e.by.Value(key)
+}
+
+// AfterFunc is what the context package calls in contexts that are not its own.
+func (e *ending) AfterFunc(end func()) (stop func() bool) {
+	e.end = end
+	return func() bool { return false }
 }
 
 // cancelKey is the key by which the context package finds the context that cancels another. Answering it lets

@@ -48,6 +48,8 @@ type Mux struct {
 	routes   treemux.Draft[*route]
 	common   common
 	live     atomic.Pointer[plan] // nil if there is something new in the draft
+
+	joins joinsByBase
 }
 
 // plan is all that is registered on a Mux at one time. It is immutable once it is live: the next one shares with it what

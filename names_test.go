@@ -21,7 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -470,11 +470,11 @@ func TestC05NoGoroutineIsLeftBehind(t *testing.T) {
 	})
 }
 
-// counted is a context that can end, and knows how many wait for that.
+// counted is a context that can end, and knows which functions wait for that.
 type counted struct {
 	context.Context
 	end     chan struct{}
-	waiting atomic.Int64
+	waiting sync.Map
 }
 
 func newCounted() *counted { return &counted{Context: context.Background(), end: make(chan struct{})} }
@@ -482,24 +482,27 @@ func newCounted() *counted { return &counted{Context: context.Background(), end:
 func (c *counted) Done() <-chan struct{} { return c.end }
 
 // AfterFunc is what the context package looks for in contexts that are not its own.
-func (c *counted) AfterFunc(func()) (stop func() bool) {
-	c.waiting.Add(1)
-	var stopped atomic.Bool
+func (c *counted) AfterFunc(f func()) (stop func() bool) {
+	key := new(int)
+	c.waiting.Store(key, f)
 	return func() bool {
-		first := stopped.CompareAndSwap(false, true)
-		if first {
-			c.waiting.Add(-1)
-		}
+		_, first := c.waiting.LoadAndDelete(key)
 		return first
 	}
+}
+
+// count returns how many functions wait.
+func (c *counted) count() (n int) {
+	c.waiting.Range(func(any, any) bool { n++; return true })
+	return n
 }
 
 // keepsFew reports whether but few wait for them, at the latest when all that could be let go is.
 func keepsFew(all ...*counted) bool {
 	few := func() bool {
-		var sum int64
+		sum := 0
 		for _, c := range all {
-			sum += c.waiting.Load()
+			sum += c.count()
 		}
 		return sum <= 3
 	}
@@ -522,7 +525,7 @@ func TestC05LongLivedContextsKeepNoRequests(t *testing.T) {
 						l.serve(s, in[i%outer], "/")
 					}
 					if l.cancel {
-						assert.Zero(t, base.waiting.Load()+in[0].waiting.Load()+in[1].waiting.Load(), "%+v: at once", l)
+						assert.Zero(t, base.count()+in[0].count()+in[1].count(), "%+v: at once", l)
 					}
 					assert.True(t, keepsFew(base), "%+v: kami.Context", l)
 					assert.True(t, keepsFew(in...), "%+v: incoming", l)
@@ -562,6 +565,61 @@ func TestC05ContextsThatNeverEndAreLetGo(t *testing.T) {
 				assert.True(t, keepsFew(in), "%+v", l)
 			}
 			assert.True(t, keepsFew(base), "%+v", l)
+		}
+	})
+}
+
+// kept returns how many bytes are kept of each of n runs, after as many that leave room for goroutines and the like.
+func kept(n int, run func()) int64 {
+	var before, after runtime.MemStats
+	for range n {
+		run()
+	}
+	collect()
+	runtime.ReadMemStats(&before)
+	for range n {
+		run()
+	}
+	for range 10 { // until all cleanups have run
+		collect()
+		runtime.ReadMemStats(&after)
+		if after.HeapAlloc < before.HeapAlloc+uint64(n)*50 {
+			break
+		}
+	}
+	return (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / int64(n)
+}
+
+// TestC05NothingIsKeptOfRequests is about bound requests with contexts of their own, that end or never do, and with one for all.
+func TestC05NothingIsKeptOfRequests(t *testing.T) {
+	const requests = 5_000
+	each(t, func(t *testing.T, s *stack) {
+		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+			_, stop := context.WithTimeout(ctx, time.Minute)
+			defer stop()
+			ctx.Done()
+		})
+		outer, end := context.WithTimeout(t.Context(), time.Hour)
+		defer end()
+		base, endBase := context.WithTimeout(t.Context(), time.Hour/2)
+		defer endBase()
+		*s.context = base
+		w, r := &blank{http.Header{}}, httptest.NewRequest("GET", "/", nil)
+		for name, incoming := range map[string]func() (context.Context, context.CancelFunc){
+			"ends": func() (context.Context, context.CancelFunc) { return context.WithCancel(outer) },
+			"never ends": func() (context.Context, context.CancelFunc) {
+				in, stop := context.WithCancel(context.WithoutCancel(outer))
+				return in, func() { _ = stop }
+			},
+			"of all": func() (context.Context, context.CancelFunc) {
+				return context.WithValue(outer, valueKey("a"), make([]byte, 1000)), func() {}
+			},
+		} {
+			assert.Less(t, kept(requests, func() {
+				in, done := incoming()
+				s.Handler.(kami.ContextHandler).ServeHTTPContext(in, w, r)
+				done()
+			}), int64(100), name)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -821,6 +822,44 @@ func TestC12DrainTimeoutEndsContextsThatNothingElseEnds(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestC12DrainTimeoutIsSeenAfterTheRequest is about code that waits for the end of a request's context after its response.
+func TestC12DrainTimeoutIsSeenAfterTheRequest(t *testing.T) {
+	for _, bound := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newProcess(t)
+			m, release := newServeMux()
+			defer close(release)
+			base, end := context.WithCancel(context.Background())
+			defer end()
+			m.Context, m.DrainTimeout = base, time.Minute
+			var waiting sync.WaitGroup
+			inner := New()
+			inner.Context = base
+			inner.Get("/wait", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+				done := ctx.Done()
+				waiting.Go(func() { <-done })
+			})
+			m.Get("/wait", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+				if !bound {
+					ctx = context.WithoutCancel(ctx)
+				}
+				inner.ServeHTTPContext(ctx, w, r)
+			})
+			l, returned := p.start(m)
+			waits := l.dial(t)
+			waits.send("/wait")
+			waits.answer("")
+			runtime.GC()
+			waits.send("/context")
+			synctest.Wait()
+			p.signal(syscall.SIGTERM)
+			assert.True(t, waits.answer("context canceled, http: Server closed"))
+			waiting.Wait()
+			<-returned
+		})
 	}
 }
 
