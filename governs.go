@@ -16,9 +16,14 @@ import (
 // the request has finished, or nil.
 func (m *Mux) govern(x *exchange, cancel bool) (finish func()) {
 	in, base := x.in, drainOf(x.in).governs(x.base)
-	if !cancel {
+	switch {
+	case !cancel:
 		x.in = &governed{in, m.joins.of(base).with(in)}
 		return nil
+	case base.Done() == nil:
+		alone, end := context.WithCancel(in)
+		x.in = &governed{in, alone}
+		return end
 	}
 	both := join(in, base)
 	x.in = &governed{in, both}
