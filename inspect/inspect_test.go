@@ -132,9 +132,9 @@ func TestExplanation(t *testing.T) {
 				"answer 301 Moved Permanently redirects to /static/file?a=b " +
 				"No scope covers this request: neither middleware nor afterware runs.",
 			"?path=/x/..//hello%252F": "GET /x/..//hello%2F " +
-				"middleware inspect_test.guess PLACE its scope /hello/ covers /hello/, the path decoded and cleaned " +
+				"middleware inspect_test.guess PLACE its scope /hello/ covers /hello/, the path cleaned and decoded " +
 				"answer 404 Not Found no route matches answered by inspect_test.missing " +
-				"afterware inspect_test.count PLACE its scope /hello/ covers /hello/, the path decoded and cleaned",
+				"afterware inspect_test.count PLACE its scope /hello/ covers /hello/, the path cleaned and decoded",
 		} {
 			w := ask(mux, query)
 			assert.Equal(t, http.StatusOK, w.Code, query)
