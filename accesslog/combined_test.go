@@ -67,7 +67,7 @@ func TestCombined(t *testing.T) {
 		{"GET http://greg:secret@x.test/empty?a", nil, `"GET http://x.test/empty HTTP/1.1" 200 - "-" "-"`},
 		{"GET http://x.test", nil, `"GET http://x.test HTTP/1.1" 405 19 "-" "-"`},
 		{"GET http:/empty", nil, `"GET /empty HTTP/1.1" 200 - "-" "-"`},
-		{"GET mailto:greg:secret@x.test?a", nil, `"GET mailto:x.test HTTP/1.1" 405 19 "-" "-"`},
+		{"GET mailto:greg:secret@x.test?a", nil, `"GET mailto:x.test HTTP/1.1" 400 33 "-" "-"`},
 		{"GET //greg:secret@x.test/a", nil, `"GET //greg:secret@x.test/a HTTP/1.1" 404 19 "-" "-"`},
 		{"CONNECT greg:secret@x.test:443", nil, `"CONNECT x.test:443 HTTP/1.1" 200 - "-" "-"`},
 		{"CONNECT [::1]:443", nil, `"CONNECT [::1]:443 HTTP/1.1" 200 - "-" "-"`},
