@@ -145,7 +145,11 @@ func (a *way) begin(
 	a.steps, a.end, a.from = c.steps, d.end, r
 	if d.routed() {
 		a.deep = isVanilla(d.end) && len(d.route.names) > 0 && sharesPathValues(r)
-		if a.pattern = d.pattern(r.Method, r.URL); a.pattern != "" {
+		a.pattern = d.route.path
+		if d.route.method == anyMethod { // which may mount a Mux
+			a.pattern = d.pattern(r.Method, r.URL)
+		}
+		if a.pattern != "" {
 			r.Pattern = a.pattern
 		}
 	}

@@ -18,7 +18,8 @@ import (
 //   - func(context.Context, http.ResponseWriter, *http.Request) error [see ErrorHandler]
 //   - func(http.ResponseWriter, *http.Request)
 //
-// Functions of the last kind, and http.Handlers, find the params with r.PathValue too. A handler with a method
+// Functions of the last kind, and http.Handlers, find the params with r.PathValue too. Middleware uses [Param]: path values are
+// there only for such a handler, and never for the params of a scope. A handler with a method
 // HandlerName() string is called so by [Mux.Routes], [Mux.Explain] and package inspect.
 type HandlerType interface{}
 

@@ -62,7 +62,7 @@ type MiddlewareType interface{}
 // call its next with a context that descends from the request's.
 //
 // The context that middleware returns must descend from the one that it gets, which has the params. If not, the request panics;
-// the contexts of middleware are looked at until it has returned one that does.
+// kami checks this until that middleware has once returned a context that does descend.
 //
 // A context is changed by returning or passing on another one, never by writing over the request that others have too,
 // as in *r = *r.WithContext(ctx).

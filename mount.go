@@ -19,10 +19,11 @@ var (
 )
 
 // Mount hands all requests for the path and for all paths below it to the handler, whatever their method. The path may have
-// params, and a slash at its end says nothing. The handler sees the whole path: http.StripPrefix takes the prefix off.
+// params, and a slash at its end makes no difference. The handler sees the whole path: http.StripPrefix takes the prefix off.
 //
 //	mux.Mount("/admin/", admin)                                 // a Mux whose routes are /admin/stats and so on
 //	mux.Mount("/old/", http.StripPrefix("/old", legacy))        // a handler that knows /users as /users
+//	                                                            // (for /old itself it gets an empty path)
 //	mux.Mount("/t/:tenant/", tenants)                           // its routes are /t/:tenant/users and so on
 //
 // Routes of this Mux below the path go before what is mounted, for the methods that they have. Scopes of this Mux run before it,

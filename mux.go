@@ -264,7 +264,7 @@ func (m *Mux) reset() {
 // the method, the path or the handler is invalid, or if the method has another handler for the same paths.
 //
 // A segment of the path that begins with a colon is a param: /hello/:name matches /hello/greg. The last one may be a
-// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. A slash after it says nothing.
+// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. A slash after it makes no difference.
 // Names may be left out. [Param] has their values, decoded once; an encoded slash does not split a segment. A backslash before such a
 // colon or asterisk makes it ordinary text.
 // A static segment goes before a param, and a param before a catch-all, wherever they lead to a handler of the method.

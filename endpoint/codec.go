@@ -37,8 +37,8 @@ func NopRequestDecoder[Req any](context.Context, *http.Request) (request Req, er
 	return request, nil
 }
 
-// DecodeJSONRequest decodes a request as [JSON] does, tagged fields included, with a body of DefaultMaxBody bytes at most,
-// which must not be missing whatever the method. If Req is a type that can never be served, it returns an error that says why.
+// DecodeJSONRequest decodes a request as [JSON] does, tagged fields included, with a body of DefaultMaxBody bytes at most.
+// Unless all fields are tagged it must not be missing, whatever the method. If Req is a type that can never be served, it returns an error that says why.
 func DecodeJSONRequest[Req any](ctx context.Context, r *http.Request) (request Req, err error) {
 	b, err := knownBinding(reflect.TypeFor[Req]())
 	if err != nil {

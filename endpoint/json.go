@@ -32,8 +32,9 @@ import (
 // what the client has sent.
 //
 // Errors, of the function as well, are answered by the ErrorHandler of the Mux that serves the request, and by
-// kami.DefaultErrorHandler without one, unless [ServerErrorEncoder] says otherwise: see [Error], [StatusCoder]. The error of
-// a [Client] whose server does not answer as it should is a 502.
+// kami.DefaultErrorHandler without one, unless [ServerErrorEncoder] says otherwise: see [Error], [StatusCoder]. If a
+// [Client] cannot send, or cannot read or decode the answer, its error is a 502. If the other service answers 400 or more, the
+// error has that status, and below 500 the client gets its text: wrap it if that is not meant.
 //
 // It panics if Req is a type that can never be served, and says why. So does kami when it is registered for a route that
 // lacks a param of the fields: see [ServerOuterParams].
