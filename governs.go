@@ -36,12 +36,17 @@ type governed struct {
 	by context.Context
 }
 
-// ends is what ends the request's context. Who never asks does not pay for the search of the drain.
+// ends is what ends the request's context. A request that never asks does not pay for the search of the drain, and of a message,
+// whose end always ends it.
 func (x *exchange) ends() context.Context {
 	if in, ok := x.in.(*governed); ok {
 		return in.by
 	}
-	return drainOf(x.in).governs(x.base)
+	base := drainOf(x.in).governs(x.base)
+	if incoming.MessageOf(x.in) != nil {
+		return x.route.mux.joins.of(base).with(x.in)
+	}
+	return base
 }
 
 // joinsByBase are the joins of a Mux. Its Context is one, but each drain that it is served by adds its limit to that.

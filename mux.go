@@ -77,6 +77,9 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
+	if r.ProtoMajor == 0 { // as that of a message is
+		d.tell(r.Context(), r.Method, r.URL)
+	}
 	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
 	if !plain || !d.routed() || p.besides || m.hooks().set() || m.cancels() {
@@ -96,6 +99,9 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
+	if r.ProtoMajor == 0 {
+		d.tell(ctx, r.Method, r.URL)
+	}
 	before, after := p.scopesOf(&d)
 	m.serve(ctx, true, &d, before, after, w, r)
 }

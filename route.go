@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unique"
 
+	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -267,7 +269,25 @@ func (d *decision) redirect(method string, r *route, path string, slash bool, qu
 	if method == http.MethodGet {
 		code = http.StatusMovedPermanently
 	}
-	d.end = &redirect{target, code}
+	d.end = &redirect{target, code, r}
+}
+
+// tell tells a message which route it hits, if the request with the context in is one. Messages are not redirected: the route
+// that lacks nothing but a slash, or has one too many, takes them as they are.
+func (d *decision) tell(in context.Context, method string, u *url.URL) {
+	m := incoming.MessageOf(in)
+	if m == nil {
+		return
+	}
+	if end, ok := d.end.(*redirect); ok && d.clean == "" {
+		d.end, d.route = end.route.handler, end.route
+	}
+	m.Hit(d.pattern(method, u), d.route)
+}
+
+// Fail answers an error as one of a handler of the route is answered.
+func (r *route) Fail(ctx context.Context, w http.ResponseWriter, request *http.Request, err error) {
+	r.mux.fail(ctx, mutil.WrapWriter(w).(tellingProxy), request, err)
 }
 
 // notFound decides on a 404.
@@ -420,6 +440,7 @@ func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 type redirect struct {
 	target string
 	code   int
+	route  *route // that was meant
 }
 
 // ServeHTTPContext answers as http.Redirect does, which would parse and clean the target again.
