@@ -1,0 +1,111 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// Returns says which of several answers to a message counts: that which its handler has written, and those that middleware and
+// afterware have given by [Answer]. A handler that writes nothing gives none. Whatever it says, an answer with a status of 400 or
+// more goes before all others.
+type Returns int
+
+const (
+	Method Returns = iota // Method is the handler's: those of Answer are dropped.
+	First                 // First is the first answer.
+	Latest                // Latest is the last answer.
+)
+
+// choose returns the answer that counts. The handler's comes after so many of the others; its status is 0 if there is none.
+func (r Returns) choose(handlers answer, before int, others []answer) answer {
+	if len(others) == 0 { // as most often
+		return handlers
+	}
+	all := slices.Clone(others)
+	if handlers.status != 0 {
+		all = slices.Insert(all, before, handlers)
+	}
+	failed := slices.DeleteFunc(slices.Clone(all), func(a answer) bool { return a.status < 400 })
+	switch {
+	case r != First && r != Latest:
+		if len(failed) == 0 || handlers.status >= 400 {
+			return handlers
+		}
+		return failed[0]
+	case len(failed) > 0:
+		all = failed
+	}
+	if r == Latest {
+		return all[len(all)-1]
+	}
+	return all[0]
+}
+
+// Answer gives an answer of middleware or afterware to a message: v as JSON, with the headers that w has. [Message.Returns] says
+// whether it counts. It does not halt: for that, middleware returns nil, as ever. An error is answered as the Mux answers that of
+// a handler.
+//
+// It returns an error if w is not the writer of a message, nor one around it that can be unwrapped; if v cannot be encoded; or if
+// the message has been answered.
+func Answer(w http.ResponseWriter, v any) error {
+	own, err := writerOf(w)
+	if err != nil {
+		return err
+	}
+	given := recorder{answer{header: w.Header().Clone()}}
+	if err, ok := v.(error); ok {
+		own.call.fail(&given, err)
+	} else {
+		body, err := JSON.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("message: encoding %T: %w", v, err)
+		}
+		given.Header().Set("Content-Type", JSON.ContentType())
+		_, _ = given.Write(body)
+	}
+	own.changing.Lock()
+	defer own.changing.Unlock()
+	if own.closed {
+		return errOver
+	}
+	own.others = append(own.others, given.answer)
+	return nil
+}
+
+// writerOf finds the writer of a message in what is around it.
+func writerOf(w http.ResponseWriter) (*writer, error) {
+	for {
+		switch outer := w.(type) {
+		case *writer:
+			return outer, nil
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = outer.Unwrap()
+		default:
+			return nil, errors.New("message: the request is no message")
+		}
+	}
+}
+
+// recorder keeps an answer of this package's or of an ErrorHandler.
+type recorder struct{ answer }
+
+func (r *recorder) Header() http.Header {
+	if r.header == nil {
+		r.header = make(http.Header)
+	}
+	return r.header
+}
+
+func (r *recorder) WriteHeader(code int) {
+	if r.status == 0 && code >= 200 {
+		r.status = code
+	}
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	r.body = append(r.body, p...)
+	return len(p), nil
+}

@@ -1,0 +1,203 @@
+package message
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/guregu/kami/endpoint"
+)
+
+// Local returns a Caller of a handler in this process: for tests, and for one binary that is all servers. Its messages are served by
+// [Serve]. A call returns at the end of its context, whatever the handler does. It panics if the handler is nil.
+func Local(h http.Handler) Caller {
+	if h == nil {
+		panic("message: Local: the handler must not be nil")
+	}
+	return local{h}
+}
+
+type local struct{ handler http.Handler }
+
+func (l local) Call(ctx context.Context, m *Message) (*Reply, error) {
+	if ctx.Err() != nil {
+		return nil, withCause(ctx, ErrUndelivered)
+	}
+	if ctx.Done() == nil {
+		return Serve(ctx, l.handler, m), nil
+	}
+	var gate gate
+	if m.Stream != nil {
+		gated := *m
+		gated.Stream = gate.around(ctx, m.Stream)
+		m = &gated
+		defer gate.close()
+	}
+	replies := make(chan *Reply, 1)
+	go func() {
+		// A handler may end its goroutine, as by runtime.Goexit.
+		reply := errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+		defer func() { replies <- reply }()
+		reply = Serve(ctx, l.handler, m)
+	}()
+	select {
+	case reply := <-replies:
+		return reply, nil
+	case <-ctx.Done():
+	}
+	select {
+	case reply := <-replies:
+		return reply, nil
+	default:
+		return nil, withCause(ctx, fmt.Errorf("message: calling %.260q", m.Route))
+	}
+}
+
+// gate keeps a handler for which nobody waits any more from a message's Stream.
+type gate struct {
+	passing sync.Mutex
+	closed  bool
+}
+
+func (g *gate) around(ctx context.Context, stream func([]byte) error) func([]byte) error {
+	return func(item []byte) error {
+		g.passing.Lock()
+		defer g.passing.Unlock()
+		if g.closed {
+			return context.Cause(ctx)
+		}
+		return stream(item)
+	}
+}
+
+func (g *gate) close() {
+	g.passing.Lock()
+	defer g.passing.Unlock()
+	g.closed = true
+}
+
+// HTTP returns a Caller of a server over HTTP, which posts messages to the paths of their routes below base. A client of nil is
+// http.DefaultClient. Answers may have endpoint.DefaultMaxAnswer bytes, which of a stream counts for each item: a line. How many
+// lines are under way is up to the connection. It panics if base is nil.
+func HTTP(client endpoint.HTTPClient, base *url.URL) Caller {
+	if base == nil {
+		panic("message: HTTP: the URL must not be nil")
+	}
+	if client == nil {
+		client = http.DefaultClient
+	}
+	return overHTTP{client, *base}
+}
+
+type overHTTP struct {
+	client endpoint.HTTPClient
+	base   url.URL
+}
+
+func (c overHTTP) Call(ctx context.Context, m *Message) (*Reply, error) {
+	if ctx.Err() != nil {
+		return nil, withCause(ctx, ErrUndelivered)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, err := c.request(ctx, m)
+	if err != nil {
+		return errorReply(http.StatusBadRequest, err.Error()), nil
+	}
+	response, err := c.client.Do(r)
+	if err != nil {
+		var operation *net.OpError
+		if errors.As(err, &operation) && operation.Op == "dial" {
+			err = fmt.Errorf("%w: %w", ErrUndelivered, err)
+		}
+		return nil, withCause(ctx, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	rest, err := receive(response, m.Stream)
+	if err != nil {
+		return nil, withCause(ctx, fmt.Errorf("message: reading the answer to %q: %w", m.Route, err))
+	}
+	return &Reply{Status: response.StatusCode, Header: response.Header, Body: rest}, nil
+}
+
+// request returns the request that is the message.
+func (c overHTTP) request(ctx context.Context, m *Message) (*http.Request, error) {
+	plain, escaped, err := pathOf(m.Route)
+	if err != nil {
+		return nil, err
+	}
+	u := c.base
+	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + escaped
+	u.Path = strings.TrimSuffix(u.Path, "/") + plain
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(m.Body))
+	if err != nil {
+		return nil, err
+	}
+	if header := withTimeout(ctx, m.Header); header != nil {
+		r.Header = header.Clone()
+	}
+	if len(m.Body) > 0 && first(r.Header, "Content-Type") == "" {
+		r.Header.Set("Content-Type", JSON.ContentType())
+	}
+	if m.Stream != nil {
+		r.Header.Set("Accept", lines)
+	}
+	return r, nil
+}
+
+var errTooLong = fmt.Errorf("it is longer than %d bytes", endpoint.DefaultMaxAnswer)
+
+// receive reads an answer, and returns what has not been streamed.
+func receive(response *http.Response, stream func([]byte) error) (rest []byte, err error) {
+	if stream == nil || response.StatusCode >= 400 || mediaType(response.Header.Get("Content-Type")) != lines {
+		rest, err = io.ReadAll(io.LimitReader(response.Body, endpoint.DefaultMaxAnswer+1))
+		if err == nil && len(rest) > endpoint.DefaultMaxAnswer {
+			err = errTooLong
+		}
+		return rest, err
+	}
+	b := bufio.NewReader(response.Body)
+	for {
+		line, err := readLine(b)
+		if err == io.EOF {
+			return line, nil
+		}
+		if err == nil && len(bytes.TrimSpace(line)) > 0 {
+			err = stream(line)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// readLine reads a line of limited length. What comes before the end without being a line is returned with io.EOF.
+func readLine(b *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := b.ReadSlice('\n')
+		if line = append(line, part...); len(line) > endpoint.DefaultMaxAnswer {
+			return nil, errTooLong
+		}
+		if err != bufio.ErrBufferFull {
+			return line, err
+		}
+	}
+}
+
+// withCause adds how the context has ended, and why, to an error which does not say it.
+func withCause(ctx context.Context, err error) error {
+	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
+		if end != nil && !errors.Is(err, end) {
+			err = fmt.Errorf("%w: %w", err, end)
+		}
+	}
+	return err
+}

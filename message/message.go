@@ -1,0 +1,93 @@
+// Package message has what a kami.Mux serves answer messages too: a frame of a websocket, a message from another server. A message
+// is a request: one with the route "room.join" runs what POST /room/join runs, with its scopes, middleware, params and hooks.
+//
+//	reply := message.Serve(ctx, mux, &message.Message{Route: "room.join", Body: []byte(`{"name": "lobby"}`)})
+//
+// [Remote], [Stream] and [Notify] call a route through a [Caller], with typed values: in this process by [Local], over HTTP by
+// [HTTP], and by other transports.
+package message
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/internal/incoming"
+)
+
+// Message is a request to a route. Neither it nor what it refers to may change while it is served.
+type Message struct {
+	// Route says what it is for, as "room.join". See [Path].
+	Route string
+	// Header is that of the request. It may be nil.
+	Header http.Header
+	// Body is JSON unless the Header has a Content-Type.
+	Body []byte
+	// Notify says that nobody waits for an answer.
+	Notify bool
+	// RemoteAddr is that of the request: who has sent it.
+	RemoteAddr string
+	// Returns says which of several answers counts.
+	Returns Returns
+	// Stream gets the pieces of an answer that streams: what the handler has written at each Flush. It is called by one goroutine
+	// at a time, and not after the call has returned; it may keep the item, and must return when the call's context ends.
+	// Its error ends the handler's context. Without Stream an answer is whole, in the Reply.
+	Stream func(item []byte) error
+	// Window is how many items a transport may have under way that Stream has not returned from. Zero means 64.
+	Window int
+}
+
+// Reply is the answer to a message.
+type Reply struct {
+	// Status is as of HTTP: 200 unless somebody has said otherwise.
+	Status int
+	// Header is what the answer's headers were when it began. It may be nil.
+	Header http.Header
+	// Body is all of the answer that has not been streamed.
+	Body []byte
+	// Pattern is that of the route that the message has hit, as "/room/:id". It is "" if there is none, or if it is not known,
+	// as over HTTP. Of nested Muxes it is that of the innermost route.
+	Pattern string
+}
+
+// maxErrorText is how many bytes of an answer are the text of an error.
+const maxErrorText = 64 << 10
+
+// Err returns nil if the status is below 400, else an [endpoint.Error] of it and of the body's text, up to 64 KiB and without
+// space around it.
+func (r *Reply) Err() error {
+	if r.Status < 400 {
+		return nil
+	}
+	return endpoint.Error(r.Status, strings.TrimSpace(string(r.Body[:min(len(r.Body), maxErrorText)])))
+}
+
+// FromContext returns the message of the request that ctx belongs to, or nil if that was none.
+func FromContext(ctx context.Context) *Message {
+	if c, ok := ctx.Value(incoming.MessageKey{}).(*call); ok {
+		return c.message
+	}
+	return nil
+}
+
+// Caller is whoever can be called: a peer, a server, all of a cluster, or a mux.
+type Caller interface {
+	// Call sends a message and returns the answer, of whatever status. An error says that there is none, and wraps
+	// [ErrUndelivered] if the message has reached nobody. At the end of ctx it returns an error that wraps the cause.
+	// It does not call m.Stream after it has returned.
+	Call(ctx context.Context, m *Message) (*Reply, error)
+}
+
+// ErrUndelivered is the error of a call that has reached nobody, so that it is safe to repeat. Those of transports wrap it.
+var ErrUndelivered = errors.New("message: nobody was reached")
+
+// errorReply is an answer by this package.
+func errorReply(status int, text string) *Reply {
+	return &Reply{
+		Status: status,
+		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}},
+		Body:   []byte(text + "\n"),
+	}
+}

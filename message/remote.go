@@ -1,0 +1,177 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+
+	"github.com/guregu/kami/endpoint"
+)
+
+// CallOption sets what is optional of [Remote], [Stream] and [Notify].
+type CallOption func(*callOptions)
+
+type callOptions struct {
+	to     Caller
+	route  string
+	codec  Codec
+	header http.Header
+	window int
+}
+
+// WithCodec sets what encodes requests and decodes answers, [JSON] by default.
+func WithCodec(c Codec) CallOption {
+	if c == nil {
+		panic("message: WithCodec: the codec must not be nil")
+	}
+	return func(o *callOptions) { o.codec = c }
+}
+
+// WithHeader adds a header to the message.
+func WithHeader(key, value string) CallOption {
+	return func(o *callOptions) {
+		if o.header == nil {
+			o.header = make(http.Header)
+		}
+		o.header.Add(key, value)
+	}
+}
+
+// Window sets how many items of a [Stream] may be under way that the consumer has not taken, 64 by default.
+func Window(items int) CallOption {
+	if items < 1 {
+		panic(fmt.Sprintf("message: Window(%d): the window must be 1 or more", items))
+	}
+	return func(o *callOptions) { o.window = items }
+}
+
+const defaultWindow = 64
+
+func newCall(who string, to Caller, route string, opts []CallOption) *callOptions {
+	if to == nil {
+		panic("message: " + who + ": the Caller must not be nil")
+	}
+	o := &callOptions{to: to, route: route, codec: JSON, window: defaultWindow}
+	for _, option := range opts {
+		option(o)
+	}
+	if o.codec != JSON && first(o.header, "Content-Type") == "" {
+		WithHeader("Content-Type", o.codec.ContentType())(o)
+	}
+	return o
+}
+
+// Remote returns an Endpoint that calls a route. The end of its context ends the call, and its deadline travels. An answer with an
+// error status is that [endpoint.Error], and an empty one the zero Resp, unless a codec other than JSON makes something of it.
+// A Resp of struct{} ignores the answer. A call that has reached nobody is repeated once, see [ErrUndelivered]. It panics if to is
+// nil.
+func Remote[Req, Resp any](to Caller, route string, opts ...CallOption) endpoint.Endpoint[Req, Resp] {
+	o := newCall("Remote", to, route, opts)
+	ignores := reflect.TypeFor[Resp]() == reflect.TypeFor[struct{}]()
+	return func(ctx context.Context, request Req) (response Resp, err error) {
+		m := Message{Route: o.route}
+		reply, err := send(ctx, o, &m, &request)
+		if err == nil && !ignores {
+			err = decode(o.codecOf(reply), reply, &response)
+		}
+		if err != nil {
+			var none Resp
+			return none, withCause(ctx, err)
+		}
+		return response, nil
+	}
+}
+
+// Notify sends v to a route without waiting for an answer, where the Caller can. It returns an error if v could not be encoded or
+// the message not be sent; what its handler answers is logged if it is an error. It panics if to is nil.
+func Notify(ctx context.Context, to Caller, route string, v any, opts ...CallOption) error {
+	o := newCall("Notify", to, route, opts)
+	m := Message{Route: route, Notify: true}
+	sent := ctx.Err() == nil
+	_, err := sendBody(ctx, o, &m, func() ([]byte, error) { return o.codec.Marshal(v) })
+	if err == nil {
+		return nil
+	}
+	var answered endpoint.StatusCoder
+	ended := sent && ctx.Err() != nil && !errors.Is(err, ErrUndelivered)
+	if !errors.As(err, &answered) && !ended {
+		return withCause(ctx, err)
+	}
+	slog.WarnContext(ctx, "message: a notification failed", "route", route, "err", err)
+	return nil
+}
+
+// send encodes the request, sends the message, and returns the answer if it is no error.
+func send[Req any](ctx context.Context, o *callOptions, m *Message, request *Req) (*Reply, error) {
+	return sendBody(ctx, o, m, func() ([]byte, error) {
+		if v := any(*request); reflect.TypeFor[Req]().Kind() == reflect.Pointer {
+			return o.codec.Marshal(v)
+		}
+		return o.codec.Marshal(request)
+	})
+}
+
+func sendBody(ctx context.Context, o *callOptions, m *Message, encode func() ([]byte, error)) (*Reply, error) {
+	var err error
+	if m.Body, err = encode(); err != nil {
+		return nil, fmt.Errorf("message: encoding for %.260q: %w", o.route, err)
+	}
+	m.Header = withTimeout(ctx, o.header)
+	reply, err := o.to.Call(ctx, m)
+	if errors.Is(err, ErrUndelivered) && ctx.Err() == nil {
+		m.Header = withTimeout(ctx, o.header)
+		reply, err = o.to.Call(ctx, m)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case reply == nil && m.Notify:
+		return nil, nil
+	case reply == nil:
+		return nil, fmt.Errorf("message: the %T returned neither an answer nor an error", o.to)
+	}
+	return reply, reply.Err()
+}
+
+// codecOf returns what decodes an answer, or nil if nothing does.
+func (o *callOptions) codecOf(reply *Reply) Codec {
+	contentType := first(reply.Header, "Content-Type")
+	switch {
+	case len(reply.Body) == 0, contentType != "" && mediaType(contentType) == mediaType(o.codec.ContentType()):
+		return o.codec
+	case isJSON(contentType):
+		return JSON
+	}
+	return nil
+}
+
+// decode decodes an answer. An empty one is the zero value, unless the codec is not JSON.
+func decode[Resp any](c Codec, reply *Reply, response *Resp) error {
+	switch {
+	case reply.Status < 200 || reply.Status > 299:
+		return fmt.Errorf("message: the status %d is neither an answer nor an error", reply.Status)
+	case c == nil:
+		return fmt.Errorf("message: the answer has the Content-Type %.100q, which no codec of the call is for", first(reply.Header, "Content-Type"))
+	case len(reply.Body) == 0 && c == JSON:
+		return nil
+	}
+	if err := unmarshal(c, reply.Body, response); err != nil {
+		return fmt.Errorf("message: decoding the answer as %T: %w", *response, err)
+	}
+	return nil
+}
+
+// unmarshal decodes into the response, or, where that is a pointer, into a new value, for codecs that cannot make one. JSON can, or
+// leaves it nil for null.
+func unmarshal[T any](c Codec, data []byte, into *T) error {
+	t := reflect.TypeFor[T]()
+	if c == JSON || t.Kind() != reflect.Pointer {
+		return c.Unmarshal(data, into)
+	}
+	value := reflect.New(t.Elem())
+	*into = value.Interface().(T)
+	return c.Unmarshal(data, *into)
+}

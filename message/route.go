@@ -1,0 +1,157 @@
+package message
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/guregu/kami/treemux"
+)
+
+const (
+	maxRoute    = 255 // bytes
+	maxSegments = 32
+)
+
+// Path returns the path of a route, escaped as in a URL: that of "room.join" is "/room/join".
+//
+// A route has segments with dots between them. In a segment a dot, a slash, an asterisk, ">", "%", spaces, controls, bytes that
+// are no UTF-8, and a dollar sign at the beginning of the route are written as "%" and two upper case hexadecimal digits, and
+// nothing else is. The error says what is wrong: an empty route or segment, an escape that is none or is not needed, more than
+// 255 bytes or 32 segments, or a path that would not be clean, see kami's Mux.Handle.
+func Path(route string) (string, error) {
+	_, escaped, err := pathOf(route)
+	return escaped, err
+}
+
+// pathOf returns the path of a route, decoded and escaped.
+func pathOf(route string) (plain, escaped string, err error) {
+	wrong := func(format string, args ...any) (string, string, error) {
+		return "", "", fmt.Errorf("message: route %.260q: "+format, append([]any{route}, args...)...)
+	}
+	switch {
+	case route == "":
+		return "", "", fmt.Errorf("message: the route is empty")
+	case len(route) > maxRoute:
+		return wrong("it has %d bytes, more than %d", len(route), maxRoute)
+	case strings.Count(route, ".") >= maxSegments:
+		return wrong("it has more than %d segments", maxSegments)
+	}
+	var b, e strings.Builder
+	b.Grow(len("/") + len(route))
+	e.Grow(len("/") + len(route))
+	first := true
+	for segment := range strings.SplitSeq(route, ".") {
+		if segment == "" {
+			return wrong("a segment is empty")
+		}
+		text, err := url.PathUnescape(segment)
+		if err != nil {
+			return wrong("%w", err)
+		}
+		if own := escapeSegment(text, first); own != segment {
+			return wrong("%q is spelled %q", segment, own)
+		}
+		first = false
+		b.WriteByte('/')
+		b.WriteString(text)
+		e.WriteByte('/')
+		e.WriteString(url.PathEscape(text))
+	}
+	if plain = b.String(); strings.Contains(route, "%") && !isClean(plain) {
+		return wrong("its path %q is not clean", plain)
+	}
+	return plain, e.String(), nil
+}
+
+// Route returns the route of a path that is escaped as in a URL: that of "/room/join" is "room.join". It is the inverse of
+// [Path]. A slash at the end of the path says nothing. A path without a route, such as "/", has "".
+func Route(path string) string {
+	rest, ok := strings.CutPrefix(path, "/")
+	if !ok {
+		return ""
+	}
+	var segments []string
+	for segment := range strings.SplitSeq(strings.TrimSuffix(rest, "/"), "/") {
+		text, err := url.PathUnescape(segment)
+		if err != nil {
+			return ""
+		}
+		segments = append(segments, escapeSegment(text, len(segments) == 0))
+	}
+	route := strings.Join(segments, ".")
+	if _, err := Path(route); err != nil {
+		return ""
+	}
+	return route
+}
+
+// Subject returns what a route of kami's with the pattern is called where messages have subjects, without a prefix: that of
+// "/room/:id/*rest" is "room.*.>". It is "" for "/" and for what is no pattern.
+func Subject(pattern string) string {
+	parsed, err := treemux.Parse(pattern)
+	if err != nil {
+		return ""
+	}
+	tokens := make([]string, len(parsed.Segments))
+	for i, segment := range parsed.Segments {
+		switch segment.Kind {
+		case treemux.Param:
+			tokens[i] = "*"
+		case treemux.CatchAll:
+			tokens[i] = ">"
+		default:
+			tokens[i] = escapeSegment(segment.Text, i == 0)
+		}
+	}
+	return strings.Join(tokens, ".")
+}
+
+// isClean reports whether a path, all of which is decoded, has neither an empty segment but at its end nor a dot segment.
+func isClean(path string) bool {
+	rest := path[len("/"):]
+	for more := true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "." || segment == ".." || segment == "" && more {
+			return false
+		}
+	}
+	return true
+}
+
+// escapeSegment returns a segment of a path as one of a route.
+func escapeSegment(text string, first bool) string {
+	var b []byte // nil while nothing has been escaped
+	for i, r := range text {
+		size := 1
+		if r != utf8.RuneError {
+			size = utf8.RuneLen(r)
+		} else if _, n := utf8.DecodeRuneInString(text[i:]); n > 1 { // it is there itself
+			size = n
+		} else {
+			b = appendEscape(b, text, i)
+			continue
+		}
+		switch {
+		case r <= ' ' || r == 0x7f || strings.ContainsRune("./*>%", r) || r == '$' && first && i == 0:
+			b = appendEscape(b, text, i)
+		case b != nil:
+			b = append(b, text[i:i+size]...)
+		}
+	}
+	if b == nil {
+		return text
+	}
+	return string(b)
+}
+
+// appendEscape appends the escape of the byte i of the text to b, which has what comes before that, unless it is nil.
+func appendEscape(b []byte, text string, i int) []byte {
+	const digits = "0123456789ABCDEF"
+	if b == nil {
+		b = append(make([]byte, 0, len(text)+8), text[:i]...)
+	}
+	return append(b, '%', digits[text[i]>>4], digits[text[i]&15])
+}

@@ -1,0 +1,62 @@
+package message
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/guregu/kami/internal/incoming"
+)
+
+// timeoutHeader is how long the caller waits, as "1.5s".
+const timeoutHeader = "Kami-Timeout"
+
+// Deadline is middleware for requests over HTTP, whose contexts it gives the deadline that the header Kami-Timeout sets, as that of
+// a message does by itself:
+//
+//	mux.Use("/", message.Deadline)
+//
+// A header that is no duration, or none above zero, sets no deadline.
+func Deadline(ctx context.Context, r *http.Request) context.Context {
+	text := first(r.Header, timeoutHeader)
+	if text == "" || FromContext(ctx) != nil {
+		return ctx
+	}
+	timeout, err := parseTimeout(text)
+	if err != nil {
+		return ctx
+	}
+	limited, cancel := limit(ctx, timeout)
+	context.AfterFunc(incoming.Context(ctx), cancel)
+	return limited
+}
+
+func parseTimeout(text string) (time.Duration, error) {
+	timeout, err := time.ParseDuration(text)
+	if err != nil || timeout <= 0 {
+		return 0, fmt.Errorf("message: the header %s is %.40q, and should be a duration above zero, such as 1.5s", timeoutHeader, text)
+	}
+	return timeout, nil
+}
+
+// limit returns a context with the timeout, which is ctx if that ends sooner.
+func limit(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// withTimeout returns the header, which may be nil, with how long ctx lets a call take. It may be the same one.
+func withTimeout(ctx context.Context, header http.Header) http.Header {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return header
+	}
+	if header = header.Clone(); header == nil {
+		header = make(http.Header, 1)
+	}
+	header[timeoutHeader] = []string{max(time.Until(end), 1).String()}
+	return header
+}
