@@ -91,7 +91,7 @@ func Notify(ctx context.Context, to Caller, route string, v any, opts ...CallOpt
 	o := newCall("Notify", to, route, opts)
 	m := Message{Route: route, Notify: true}
 	sent := ctx.Err() == nil
-	_, err := sendBody(ctx, o, &m, func() ([]byte, error) { return o.codec.Marshal(v) })
+	_, err := sendBody(ctx, o, &m, func() ([]byte, error) { return o.codec.Marshal(pointerTo(v)) })
 	if err == nil {
 		return nil
 	}
@@ -102,6 +102,17 @@ func Notify(ctx context.Context, to Caller, route string, v any, opts ...CallOpt
 	}
 	slog.WarnContext(ctx, "message: a notification failed", "route", route, "err", err)
 	return nil
+}
+
+// pointerTo returns v if it is a pointer, or nil, else a pointer to it.
+func pointerTo(v any) any {
+	value := reflect.ValueOf(v)
+	if !value.IsValid() || value.Kind() == reflect.Pointer {
+		return v
+	}
+	pointer := reflect.New(value.Type())
+	pointer.Elem().Set(value)
+	return pointer.Interface()
 }
 
 // send encodes the request, sends the message, and returns the answer if it is no error.

@@ -148,7 +148,10 @@ func TestM01TheMuxsContextEndsItToo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var kept context.Context
-	mux := post("/a", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { kept = ctx; assert.NotNil(t, ctx.Done()) })
+	mux := post("/a", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+		kept = ctx
+		assert.NotNil(t, ctx.Done())
+	})
 	mux.Context = base
 	message.Serve(ctx, mux, &message.Message{Route: "a"})
 	assert.NoError(t, kept.Err())
@@ -195,7 +198,7 @@ func TestM02Panics(t *testing.T) {
 			_, _ = io.WriteString(w, "secret")
 			panic(http.ErrAbortHandler)
 		}, ""},
-		"a nil": {func(http.ResponseWriter, *http.Request) { panic(nil) }, "nil"}, //nolint
+		"a nil":             {func(http.ResponseWriter, *http.Request) { panic(nil) }, "nil"}, //nolint
 		"an invalid status": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(7) }, "invalid WriteHeader code 7"},
 	}
 	for name, test := range handlers {
@@ -383,7 +386,9 @@ func TestM05Routes(t *testing.T) {
 	mux.Post("/room/:id", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })
 	mux.Get("/only/get", func(http.ResponseWriter, *http.Request) {})
 	mux.Post("/slash/", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path+" "+r.Pattern) })
-	mux.Post("/slash/:id/", func(ctx context.Context, w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, kami.Param(ctx, "id")) })
+	mux.Post("/slash/:id/", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, kami.Param(ctx, "id"))
+	})
 	mux.Use("/halted", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) })
 	mux.Post("/halted", func(http.ResponseWriter, *http.Request) {})
 	mux.Mount("/in/", inner)
