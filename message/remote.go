@@ -72,16 +72,20 @@ func Remote[Req, Resp any](to Caller, route string, opts ...CallOption) endpoint
 	o := newCall("Remote", to, route, opts)
 	ignores := reflect.TypeFor[Resp]() == reflect.TypeFor[struct{}]()
 	return func(ctx context.Context, request Req) (response Resp, err error) {
-		m := Message{Route: o.route}
-		reply, err := send(ctx, o, &m, &request)
+		// optimization: what others get pointers to is one allocation (BenchmarkRemote).
+		own := &struct {
+			message  Message
+			request  Req
+			response Resp
+		}{message: Message{Route: o.route}, request: request}
+		reply, err := send(ctx, o, &own.message, &own.request)
 		if err == nil && !ignores {
-			err = decode(o.codecOf(reply), reply, &response)
+			err = decode(o.codecOf(reply), reply, &own.response)
 		}
 		if err != nil {
-			var none Resp
-			return none, withCause(ctx, err)
+			return response, withCause(ctx, err)
 		}
-		return response, nil
+		return own.response, nil
 	}
 }
 
@@ -91,7 +95,9 @@ func Notify(ctx context.Context, to Caller, route string, v any, opts ...CallOpt
 	o := newCall("Notify", to, route, opts)
 	m := Message{Route: route, Notify: true}
 	sent := ctx.Err() == nil
-	_, err := sendBody(ctx, o, &m, func() ([]byte, error) { return o.codec.Marshal(pointerTo(v)) })
+	var err error
+	m.Body, err = o.codec.Marshal(pointerTo(v))
+	_, err = o.send(ctx, &m, err)
 	if err == nil {
 		return nil
 	}
@@ -116,18 +122,18 @@ func pointerTo(v any) any {
 }
 
 // send encodes the request, sends the message, and returns the answer if it is no error.
-func send[Req any](ctx context.Context, o *callOptions, m *Message, request *Req) (*Reply, error) {
-	return sendBody(ctx, o, m, func() ([]byte, error) {
-		if v := any(*request); reflect.TypeFor[Req]().Kind() == reflect.Pointer {
-			return o.codec.Marshal(v)
-		}
-		return o.codec.Marshal(request)
-	})
+func send[Req any](ctx context.Context, o *callOptions, m *Message, request *Req) (reply *Reply, err error) {
+	if reflect.TypeFor[Req]().Kind() == reflect.Pointer {
+		m.Body, err = o.codec.Marshal(*request)
+	} else {
+		m.Body, err = o.codec.Marshal(request)
+	}
+	return o.send(ctx, m, err)
 }
 
-func sendBody(ctx context.Context, o *callOptions, m *Message, encode func() ([]byte, error)) (*Reply, error) {
-	var err error
-	if m.Body, err = encode(); err != nil {
+// send sends the message, unless encoding it has failed.
+func (o *callOptions) send(ctx context.Context, m *Message, err error) (*Reply, error) {
+	if err != nil {
 		return nil, fmt.Errorf("message: encoding for %.260q: %w", o.route, err)
 	}
 	m.Header = withTimeout(ctx, o.header)

@@ -38,10 +38,8 @@ func pathOf(route string) (plain, escaped string, err error) {
 	case strings.Count(route, ".") >= maxSegments:
 		return wrong("it has more than %d segments", maxSegments)
 	}
-	var b, e strings.Builder
-	b.Grow(len("/") + len(route))
-	e.Grow(len("/") + len(route))
-	first := true
+	var path strings.Builder
+	path.Grow(len("/") + len(route))
 	for segment := range strings.SplitSeq(route, ".") {
 		if segment == "" {
 			return wrong("a segment is empty")
@@ -50,19 +48,17 @@ func pathOf(route string) (plain, escaped string, err error) {
 		if err != nil {
 			return wrong("%w", err)
 		}
-		if own := escapeSegment(text, first); own != segment {
+		if own := escapeSegment(text, path.Len() == 0); own != segment {
 			return wrong("%q is spelled %q", segment, own)
 		}
-		first = false
-		b.WriteByte('/')
-		b.WriteString(text)
-		e.WriteByte('/')
-		e.WriteString(url.PathEscape(text))
+		path.WriteByte('/')
+		path.WriteString(url.PathEscape(text))
 	}
-	if plain = b.String(); strings.Contains(route, "%") && !isClean(plain) {
+	escaped = path.String()
+	if plain, err = url.PathUnescape(escaped); err == nil && strings.Contains(route, "%") && !isClean(plain) {
 		return wrong("its path %q is not clean", plain)
 	}
-	return plain, e.String(), nil
+	return plain, escaped, err
 }
 
 // Route returns the route of a path that is escaped as in a URL: that of "/room/join" is "room.join". It is the inverse of

@@ -44,7 +44,7 @@ func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 		defer cancel()
 		c.Context = limited
 	}
-	c.request = *c.makeRequest(plain, escaped).WithContext(c)
+	c.disguise(plain, escaped)
 	c.w.call = c
 	defer func() {
 		if v := recover(); v != nil {
@@ -96,31 +96,31 @@ type body struct{ bytes.Reader }
 
 func (*body) Close() error { return nil }
 
-// makeRequest returns the request for the path, without a context.
-func (c *call) makeRequest(plain, escaped string) *http.Request {
+// disguise makes the request for the path.
+func (c *call) disguise(plain, escaped string) {
 	c.url.Path = plain
 	if plain != escaped && c.url.EscapedPath() != escaped {
 		c.url.RawPath = escaped
 	}
-	r := &http.Request{
-		Method: http.MethodPost, URL: &c.url, Proto: "message", Header: c.message.Header.Clone(), Body: http.NoBody,
-		RequestURI: escaped, RemoteAddr: c.message.RemoteAddr,
+	header := c.message.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
 	}
-	if r.Header == nil {
-		r.Header = make(http.Header)
-	}
+	r := &c.request
+	*r = *r.WithContext(c)
+	r.Method, r.URL, r.RequestURI, r.Proto = http.MethodPost, &c.url, escaped, "message"
+	r.Header, r.Body, r.RemoteAddr = header, http.NoBody, c.message.RemoteAddr
 	if len(c.message.Body) > 0 {
 		c.body.Reset(c.message.Body)
 		r.Body, r.ContentLength = &c.body, int64(len(c.message.Body))
-		if first(r.Header, "Content-Type") == "" {
+		if first(header, "Content-Type") == "" {
 			c.json[0] = JSON.ContentType()
-			r.Header["Content-Type"] = c.json[:]
+			header["Content-Type"] = c.json[:]
 		}
 	}
 	if c.message.Stream != nil {
-		r.Header["Accept"] = []string{lines}
+		header["Accept"] = []string{lines}
 	}
-	return r
 }
 
 // lines is the type of JSON by lines.
