@@ -53,7 +53,7 @@ func slogged(t *testing.T) *bytes.Buffer {
 }
 
 func TestErrorsOfHandlers(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		retry := http.Header{"Retry-After": {"7"}, "X-Many": {"a", "b"}}
 		for i, test := range []struct {
@@ -104,7 +104,7 @@ func TestErrorsOfHandlers(t *testing.T) {
 func unquoted(text string) string { return strings.ReplaceAll(text, `"`, "") }
 
 func TestErrorsAsProblemDetails(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		slogged(t)
 		s.get("/404", fails(&statusError{404, http.Header{"Content-Type": {"image/png"}}}))
 		s.get("/500", fails(errors.New("the password is 123")))
@@ -156,7 +156,7 @@ func TestErrorsAsProblemDetails(t *testing.T) {
 }
 
 func TestErrorHandler(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		failure := errors.New("no more")
 		type key struct{}
@@ -193,7 +193,7 @@ func TestErrorHandler(t *testing.T) {
 }
 
 func TestErrorHandlerMayUseTheDefault(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		seen := 0
 		*s.errorHandler = func(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 			seen++
@@ -206,7 +206,7 @@ func TestErrorHandlerMayUseTheDefault(t *testing.T) {
 }
 
 func TestNoErrorIsNoError(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { t.Error("there is none") }
 		s.get("/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
 			_, err := io.WriteString(w, "hello")
@@ -339,7 +339,7 @@ func TestErrorAfterAHijackThroughAnotherProxy(t *testing.T) {
 }
 
 func TestErrorHandlerThatWritesNothing(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) {}
 		s.get("/", fails(errors.New("broken")))
 		assert.Equal(t, 500, s.do("GET", "/").Code)
@@ -348,7 +348,7 @@ func TestErrorHandlerThatWritesNothing(t *testing.T) {
 
 // An error may have an upstream's headers, of which some are about another body.
 func TestHeadersOfErrors(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Set-Cookie", "a=1")
 			w.Header().Set("Cache-Control", "no-store")
@@ -367,7 +367,7 @@ func TestHeadersOfErrors(t *testing.T) {
 }
 
 func TestErrorOfABodyThatIsTooLarge(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.handle("POST", "/", func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
 			_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3))
 			return fmt.Errorf("reading: %w", err)
@@ -425,7 +425,7 @@ func TestErrorOfABodyThatDoesNotComeInTime(t *testing.T) {
 
 // The deadline of another connection, as to a database, is the server's error.
 func TestErrorOfADeadlineOfTheServers(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		database, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -457,7 +457,7 @@ func (f failed) Error() string   { return fmt.Sprint("error ", f.code) }
 func (f failed) StatusCode() int { return f.code }
 
 func TestErrorThatIsANilPointer(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		s.get("/", fails((*failed)(nil)))
 		assert.Equal(t, 500, s.do("GET", "/").Code)
@@ -467,7 +467,7 @@ func TestErrorThatIsANilPointer(t *testing.T) {
 
 // A client that goes away in the middle of its body, or resets the connection, is no error of the server's either.
 func TestErrorOfAConnectionThatIsReset(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		begun, status := make(chan bool), make(chan int, 1)
 		*s.logHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { status <- w.Status() }
@@ -492,7 +492,7 @@ func TestErrorOfAConnectionThatIsReset(t *testing.T) {
 
 // The limit of a drain ends contexts too, but then the client is there.
 func TestErrorAtTheLimitOfADrain(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		s.get("/", fails(context.Canceled))
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -504,7 +504,7 @@ func TestErrorAtTheLimitOfADrain(t *testing.T) {
 
 // A client that has left makes no server error, also where that does not end the handler's context.
 func TestErrorOfAClientThatHasLeft(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
 		*s.cancel = false
 		var status int
@@ -520,7 +520,7 @@ func TestErrorOfAClientThatHasLeft(t *testing.T) {
 
 // A panic goes its way, and a PanicHandler may return an error too.
 func TestErrorOfAPanicHandler(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.get("/", func(context.Context, http.ResponseWriter, *http.Request) error { panic("oops") })
 		*s.panicHandler = func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) error {
 			assert.Equal(t, "oops", kami.Exception(ctx))
@@ -533,7 +533,7 @@ func TestErrorOfAPanicHandler(t *testing.T) {
 }
 
 func TestHandlersWithAnErrorAreChecked(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		type own func(context.Context, http.ResponseWriter, *http.Request) error
 		s.get("/own", own(fails(&statusError{403, nil})))
 		assert.Equal(t, 403, s.do("GET", "/own").Code)
@@ -887,7 +887,7 @@ func TestC37ReadOnlyMiddlewareThatHijacksHalts(t *testing.T) {
 
 // TestC40WhatComesAfterAWholeResponse is about afterware that panics: the response is what the handler meant.
 func TestC40WhatComesAfterAWholeResponse(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		*s.panicHandler = func(http.ResponseWriter, *http.Request) {}
 		s.after("/", func(context.Context) context.Context { panic("afterware") })
 		s.get("/", echo("whole"))
@@ -899,7 +899,7 @@ func TestC40WhatComesAfterAWholeResponse(t *testing.T) {
 
 // TestC37ReadOnlyMiddlewareThatRefusesHalts is about guards that were written as handlers.
 func TestC37ReadOnlyMiddlewareThatRefusesHalts(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		for _, observed := range []bool{false, true} {
 			if observed {
 				*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) {}

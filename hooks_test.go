@@ -97,7 +97,7 @@ var orders = map[string]string{
 }
 
 func TestC40Order(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		h := hook(s)
 		for at, want := range orders {
 			ran, v, w := h.thrown(map[string]any{at: "boom"})
@@ -115,7 +115,7 @@ func TestC40Order(t *testing.T) {
 }
 
 func TestC40OtherEnds(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		h := hook(s)
 		h.throws = map[string]any{"404": "boom", "405": "boom"}
 		assert.Equal(t, 500, s.do("GET", "/x").Code)
@@ -126,7 +126,7 @@ func TestC40OtherEnds(t *testing.T) {
 }
 
 func TestC40ForEachPanic(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		h := hook(s)
 		ran, v, w := h.thrown(map[string]any{"h": "A", "a2": "B", "a1": "C", "L": "D"})
 		assert.Equal(t, "m1 s1 m2 h P:A a2:A P:B a1:B P:C L:C P:D", ran)
@@ -137,7 +137,7 @@ func TestC40ForEachPanic(t *testing.T) {
 
 func TestC40ExceptionIsTheValue(t *testing.T) {
 	failed := errors.New("failed")
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var throw func()
 		var got any
 		*s.panicHandler = func(_ http.ResponseWriter, r *http.Request) { got = kami.Exception(r.Context()) }
@@ -158,7 +158,7 @@ func TestC40ExceptionIsTheValue(t *testing.T) {
 }
 
 func TestC40ContextReached(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		h := hook(s)
 		s.use("/u/:id", passing(withValue))
 		s.use("/u/:id", h.middleware("m3"))
@@ -183,7 +183,7 @@ func TestC40ContextReached(t *testing.T) {
 }
 
 func TestC40KindsOfPanicHandler(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		answer := func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusTeapot)
 			fmt.Fprint(w, kami.Exception(ctx))
@@ -554,7 +554,7 @@ func TestC41AbortClosesTheConnection(t *testing.T) {
 
 func TestC41ExceptionOfOthersIsNil(t *testing.T) {
 	assert.Nil(t, kami.Exception(context.Background()))
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var seen []any
 		note := func(ctx context.Context) context.Context { seen = append(seen, kami.Exception(ctx)); return ctx }
 		*s.panicHandler = func(http.ResponseWriter, *http.Request) { t.Error("no panic") }
@@ -567,7 +567,7 @@ func TestC41ExceptionOfOthersIsNil(t *testing.T) {
 }
 
 func TestC41Goexit(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		h := hook(s)
 		exit := func(context.Context) context.Context { runtime.Goexit(); return nil }
 		s.use("/m/", exit)
@@ -642,7 +642,7 @@ func TestC42OnceAtTheVeryEnd(t *testing.T) {
 }
 
 func TestC42OnceForAPanicThatGoesOn(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		h := hook(s)
 		for _, *s.panicHandler = range []kami.HandlerType{nil, h.handler("P")} {
 			for at := range orders {

@@ -71,7 +71,7 @@ func (t *trail) finish(s *stack) {
 }
 
 func TestC36WrapsWhatFollows(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", ran.wrap("a"))
 		s.use("/", ran.middleware("m"))
@@ -88,7 +88,7 @@ func TestC36WrapsWhatFollows(t *testing.T) {
 }
 
 func TestC36NotCallingNextHalts(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", ran.wrap("outer"))
 		s.use("/", around(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusTeapot) }))
@@ -101,7 +101,7 @@ func TestC36NotCallingNextHalts(t *testing.T) {
 }
 
 func TestC36CodeAfterNextSeesAHalt(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", ran.wrap("outer"))
 		s.use("/", func(context.Context) context.Context { return nil })
@@ -118,7 +118,7 @@ type upper struct{ http.ResponseWriter }
 func (w upper) Write(b []byte) (int, error) { return w.ResponseWriter.Write(bytes.ToUpper(b)) }
 
 func TestC36TheWriterItPassesOn(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "before ") })
 		s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(upper{w}, r) }))
 		s.use("/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
@@ -132,7 +132,7 @@ func TestC36TheWriterItPassesOn(t *testing.T) {
 }
 
 func TestC36TheRequestItPassesOn(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		show := func(who string, r *http.Request) {
 			ran.add("%s=%s %s %q", who, r.Method, r.URL.Path, r.Header.Get("X-Added")+left(r.Context(), "outer", "inner"))
@@ -156,7 +156,7 @@ func TestC36TheRequestItPassesOn(t *testing.T) {
 }
 
 func TestC36WithValueOfTheRequest(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			next.ServeHTTP(w, r.WithContext(leave(r.Context(), "wrapper")))
 		}))
@@ -187,7 +187,7 @@ func TestC36ItsRecover(t *testing.T) {
 		"not found": func(s *stack) { s.notFound(panics("not found")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				var ran trail
 				*s.panicHandler = ran.handler("PanicHandler")
 				ran.finish(s)
@@ -203,7 +203,7 @@ func TestC36ItsRecover(t *testing.T) {
 }
 
 func TestC36APanicPassesThrough(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			defer ran.add("deferred")
@@ -222,7 +222,7 @@ func TestC36APanicPassesThrough(t *testing.T) {
 }
 
 func TestC36BuiltOnceForEachUse(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		built, calls := 0, 0
 		counting := func(next http.Handler) http.Handler {
 			built++
@@ -274,7 +274,7 @@ func TestC36ContextFromElsewhere(t *testing.T) {
 }
 
 func TestC36NextTwice(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			next.ServeHTTP(w, r.WithContext(leave(r.Context(), "one")))
@@ -293,7 +293,7 @@ func TestC36NextTwice(t *testing.T) {
 func late(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Second, "too late") }
 
 func TestC36AnAbandonedHandlerGoesOn(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		synctest.Test(t, func(t *testing.T) {
 			release, done := make(chan struct{}), make(chan string)
 			var ran trail
@@ -326,7 +326,7 @@ func TestC36AnAbandonedHandlerGoesOn(t *testing.T) {
 
 // TestC36BranchesRaceWithNobody has handlers that go on while the afterware and LogHandler of their requests run.
 func TestC36BranchesRaceWithNobody(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var running sync.WaitGroup
 		abandon := around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			running.Go(func() { next.ServeHTTP(httptest.NewRecorder(), r) })
@@ -403,7 +403,7 @@ func TestC36NextIsOfItsOwnRequest(t *testing.T) {
 }
 
 func TestC36WhatRunsAfterSeesTheParamsOfScopes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", func(next http.Handler) http.Handler { return next })
 		s.use("/u/:scope/", func(ctx context.Context) context.Context { return ctx })
 		s.get("/u/:id/x", echo(""))
@@ -418,7 +418,7 @@ func TestC36WhatRunsAfterSeesTheParamsOfScopes(t *testing.T) {
 }
 
 func TestC36ContextHandlers(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", func(next kami.ContextHandler) kami.ContextHandler {
 			return kami.HandlerFunc(func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -447,7 +447,7 @@ func TestC36ContextHandlersRequestFollowsTheContext(t *testing.T) {
 		"before another":     func(s *stack) { s.use("/", func(next http.Handler) http.Handler { return next }) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				var ran trail
 				s.use("/", astray)
 				register(s)
@@ -485,7 +485,7 @@ func TestC36MiddlewareMustDescend(t *testing.T) {
 
 // TestC36AfterAContextFromElsewhere has middleware return a context that does not lead to the request, after one that does.
 func TestC36AfterAContextFromElsewhere(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		asked := 0
 		s.use("/", func(ctx context.Context) context.Context {
@@ -520,7 +520,7 @@ func TestC36ContextHandlerFromElsewhere(t *testing.T) {
 }
 
 func TestC36WildcardScopesSeeTheirParams(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/users/:user/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			ran.add("%s", "wrapper"+values(r.Context(), []string{"user", "id", "file"}))
@@ -536,7 +536,7 @@ func TestC36WildcardScopesSeeTheirParams(t *testing.T) {
 }
 
 func TestC36WildcardScopeBehindAStaticOne(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		tells := around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			ran.add("%s", kami.Param(r.Context(), "p"))
@@ -553,7 +553,7 @@ func TestC36WildcardScopeBehindAStaticOne(t *testing.T) {
 
 func TestC36AfterwareSeesWhatABranchReached(t *testing.T) {
 	names := []string{"before", "wrapper", "later", "inner", "last", "never"}
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/", leaves("before"))
 		s.use("/", cancelling("wrapper"))
@@ -578,7 +578,7 @@ func TestC36AfterwareSeesWhatABranchReached(t *testing.T) {
 }
 
 func TestC36AfterwareSeesWhatAWrapperPassedOn(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", cancelling("wrapper"))
 		s.after("/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
 			_, _ = fmt.Fprint(w, left(ctx, "wrapper"))
@@ -591,7 +591,7 @@ func TestC36AfterwareSeesWhatAWrapperPassedOn(t *testing.T) {
 
 // TestC36AfterwareHasTheOuterCancellation ends the god object after a wrapper has ended its own context.
 func TestC36AfterwareHasTheOuterCancellation(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var cancel context.CancelCauseFunc
 		*s.context, cancel = context.WithCancelCause(context.Background())
 		s.use("/", cancelling("wrapper"))
@@ -622,7 +622,7 @@ func cancelling(name string) standard {
 }
 
 func TestC36CancellationReachesWhatIsWrapped(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			ctx, cancel := context.WithCancelCause(r.Context())
 			cancel(io.EOF)
@@ -638,7 +638,7 @@ func TestC36CancellationReachesWhatIsWrapped(t *testing.T) {
 }
 
 func TestC36ConcurrentRequestsShareIt(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/:id", around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			next.ServeHTTP(w, r.WithContext(leave(r.Context(), kami.Param(r.Context(), "id"))))
 		}))
@@ -728,7 +728,7 @@ func (w wares) readers() []any {
 func TestC37MiddlewareTypes(t *testing.T) {
 	test := func(t *testing.T, ran *trail, mw any, seen string) {
 		t.Run(fmt.Sprintf("%T", mw), func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				s.use("/", mw)
 				s.get("/", func(ctx context.Context, _ http.ResponseWriter, r *http.Request) {
 					ran.add("handler:%s:%v", left(ctx, "ware"), ctx == r.Context())
@@ -776,7 +776,7 @@ func TestC37AfterwareTypes(t *testing.T) {
 	proxy := func(_ mutil.WriterProxy, r *http.Request) { note(r.Context()) }
 	test := func(aw any, seen string) {
 		t.Run(fmt.Sprintf("%T", aw), func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				s.after("/", func(ctx context.Context) context.Context { ran.add("first:%s", left(ctx, "ware")); return ctx })
 				s.after("/", aw)
 				s.get("/", ran.handler("handler"))
@@ -797,7 +797,7 @@ func TestC37AfterwareTypes(t *testing.T) {
 }
 
 func TestC37ReadOnlyChangesNothing(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		spoil := func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Ran", "in its place")
 			*r = *httptest.NewRequest("DELETE", "/elsewhere", nil).WithContext(leave(r.Context(), "ware"))
@@ -832,7 +832,7 @@ func TestC37NilHalts(t *testing.T) {
 		halt, ownContext(halt),
 	} {
 		t.Run(fmt.Sprintf("%T", mw), func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				var ran trail
 				s.use("/", mw)
 				s.get("/", ran.handler("handler"))
@@ -880,7 +880,7 @@ func TestC37UnsupportedTypes(t *testing.T) {
 		{func(context.Context, mutil.WriterProxy, *http.Request) {}, "func(context.Context, mutil.WriterProxy, *http.Request)"},
 		{new(trail).afterware(""), "kami.Afterware"},
 	}
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		for _, test := range append(afterwareOnly, unsupported...) {
 			at, got := here(), message(func() { s.use("/a/:b", test.ware) })
 			rule := test.name + " is no type of middleware; " + acceptedMiddleware
@@ -895,7 +895,7 @@ func TestC37UnsupportedTypes(t *testing.T) {
 }
 
 func TestC36AfterRefusesWrappingTypes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		for _, aw := range ran.wrapping() {
 			at, got := here(), message(func() { s.after("/", aw) })
@@ -912,7 +912,7 @@ func TestC37NilWares(t *testing.T) {
 		(func(http.ResponseWriter, *http.Request))(nil), http.Handler(nil), (*handlerOf)(nil), (*kami.Mux)(nil),
 		ownContext(nil)}
 	wrapping := []any{standard(nil), ownStandard(nil), ownFuncToFunc(nil), ownContextStandard(nil)}
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		for _, mw := range append(wrapping, common...) {
 			at, got := here(), message(func() { s.use("/", mw) })
 			assert.Equal(t, refusal(`middleware for "/"`, at, "the middleware must not be nil"), got, "%T", mw)
@@ -926,7 +926,7 @@ func TestC37NilWares(t *testing.T) {
 }
 
 func TestC36NilFromAConstructor(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		for _, mw := range []any{
 			func(http.Handler) http.Handler { return nil },
 			func(http.Handler) http.Handler { return (*handlerOf)(nil) },
@@ -943,7 +943,7 @@ func TestC36NilFromAConstructor(t *testing.T) {
 }
 
 func TestC36APanickingConstructor(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		assert.Equal(t, "constructor", message(func() { s.use("/", func(http.Handler) http.Handler { panic("constructor") }) }))
 		s.echoes("GET /")
 		assert.Equal(t, "200 GET /", outcome(s.do("GET", "/")))
@@ -977,7 +977,7 @@ func TestC26HandlerTypes(t *testing.T) {
 		ownFunc(handler), both{handlerOf{never}, contextHandlerOf{withContext}}, nested,
 	} {
 		t.Run(fmt.Sprintf("%T", h), func(t *testing.T) {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				s.use("/", leaves("middleware"))
 				s.use("/:scope", leaves("wild"))
 				s.get("/route", h)
@@ -995,7 +995,7 @@ func TestC26HandlerTypes(t *testing.T) {
 
 // TestC36AbandonedRequestMayChange is about handlers that change their request in place, still, when afterware runs.
 func TestC36AbandonedRequestMayChange(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		began, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		s.use("/", func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -1053,7 +1053,7 @@ func TestC36AbandonedWithTheSameRequest(t *testing.T) {
 		for of := range 4 {
 			second, observed := of&1 != 0, of&2 != 0
 			t.Run(fmt.Sprint(name, second, observed), func(t *testing.T) {
-				each(t, func(t *testing.T, s *stack) {
+				everywhere(t, func(t *testing.T, s *stack) {
 					began, done := make(chan struct{}), make(chan struct{})
 					if second {
 						s.use("/", func(ctx context.Context) context.Context { return ctx })
@@ -1208,7 +1208,7 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 	} {
 		for _, known := range []bool{true, false} { // net/http/fcgi says 0 of lengths that it does not know
 			t.Run(fmt.Sprintf("%s, length known: %v", name, known), func(t *testing.T) {
-				each(t, func(t *testing.T, s *stack) {
+				everywhere(t, func(t *testing.T, s *stack) {
 					files = t.TempDir()
 					t.Setenv("TMPDIR", files)
 					register(s)

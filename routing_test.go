@@ -61,7 +61,7 @@ func TestC20Priorities(t *testing.T) {
 		{"GET /mid/a%5C:b", `GET /mid/a\:b`},
 		{"GET /mid/aXb", "404"},
 	}
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /", "GET /users/new", "GET /users/:id", "GET /users/:id/edit", "GET /users/*rest",
 			"POST /users/:name", "PUT /users/*all", "GET /a/b/c", "GET /a/:x/d", "GET /:x/:y/e", "GET /static/*",
 			`GET /esc/\:id`, `GET /esc/\*`, `GET /esc/\\b`, "GET /mid/a:b", "GET /mid/a*b", `GET /mid/a\:b`)
@@ -78,7 +78,7 @@ func TestC20Priorities(t *testing.T) {
 }
 
 func TestC21HeadIsServedByGet(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.get("/hello", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Method", r.Method)
 			_, _ = io.WriteString(w, "hello")
@@ -99,7 +99,7 @@ func TestC21HeadIsServedByGet(t *testing.T) {
 }
 
 func TestC21HeadHandlerGoesFirst(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /both", "HEAD /both", "POST /post")
 		assert.Equal(t, "HEAD /both", s.do("HEAD", "/both").Body.String())
 		assert.Equal(t, "GET /both", s.do("GET", "/both").Body.String())
@@ -131,7 +131,7 @@ func (s *stack) askAll(t *testing.T, tests [][2]string) {
 }
 
 func TestC21MethodNotAllowed(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /a", "DELETE /b/", "POST /:x", "PUT /*y", "GET /own", "OPTIONS /own", "HEAD /head/only",
 			"purge /lower/:x", "GET /lower/:y", "POST /lower/z")
 		s.askAll(t, [][2]string{
@@ -158,7 +158,7 @@ func TestC21MethodNotAllowed(t *testing.T) {
 }
 
 func TestC21OneAllowHeader(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /a")
 		for _, method := range []string{"POST", "OPTIONS"} {
 			assert.Equal(t, []string{"GET, HEAD, OPTIONS"}, s.do(method, "/a").Header()["Allow"], method)
@@ -169,7 +169,7 @@ func TestC21OneAllowHeader(t *testing.T) {
 }
 
 func TestC21AllowIsThereBeforeOnesOwnHandler(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /a", "PUT /:x")
 		s.methodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "allowed: "+w.Header().Get("Allow"))
@@ -181,7 +181,7 @@ func TestC21AllowIsThereBeforeOnesOwnHandler(t *testing.T) {
 }
 
 func TestC21Disabled(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /a", "GET /own", "OPTIONS /own")
 		s.methodNotAllowed(echo("not this one"))
 		s.enableMethodNotAllowed(false)
@@ -270,7 +270,7 @@ func TestC22Redirects(t *testing.T) {
 
 // TestC22NoRouteServesAnUncleanPath is about routes of each kind, with and without a clean path to redirect to.
 func TestC22NoRouteServesAnUncleanPath(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /static/*path", "GET /:a", "GET /:a/:b", "POST /:a", "GET /x/fixed", "GET /proxy/*url")
 		s.askAll(t, [][2]string{
 			{"GET /static/../.env", "301 /.env"},
@@ -307,7 +307,7 @@ func TestC22NoRouteServesAnUncleanPath(t *testing.T) {
 
 // TestC22RegistrationWithDotSegments is about what could never be served.
 func TestC22RegistrationWithDotSegments(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		for path, segment := range map[string]string{"/.": ".", "/a/..": "..", "/a/../b": "..", "/:x/./": "."} {
 			want := fmt.Sprintf("a path must have no dot segment (%q): it is resolved before anything matches", segment)
 			assert.Contains(t, message(func() { s.handle("GET", path, echo("")) }), want, path)
@@ -482,7 +482,7 @@ func TestC23DecodedOnce(t *testing.T) {
 		{"/%2Fone/x", "404"},
 	}
 	routes := []string{"GET /one/:p", "GET /all/*rest", "GET /one/:p/two/:q", "GET /abc/:p", "GET /a b/あ"}
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes(routes...)
 		stripped := &stack{Handler: http.StripPrefix("/api", s)}
 		for _, test := range tests {
@@ -494,7 +494,7 @@ func TestC23DecodedOnce(t *testing.T) {
 
 // A client may send bytes above 0x7f, and others that url.URL.EscapedPath would rather see escaped, as they are.
 func TestC23EncodedSlashBesideUnescapedBytes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /:p", "GET /:p/:q")
 		s.askAll(t, [][2]string{
 			{"GET /é%2Fb", "200 GET /:p(p=é/b)"},
@@ -505,7 +505,7 @@ func TestC23EncodedSlashBesideUnescapedBytes(t *testing.T) {
 }
 
 func TestC23RawPathOfAnotherPath(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /:p", "GET /:p/:q")
 		for _, test := range []struct{ path, rawPath, want string }{
 			{"/a/b", "/x%2Fy", "200 GET /:p/:q(p=a,q=b)"},
@@ -692,7 +692,7 @@ func TestC25EveryEndHasItsScopes(t *testing.T) {
 }
 
 func TestC25ScopesOfEveryEnd(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/in/", ran.middleware("static"))
 		s.use("/in/:id", ran.middleware("wild", "id"))
@@ -715,7 +715,7 @@ func TestC25ScopesOfEveryEnd(t *testing.T) {
 }
 
 func TestC25MiddlewareHaltsEveryEnd(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
 			w.WriteHeader(http.StatusForbidden)
 			return nil

@@ -25,7 +25,7 @@ import (
 )
 
 func TestC30Order(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		for _, scope := range []string{"/users/:id/edit", "/users/:id/", "/users/:id", "/users/*rest", "/*all", "/:top/", "/:top/:id/",
 			"/users/7/edit", "/users/7/", "/users/7", "/users/", "/users", "/", "/users/7/edit/", "/other/"} {
@@ -66,7 +66,7 @@ func TestC30Coverage(t *testing.T) {
 		{"/a/:x/c", []string{"/a/b/c", "/a/b/c/"}, []string{"/a/b", "/a/b/c/d"}},
 		{`/\:x`, []string{"/:x"}, []string{"/a"}},
 	} {
-		each(t, func(t *testing.T, s *stack) {
+		everywhere(t, func(t *testing.T, s *stack) {
 			var ran trail
 			s.use(test.scope, ran.middleware("in"))
 			s.after(test.scope, ran.afterware("out"))
@@ -83,7 +83,7 @@ func TestC30Coverage(t *testing.T) {
 }
 
 func TestC30ScopesThatDifferInNamesAreOne(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/u/:id/", ran.middleware("1", "id", "name"))
 		s.use("/u/:name/", ran.middleware("2", "id", "name"))
@@ -94,7 +94,7 @@ func TestC30ScopesThatDifferInNamesAreOne(t *testing.T) {
 }
 
 func TestC31AfterwareIsTheMirror(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		scopes := []string{"/users/:id/edit", "/", "/users/7/edit", "/*all", "/users/", "/:top/", "/users/", "/:top/"}
 		for i, scope := range scopes {
@@ -113,7 +113,7 @@ func TestC31AfterwareIsTheMirror(t *testing.T) {
 }
 
 func TestC32OrderOfRegistrationDoesNotMatter(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		scopes := []string{"/", "/a/", "/a", "/a/b", "/a/b/", "/:x/", "/:x/b", "/*c", "/a/:y"}
 		routes := []string{"/a", "/a/b", "/:p/:q", "/*r", "/c/"}
 		targets := []string{"/", "/a", "/a/", "/a/b", "/a/b/c", "/b/b", "/c", "/x//../a"}
@@ -151,7 +151,7 @@ func TestC32OrderOfRegistrationDoesNotMatter(t *testing.T) {
 }
 
 func TestC32ScopesRunWithoutRoutes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/a/:x/", ran.middleware("in", "x"))
 		w := s.do("GET", "/a/7/b")
@@ -162,7 +162,7 @@ func TestC32ScopesRunWithoutRoutes(t *testing.T) {
 
 func TestC33NilHalts(t *testing.T) {
 	halt := func(context.Context) context.Context { return nil }
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		*s.logHandler = func(context.Context, mutil.WriterProxy, *http.Request) { ran.add("log") }
 		s.use("/", ran.middleware("before"))
@@ -185,7 +185,7 @@ func TestC33NilHalts(t *testing.T) {
 }
 
 func TestC33AfterwareNilKeepsTheContext(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var got any
 		s.after("/", func(ctx context.Context) context.Context { got = ctx.Value(ctxKey{}); return nil })
 		s.after("/", func(context.Context) context.Context { return nil })
@@ -196,7 +196,7 @@ func TestC33AfterwareNilKeepsTheContext(t *testing.T) {
 }
 
 func TestC34AfterwareRunsOnce(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		*s.panicHandler = func(context.Context, http.ResponseWriter, *http.Request) { ran.add("caught") }
 		boom := func(ctx context.Context) context.Context { ran.add("boom"); panic("boom") }
@@ -343,7 +343,7 @@ func guarded(s *stack, scope string) *stack {
 
 func TestC35NoSpellingGetsAroundAScope(t *testing.T) {
 	assert.GreaterOrEqual(t, len(spellings), 60)
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		guarded(s, "/admin/")
 		for _, test := range spellings {
 			w := s.do("GET", test.target)
@@ -373,7 +373,7 @@ func TestC35OverHTTP(t *testing.T) {
 }
 
 func TestC35ExactScopes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		guarded(s, "/admin/secret")
 		for target, denied := range map[string]bool{
 			"/admin/secret": true, "/admin/secret/": true, "/admin//secret": true, "/admin%2Fsecret": true, "/x/../admin/secret": true,
@@ -387,7 +387,7 @@ func TestC35ExactScopes(t *testing.T) {
 }
 
 func TestC35WildcardScopes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		guarded(s, "/:tenant/admin/")
 		for target, denied := range map[string]bool{
 			"/t/admin/x": true, "/t/admin": true, "/t//admin": true, "/t%2Fadmin/x": true, "/x/../t/admin/": true, "/t/%61dmin/x": true,
@@ -419,7 +419,7 @@ func TestC35PathOfItsOwn(t *testing.T) {
 		{"/p/*", "/p", "/p", false},
 		{"/p/*", "/*all", "/p", true},
 	} {
-		each(t, func(t *testing.T, s *stack) {
+		everywhere(t, func(t *testing.T, s *stack) {
 			var ran trail
 			s.use(test.scope, ran.middleware("in"))
 			s.after(test.scope, ran.afterware("out"))
@@ -431,7 +431,7 @@ func TestC35PathOfItsOwn(t *testing.T) {
 }
 
 func TestC35OncePerBinding(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/user/", ran.middleware("static"))
 		s.use("/user/:id/", ran.middleware("check", "id"))
@@ -545,7 +545,7 @@ func TestC35WhateverCleans(t *testing.T) {
 		{"/static/private/", func(s *stack) { s.get("/*path", below("/static")) }, "/static/private/key",
 			[]string{"/static/../private/key", "/static%2f../private/key", "/static//private/key", "/static/%2Fprivate/key"}},
 	} {
-		each(t, func(t *testing.T, s *stack) {
+		everywhere(t, func(t *testing.T, s *stack) {
 			test.register(s)
 			assert.Equal(t, "secret", s.do("GET", test.opened).Body.String(), test.opened)
 			s.use(test.scope, func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
@@ -565,7 +565,7 @@ func TestC35WhateverCleans(t *testing.T) {
 
 // TestC22NotFoundSeesACleanPath is about handlers for 404s, which may serve files too.
 func TestC22NotFoundSeesACleanPath(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var seen, form string
 		s.notFound(func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 			assert.Equal(t, ctx, r.Context())
@@ -587,7 +587,7 @@ func TestC22NotFoundSeesACleanPath(t *testing.T) {
 
 // TestC35AnswersOfKamisOwn is about redirects, 404, 405 and OPTIONS: they tell of a path that nobody may hear of.
 func TestC35AnswersOfKamisOwn(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/secret/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
 			w.WriteHeader(http.StatusForbidden)
 			return nil
@@ -609,7 +609,7 @@ func TestC35AnswersOfKamisOwn(t *testing.T) {
 // TestC35ValuesWithAndWithoutSlashes is about handlers that act on some params as they are and on others split, such as one that
 // opens a file in a repository "owner/name".
 func TestC35ValuesWithAndWithoutSlashes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/repos/:repo/private/", ran.middleware("deny", "repo"))
 		s.get("/repos/:repo/*file", ran.handler("handler", "repo", "file"))
@@ -629,7 +629,7 @@ func TestC35ValuesWithAndWithoutSlashes(t *testing.T) {
 
 // TestC35CatchAllScopesBindWhatRoutesBind is about a slash at the end, which is no part of the value.
 func TestC35CatchAllScopesBindWhatRoutesBind(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/files/*path", ran.middleware("in", "path"))
 		s.after("/files/*path", ran.afterware("out", "path"))
@@ -650,7 +650,7 @@ func TestC35CatchAllScopesBindWhatRoutesBind(t *testing.T) {
 
 // TestC35PathOfItsOwnAnswers is about who answers for the path /p, where it is a route of its own for some method.
 func TestC35PathOfItsOwnAnswers(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/p/", ran.middleware("/p/"))
 		s.use("/u/:id/", ran.middleware("/u/:id/"))
@@ -669,7 +669,7 @@ func TestC35PathOfItsOwnAnswers(t *testing.T) {
 }
 
 func TestC35PrefixBeforeExact(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/u/:id", ran.middleware("/u/:id", "id"))
 		s.use("/u/:id/", ran.middleware("/u/:id/", "id"))
@@ -680,7 +680,7 @@ func TestC35PrefixBeforeExact(t *testing.T) {
 
 // TestC35NotFoundIsNoRoute is about who answers for /p where other methods than the request's have it.
 func TestC35NotFoundIsNoRoute(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/p/", ran.middleware("/p/"))
 		s.handle("POST", "/p", ran.handler("own"))
@@ -695,14 +695,14 @@ func TestC35NotFoundIsNoRoute(t *testing.T) {
 
 // TestC35DeepScopes is about scopes that are deeper than others that come later, or than all of the other kind.
 func TestC35DeepScopes(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/a/b/c/", ran.middleware("in"))
 		s.use("/", ran.middleware("/"))
 		s.do("GET", "/x/../a/b/c/d")
 		assert.Equal(t, "/ in", ran.take())
 	})
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.after("/a/b/", ran.afterware("out"))
 		s.do("GET", "/x/../a/b/c")
@@ -711,7 +711,7 @@ func TestC35DeepScopes(t *testing.T) {
 }
 
 func TestC35TheRoutedBindingIsWhatIsLeft(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		s.use("/:x/", ran.middleware("in", "x"))
 		s.after("/:x/", ran.afterware("out", "x"))

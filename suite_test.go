@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/guregu/kami"
+	msg "github.com/guregu/kami/message"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -61,6 +63,33 @@ func globalStack(t testing.TB) *stack {
 func each(t *testing.T, test func(t *testing.T, s *stack)) {
 	t.Run("New", func(t *testing.T) { test(t, newStack()) })
 	t.Run("global", func(t *testing.T) { test(t, globalStack(t)) })
+}
+
+// everywhere runs a test over both kinds of stack, and over one whose requests are messages. It is not for what only happens to
+// requests: redirects, hijacks, and panics and aborts that reach the server.
+func everywhere(t *testing.T, test func(t *testing.T, s *stack)) {
+	each(t, test)
+	t.Run("message", func(t *testing.T) {
+		s := newStack()
+		s.Handler = messaging{s.Handler}
+		test(t, s)
+	})
+}
+
+// messaging has message.Serve serve requests: the context and the writer are a message's. Their methods, paths and headers stay.
+type messaging struct{ http.Handler }
+
+func (m messaging) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := func(w http.ResponseWriter, own *http.Request) {
+		disguised := r.WithContext(own.Context())
+		disguised.Proto, disguised.ProtoMajor, disguised.ProtoMinor = own.Proto, own.ProtoMajor, own.ProtoMinor
+		defer func() { own.MultipartForm = disguised.MultipartForm }()
+		m.Handler.ServeHTTP(w, disguised)
+	}
+	reply := msg.Serve(r.Context(), http.HandlerFunc(h), &msg.Message{Route: "any"})
+	maps.Copy(w.Header(), reply.Header)
+	w.WriteHeader(reply.Status)
+	_, _ = w.Write(reply.Body)
 }
 
 func (s *stack) get(path string, handler kami.HandlerType) { s.handle("GET", path, handler) }

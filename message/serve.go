@@ -54,6 +54,9 @@ func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 			c.w.close()
 			reply = errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
 		}
+		if form := c.request.MultipartForm; form != nil { // as net/http's server does
+			_ = form.RemoveAll()
+		}
 		pattern := c.finish()
 		if reply == nil { // the handler has ended the goroutine
 			c.w.close()
