@@ -93,6 +93,8 @@ type Explanation struct {
 	Handler  string // the name of such a handler
 	Allow    string // the header, for 405 and OPTIONS
 	Location string // the header, for a redirect
+	// Message is the route that answers a message for the path, which is not redirected; nil if it is as for other requests.
+	Message *Route
 
 	Middleware []Step // in the order in which it runs, unless one halts
 	Afterware  []Step // in the order in which it runs
@@ -262,6 +264,10 @@ func (d *decision) explain(method, path string) Explanation {
 		e.Status = end.status
 	case *redirect:
 		e.Status, e.Location = end.code, end.target
+		if d.clean == "" && method == http.MethodPost {
+			to := end.route.describe()
+			e.Message = &to
+		}
 	case *notAllowed:
 		e.Status, e.Allow, e.Handler = http.StatusMethodNotAllowed, end.allow, handlerName(end.answer)
 		if method == http.MethodOptions {
@@ -344,6 +350,9 @@ func (e Explanation) String() string {
 		line("middleware", s.String())
 	}
 	line("answer", e.Answer())
+	if e.Message != nil {
+		line("message", e.Message.String())
+	}
 	for _, p := range e.Params {
 		line("", p.String())
 	}
@@ -373,10 +382,11 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		Handler    string      `json:"handler,omitempty"`
 		Allow      string      `json:"allow,omitempty"`
 		Location   string      `json:"location,omitempty"`
+		Message    *Route      `json:"message,omitempty"`
 		Middleware []Step      `json:"middleware"`
 		Afterware  []Step      `json:"afterware"`
 	}{
-		e.Method, e.Path, e.Answer(), e.Route, e.Params, e.Status, e.Handler, e.Allow, e.Location,
+		e.Method, e.Path, e.Answer(), e.Route, e.Params, e.Status, e.Handler, e.Allow, e.Location, e.Message,
 		append([]Step{}, e.Middleware...), append([]Step{}, e.Afterware...),
 	})
 }

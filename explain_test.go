@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guregu/kami"
+	msg "github.com/guregu/kami/message"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -162,6 +163,32 @@ func TestExplain(t *testing.T) {
 			e, err := s.explain(test.method, test.path)
 			require.NoError(t, err, test.path)
 			assert.Equal(t, test.want, withDirectory([]string{lineless(e.String())})[0])
+		}
+	})
+}
+
+// TestM05ExplainOfARedirect has Explain name the route that answers a message, where a request is redirected, and Serve agree.
+func TestM05ExplainOfARedirect(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.handle("POST", "/room/:id/", echo("room", "id"))
+		s.get("/page/", echo("page"))
+		e, err := s.explain("POST", "/room/7")
+		require.NoError(t, err)
+		assert.Equal(t, 307, e.Status)
+		require.NotNil(t, e.Message)
+		assert.Equal(t, "/room/:id/", e.Message.Pattern)
+		assert.Contains(t, e.String(), "\n  message     POST /room/:id/  kami_test.")
+		text, err := json.Marshal(e)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"message":{"method":"POST","pattern":"/room/:id/"`)
+		reply := msg.Serve(t.Context(), s.Handler, &msg.Message{Route: "room.7"})
+		assert.Equal(t, "room(id=7)", string(reply.Body))
+		assert.Equal(t, e.Message.Pattern, reply.Pattern)
+		for _, other := range []string{"GET /page", "POST /room/7/", "POST /room//7", "POST /none"} {
+			method, path, _ := strings.Cut(other, " ")
+			e, err := s.explain(method, path)
+			require.NoError(t, err)
+			assert.Nil(t, e.Message, other)
 		}
 	})
 }

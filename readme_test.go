@@ -34,6 +34,17 @@ func TestServingDoc(t *testing.T) {
 	assert.ElementsMatch(t, exampleBodies(t, "serve_example_test.go"), goBlocks(t, "docs/serving.md"))
 }
 
+// TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does.
+func TestMessagesDoc(t *testing.T) {
+	var bodies []string
+	for _, body := range exampleBodies(t, "message/example_test.go") {
+		code, _, found := strings.Cut(body, "// Output:")
+		require.True(t, found, "an Example has no output:\n%s", body)
+		bodies = append(bodies, strings.TrimSpace(code))
+	}
+	assert.ElementsMatch(t, bodies, goBlocks(t, "docs/messages.md"))
+}
+
 // exampleBodies returns the bodies of a file's Examples.
 func exampleBodies(t *testing.T, path string) (bodies []string) {
 	source, err := os.ReadFile(path)

@@ -22,6 +22,8 @@ import (
 
 type key struct{}
 
+type other struct{}
+
 // logs has slog.Default write into a buffer until the test ends.
 func logs(t *testing.T) *bytes.Buffer {
 	var b bytes.Buffer
@@ -101,7 +103,7 @@ func TestM01TheContext(t *testing.T) {
 		"nested": func(h http.HandlerFunc) http.Handler {
 			outer, inner := kami.New(), post("/a", h)
 			outer.Context, inner.Context = base, base
-			outer.Use("/", func(ctx context.Context) context.Context { return context.WithValue(ctx, "other", 1) }) //nolint
+			outer.Use("/", func(ctx context.Context) context.Context { return context.WithValue(ctx, other{}, 1) })
 			outer.Mount("/", inner)
 			return outer
 		},
@@ -109,7 +111,7 @@ func TestM01TheContext(t *testing.T) {
 			mux := post("/a", h)
 			mux.Context = base
 			return plain(func(w http.ResponseWriter, r *http.Request) {
-				mux.ServeHTTP(w, r.Clone(context.WithValue(r.Context(), "other", 1))) //nolint
+				mux.ServeHTTP(w, r.Clone(context.WithValue(r.Context(), other{}, 1)))
 			})
 		},
 	}

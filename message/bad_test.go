@@ -1,0 +1,64 @@
+package message_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/message"
+)
+
+// TestBadInput pins status and text of what is wrong with a message. Malformed routes are TestM04MalformedRoutes', and timeouts
+// that are none TestM07TheTimeoutOfAMessage's.
+func TestBadInput(t *testing.T) {
+	type in struct {
+		ID  string `path:"id"`
+		N   int    `json:"n"`
+		Any any    `json:"any"`
+	}
+	mux := kami.New()
+	mux.Post("/in/:id", endpoint.JSON(func(_ context.Context, v in) (int, error) { return v.N, nil }))
+	mux.Post("/out", endpoint.JSON(func(context.Context, struct{}) (any, error) { return make(chan int), nil }))
+	mux.Get("/get", func(http.ResponseWriter, *http.Request) {})
+	tests := []struct {
+		name, route, contentType, body string
+		status                         int
+		text                           string
+	}{
+		{"wrong type", "in.1", "", `{"n":"x"}`, 400, `field "n": a JSON string at offset 8 does not fit`},
+		{"not an object", "in.1", "", `[]`, 400, `a JSON array at offset 1 does not fit`},
+		{"not json", "in.1", "", `{"n":`, 400, "the body is not JSON at offset 5: unexpected end of JSON input"},
+		{"two values", "in.1", "", `{} {}`, 400, "the body is not JSON at offset 4: invalid character '{' after top-level value"},
+		{"empty", "in.1", "", "", 400, "the body is empty, and should be JSON"},
+		{"duplicate keys", "in.1", "", `{"n":1,"n":2}`, 200, "2"}, // as encoding/json: the last counts
+		{"deep", "in.1", "", `{"any":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + "}", 400, "the body is not JSON at offset 10007: invalid character '[' exceeded max depth"},
+		{"too large", "in.1", "", `{"any":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "the body is larger than 1048576 bytes"},
+		{"another type", "in.1", "text/plain", `{}`, 415, `Content-Type "text/plain" is not JSON`},
+		{"an odd type", "in.1", "\x00;;", `{}`, 415, `Content-Type "\x00;;" is not JSON`},
+		{"no such route", "in.1.2", "", `{}`, 404, "404 page not found"},
+		{"no such method", "get", "", `{}`, 405, "Method Not Allowed"},
+		{"an answer that cannot be encoded", "out", "", `{}`, 500, "Internal Server Error"},
+	}
+	log := logs(t)
+	before := runtime.NumGoroutine()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			log.Reset()
+			m := &message.Message{Route: test.route, Body: []byte(test.body)}
+			if test.contentType != "" {
+				m.Header = http.Header{"Content-Type": {test.contentType}}
+			}
+			reply := message.Serve(t.Context(), mux, m)
+			assert.Equal(t, test.status, reply.Status)
+			assert.Equal(t, test.text+"\n", string(reply.Body))
+			assert.Equal(t, test.status == 500, strings.Contains(log.String(), "unsupported type: chan int"), log)
+		})
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
+}
