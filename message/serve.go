@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,12 +56,11 @@ func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 		if form := c.request.MultipartForm; form != nil { // as net/http's server does
 			_ = form.RemoveAll()
 		}
-		pattern := c.finish()
 		if reply == nil { // the handler has ended the goroutine
 			c.w.close()
 			return
 		}
-		reply.Pattern = pattern
+		reply.Pattern = c.hit()
 	}()
 	h.ServeHTTP(&c.w, &c.request)
 	return c.w.reply(m.Returns)
@@ -83,15 +81,6 @@ type call struct {
 	changing sync.Mutex
 	pattern  string
 	failer   incoming.Failer // nil if no Mux has told
-	endings  []ending
-	over     bool
-}
-
-// ending is what ends a Mux's context for the message.
-type ending struct {
-	key    any
-	ends   context.Context
-	finish func()
 }
 
 // body is the body of a request.
@@ -166,50 +155,14 @@ func (c *call) Hit(pattern string, failer incoming.Failer) {
 	}
 }
 
-// Ends is for incoming.Message. It makes the context without the lock: that may ask for another one.
-func (c *call) Ends(key any, make func() (context.Context, func())) context.Context {
-	if known := c.endingOf(key); known != nil {
-		return known
-	}
-	ends, finish := make()
-	if finish == nil { // there is nothing to remember
-		return ends
-	}
-	c.changing.Lock()
-	if !c.over && !slices.ContainsFunc(c.endings, func(e ending) bool { return e.key == key }) {
-		c.endings = append(c.endings, ending{key, ends, finish})
-		finish = func() {}
-	}
-	c.changing.Unlock()
-	finish()
-	return ends
-}
-
-func (c *call) endingOf(key any) context.Context {
+// hit returns the pattern of the route that the message has hit.
+func (c *call) hit() string {
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	for _, e := range c.endings {
-		if e.key == key {
-			return e.ends
-		}
+	if c.pattern == "" { // as where the handler is no Mux
+		return c.request.Pattern
 	}
-	return nil
-}
-
-// finish lets go of what ends contexts, and returns the pattern.
-func (c *call) finish() string {
-	c.changing.Lock()
-	endings := c.endings
-	c.over = true
-	pattern := c.pattern
-	c.changing.Unlock()
-	for _, e := range endings {
-		e.finish()
-	}
-	if pattern == "" { // as where the handler is no Mux
-		pattern = c.request.Pattern
-	}
-	return pattern
+	return c.pattern
 }
 
 // fail answers an error as the handlers of the Mux that has served the message do.
