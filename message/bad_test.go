@@ -37,7 +37,7 @@ func TestBadInput(t *testing.T) {
 		{"two values", "in.1", "", `{} {}`, 400, "the body is not JSON at offset 4: invalid character '{' after top-level value"},
 		{"empty", "in.1", "", "", 400, "the body is empty, and should be JSON"},
 		{"duplicate keys", "in.1", "", `{"n":1,"n":2}`, 200, "2"}, // as encoding/json: the last counts
-		{"deep", "in.1", "", `{"any":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + "}", 400, "the body is not JSON at offset 10007: invalid character '[' exceeded max depth"},
+		{"deep", "in.1", "", `{"any":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + "}", 400, "the body is not JSON at offset 10007: exceeded max depth"},
 		{"too large", "in.1", "", `{"any":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "the body is larger than 1048576 bytes"},
 		{"another type", "in.1", "text/plain", `{}`, 415, `Content-Type "text/plain" is not JSON`},
 		{"an odd type", "in.1", "\x00;;", `{}`, 415, `Content-Type "\x00;;" is not JSON`},
@@ -56,7 +56,8 @@ func TestBadInput(t *testing.T) {
 			var reply *message.Reply
 			synctest.Test(t, func(t *testing.T) { reply = message.Serve(t.Context(), mux, m) }) // which waits for all goroutines
 			assert.Equal(t, test.status, reply.Status)
-			assert.Equal(t, test.text+"\n", string(reply.Body))
+			text := strings.Replace(string(reply.Body), "invalid character '[' exceeded", "exceeded", 1) // as Go 1.26 says it
+			assert.Equal(t, test.text+"\n", text)
 			assert.Equal(t, test.status == 500, strings.Contains(log.String(), "unsupported type: chan int"), log)
 		})
 	}

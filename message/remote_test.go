@@ -305,3 +305,21 @@ func TestM10DecodesWithTheCodec(t *testing.T) {
 		assert.ErrorIs(t, err, endpoint.Error(409, "taken"))
 	}
 }
+
+// TestM09EndpointsWithPathParams has a server of endpoint take its path params from the route.
+func TestM09EndpointsWithPathParams(t *testing.T) {
+	type addNote struct {
+		User int64  `path:"id"`
+		Text string `json:"text"`
+	}
+	mux := kami.New()
+	mux.Post("/users/:id/notes", endpoint.JSON(func(_ context.Context, n addNote) (string, error) { return fmt.Sprint(n.User, n.Text), nil }))
+	call := func(route string) (string, error) {
+		return message.Remote[map[string]string, string](message.Local(mux), route)(t.Context(), map[string]string{"text": "hi"})
+	}
+	got, err := call("users.7.notes")
+	require.NoError(t, err)
+	assert.Equal(t, "7hi", got)
+	_, err = call("users.seven.notes")
+	assert.ErrorIs(t, err, endpoint.Error(400, `path "id": "seven" is not an integer`))
+}
