@@ -173,7 +173,7 @@ func (d *decision) routed() bool { return d.route.path != "" }
 //
 // optimization: a clean path without escapes that a route answers is decided here, and all else elsewhere (BenchmarkServe/Static).
 func (d *decision) decide(p *plan, method string, u *url.URL) {
-	if d.path = u.Path; u.RawPath != "" || !strings.HasPrefix(d.path, "/") {
+	if d.path = u.Path; u.RawPath != "" || u.Opaque != "" || !strings.HasPrefix(d.path, "/") {
 		d.decideEncoded(p, method, u)
 		return
 	}

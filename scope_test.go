@@ -827,6 +827,8 @@ func TestC35OpaqueTargets(t *testing.T) {
 					assert.NotContains(t, string(answer), "200 OK", target)
 					assert.NotEqual(t, "/secret/x", asked.Load(), target)
 				}
+				w := s.serve(&http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Opaque: "//up/secret/x", Path: "/"}, Header: http.Header{}})
+				assert.Equal(t, http.StatusBadRequest, w.Code, "also where code has made the URL")
 				e, err := s.explain("GET", "http:http://up/secret/x")
 				require.NoError(t, err)
 				assert.Equal(t, http.StatusBadRequest, e.Status)
