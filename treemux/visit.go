@@ -89,8 +89,14 @@ func (t Tree[V]) Visit(p Path, visit func(value V, ended bool, spans []Span)) {
 	if t.root == nil {
 		return
 	}
-	w := walk[V]{path: p, last: len(p.Plain)}
-	for end := len(p.Text); end > 0; w.last-- {
+	w := walk[V]{path: p, last: -1}
+	w.at(t.root, mark{}, visit)
+}
+
+// last returns where the plain path ends without the slashes at its end.
+func (p *Path) last() int {
+	last := len(p.Plain)
+	for end := len(p.Text); end > 0; last-- {
 		if p.Text[end-1] == '/' {
 			end--
 		} else if end >= len("%2f") && p.slash(end-len("%2f")) == len("%2f") {
@@ -99,13 +105,13 @@ func (t Tree[V]) Visit(p Path, visit func(value V, ended bool, spans []Span)) {
 			break
 		}
 	}
-	w.at(t.root, mark{}, visit)
+	return last
 }
 
 // walk is one visit under way.
 type walk[V any] struct {
 	path  Path
-	last  int // where the plain path ends without slashes
+	last  int // where the plain path ends without the slashes at its end; -1 while nobody has asked
 	spans []Span
 }
 
@@ -117,6 +123,9 @@ func (w *walk[V]) at(n *node[V], end mark, visit func(value V, ended bool, spans
 		visit(n.value, ended, w.spans)
 	}
 	if c := n.catchAll; c != nil { // it has a value, as nothing may follow it
+		if w.last < 0 {
+			w.last = w.path.last()
+		}
 		visit(c.value, ended, append(w.spans, Span{int32(start.plain), int32(max(start.plain, w.last))}))
 	}
 	if ended || n.param == nil && n.only == nil && n.many == nil {
