@@ -84,7 +84,7 @@ func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, er
 	if x, ok := ctx.Value(incoming.Request).(*exchange); ok {
 		m = x.route.mux
 	}
-	m.fail(ctx, mutil.WrapWriter(w).(tellingProxy), r, err)
+	m.fail(ctx, telling(w), r, err)
 }
 
 // fail answers an error. It has an answer written where the ErrorHandler writes none, which would look like success.

@@ -13,7 +13,6 @@ import (
 	"unique"
 
 	"github.com/guregu/kami/internal/incoming"
-	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -287,7 +286,7 @@ func (d *decision) tell(in context.Context, method string, u *url.URL) {
 
 // Fail answers an error as one of a handler of the route is answered.
 func (r *route) Fail(ctx context.Context, w http.ResponseWriter, request *http.Request, err error) {
-	r.mux.fail(ctx, mutil.WrapWriter(w).(tellingProxy), request, err)
+	r.mux.fail(ctx, telling(w), request, err)
 }
 
 // notFound decides on a 404.

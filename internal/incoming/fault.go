@@ -21,9 +21,14 @@ type Fault struct {
 	Cause error
 }
 
-func (f *Fault) Error() string   { return f.Text }
+// Error returns the text.
+func (f *Fault) Error() string { return f.Text }
+
+// StatusCode returns the code.
 func (f *Fault) StatusCode() int { return f.Code }
-func (f *Fault) Unwrap() error   { return f.Cause }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Cause }
 
 // TooLate returns the error of a body that has not come in time. It does not have the cause's text, which has addresses in
 // it.
