@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"sync"
@@ -494,6 +495,19 @@ func (x *exchange) Started() time.Time {
 		return time.Time{}
 	}
 	return x.chain.rare.started
+}
+
+// HandlerName returns the name that the handler has given itself, "" if it has none. In the place of a mounted Mux it is the handler
+// that this has for a request for the URL.
+func (x *exchange) HandlerName(method string, u *url.URL) string {
+	r := x.route
+	for inner := r.mounted(); inner != nil; inner = r.mounted() {
+		var within decision
+		within.decide(inner.registered(), method, u)
+		r = within.route
+	}
+	name, _ := ownName(r.handler)
+	return name
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.

@@ -126,21 +126,33 @@ func (r *route) describe() Route {
 
 // handlerName names a handler that has been converted.
 func handlerName(h ContextHandler) string {
-	registered := any(h)
+	if name, ok := ownName(h); ok {
+		return name
+	}
 	switch h := h.(type) {
 	case nil, *builtin:
 		return ""
 	case *vanilla:
-		registered = h.Handler
+		return nameOf(h.Handler)
 	case failing:
-		registered = h.handle
+		return nameOf(h.handle)
 	case erring:
-		registered = h.mux.errorHandler()
+		return nameOf(h.mux.errorHandler())
 	}
-	if own, ok := registered.(interface{ HandlerName() string }); ok {
-		return own.HandlerName()
+	return nameOf(h)
+}
+
+// ownName returns the name that a handler gives itself, if it does.
+func ownName(h ContextHandler) (name string, ok bool) {
+	registered := any(h)
+	if v, vanilla := registered.(*vanilla); vanilla {
+		registered = v.Handler
 	}
-	return nameOf(registered)
+	own, ok := registered.(interface{ HandlerName() string })
+	if ok {
+		name = own.HandlerName()
+	}
+	return name, ok
 }
 
 // Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies

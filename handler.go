@@ -20,7 +20,7 @@ import (
 //
 // Functions of the last kind, and http.Handlers, find the params with r.PathValue too. Middleware uses [Param]: path values are
 // there only for such a handler, and never for the params of a scope. A handler with a method
-// HandlerName() string is called so by [Mux.Routes], [Mux.Explain] and package inspect.
+// HandlerName() string is called so by [Mux.Routes], [Mux.Explain], and packages inspect and accesslog.
 type HandlerType interface{}
 
 // ContextHandler is like http.Handler but supports context: ctx is always r.Context().

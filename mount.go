@@ -59,20 +59,14 @@ func (m *Mux) Mount(path string, handler HandlerType) {
 		refuse(what, place, err)
 	}
 	path = strings.TrimSuffix(path, "/") + "/"
-	err = m.change(func() error {
-		before := m.routes.Tree()
-		for _, path := range []string{path, path + "*"} {
-			added := &route{mux: m, method: anyMethod, handler: h, path: path, place: place, either: true}
-			pattern, _ := treemux.Parse(path) // which has been parsed, or differs in nothing that can be wrong
-			added.rest = pattern.CatchAll()
-			if err := m.add(added, pattern); err != nil {
-				m.routes = before.Draft()
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	var routes []*route
+	var patterns []treemux.Pattern
+	for _, path := range []string{path, path + "*"} {
+		pattern, _ := treemux.Parse(path) // which has been parsed, or differs in nothing that can be wrong
+		added := &route{mux: m, method: anyMethod, handler: h, path: path, place: place, either: true, rest: pattern.CatchAll()}
+		routes, patterns = append(routes, added), append(patterns, pattern)
+	}
+	if err := m.addAll(routes, patterns); err != nil {
 		panic(err.Error())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/guregu/kami/internal/batch"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
@@ -295,9 +296,39 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	}
 	added.rest, added.either = pattern.CatchAll(), pattern.CatchAll()
 	added.slash = pattern.Slash && len(pattern.Segments) > 0
+	if b := batch.Of(handler); b != nil {
+		added.place = b.Place
+		together := b.Part(m, func() batch.Part { return &together{mux: m} }).(*together)
+		together.routes, together.patterns = append(together.routes, added), append(together.patterns, pattern)
+		return
+	}
 	if err := m.change(func() error { return m.add(added, pattern) }); err != nil {
 		panic(err.Error())
 	}
+}
+
+// together is routes that are registered together, see package batch.
+type together struct {
+	mux      *Mux
+	routes   []*route
+	patterns []treemux.Pattern
+}
+
+// Register is for batch.Part.
+func (t *together) Register() error { return t.mux.addAll(t.routes, t.patterns) }
+
+// addAll adds all of the routes, or none and returns an error.
+func (m *Mux) addAll(routes []*route, patterns []treemux.Pattern) error {
+	return m.change(func() error {
+		before := m.routes.Tree()
+		for i, added := range routes {
+			if err := m.add(added, patterns[i]); err != nil {
+				m.routes = before.Draft()
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // add adds a route. It is for change.

@@ -7,7 +7,8 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
-	"sync"
+
+	"github.com/guregu/kami/internal/where"
 )
 
 var errMethod = errors.New("a method must be a token (RFC 9110, section 5.6.2)")
@@ -17,20 +18,8 @@ func refuse(what string, at place, rule error) {
 	panic(fmt.Sprintf("kami: %s (%s): %v", what, at, rule))
 }
 
-// place is where something was registered: the counter of a call, as runtime.Callers returns it. Zero is nowhere.
-type place uintptr
-
-// String returns the file with its directory, and the line: app/routes.go:31.
-func (p place) String() string {
-	frame := frameOf(uintptr(p))
-	dir, file := path.Split(frame.File)
-	return fmt.Sprintf("%s:%d", path.Join(path.Base(dir), file), frame.Line)
-}
-
-func frameOf(counter uintptr) runtime.Frame {
-	frame, _ := runtime.CallersFrames([]uintptr{counter}).Next()
-	return frame
-}
+// place is where something was registered.
+type place = where.Place
 
 // entry is what is known of a registration: for which path, of what, and where.
 type entry struct {
@@ -48,39 +37,8 @@ func nameOf(registered any) string {
 	return strings.TrimSuffix(path.Base(name), "-fm") // as the functions of method values end
 }
 
-// ourPrefix begins the names of this package's functions.
-var ourPrefix = reflect.TypeFor[Mux]().PkgPath() + "."
-
-// ours remembers which counters are of this package's functions.
-var ours sync.Map // from uintptr to bool
-
-func isOurs(counter uintptr) bool {
-	known, ok := ours.Load(counter)
-	if !ok {
-		known = strings.HasPrefix(frameOf(counter).Function, ourPrefix)
-		ours.Store(counter, known)
-	}
-	return known.(bool)
-}
-
-// caller returns the place of the call into this package: the first frame that is not its own.
-//
-// optimization: it walks a few frames at a time, for the stack may be deep and the place is near, and looks but once into
-// the tables that say what they are (BenchmarkC27Register100000).
-func caller() place {
-	var counters [4]uintptr
-	for skip := 2; ; skip += len(counters) {
-		n := runtime.Callers(skip, counters[:])
-		for _, counter := range counters[:n] {
-			if !isOurs(counter) {
-				return place(counter)
-			}
-		}
-		if n == 0 {
-			return 0
-		}
-	}
-}
+// caller returns the place of the call into this package.
+func caller() place { return where.Caller() }
 
 // isToken reports whether s is a token of RFC 9110, section 5.6.2.
 func isToken(s string) bool {

@@ -105,6 +105,7 @@ func cutID(id string) string {
 //	path        /users/a%2Fb, as it was sent (or is left of it by http.StripPrefix), without the query; of CONNECT host and port, if it has no path
 //	query       the query, only with WithQuery and if it is not empty
 //	pattern     /users/:id, the path of the route; empty if there was none, as for 404
+//	handler     (*Room).Join, what the handler's method HandlerName says; missing if it has none
 //	status      200; missing if the server has sent none, see the package
 //	bytes       of the body that were accepted from the handler; 0 for HEAD, of which they are not sent
 //	duration    from when the Mux got the request; missing if the context is none of a kami.Mux
@@ -138,12 +139,15 @@ func (o *options) record(ctx context.Context, to slog.Handler, w mutil.WriterPro
 		return
 	}
 	now := time.Now()
-	var room [11]slog.Attr
+	var room [12]slog.Attr
 	attrs := append(room[:0], slog.String("method", r.Method), slog.String("path", pathOf(r)))
 	if o.query && r.URL.RawQuery != "" {
 		attrs = append(attrs, slog.String("query", r.URL.RawQuery))
 	}
 	attrs = append(attrs, slog.String("pattern", r.Pattern))
+	if name := incoming.HandlerName(ctx, r.Method, r.URL); name != "" {
+		attrs = append(attrs, slog.String("handler", name))
+	}
 	if status != 0 {
 		attrs = append(attrs, slog.Int("status", status))
 	}

@@ -11,7 +11,10 @@ import (
 
 // HandlerName returns the Endpoint's function with its types, without their packages: main.(*service).Sum(sumRequest)
 // sumResponse. It is what kami's Routes, Explain and Check call the Server.
-func (s *Server[Req, Resp]) HandlerName() string {
+func (s *Server[Req, Resp]) HandlerName() string { return s.name() }
+
+// makeName makes the name.
+func (s *Server[Req, Resp]) makeName() string {
 	name := runtime.FuncForPC(reflect.ValueOf(s.function).Pointer()).Name()
 	name = strings.TrimSuffix(path.Base(name), "-fm") // as the functions of method values end
 	return fmt.Sprintf("%s(%s) %s", name, short(reflect.TypeFor[Req]()), short(reflect.TypeFor[Resp]()))

@@ -53,3 +53,12 @@ func TestHandlerName(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkHandlerName is about a name that is asked for again and again.
+func BenchmarkHandlerName(b *testing.B) {
+	server := endpoint.JSON(echo[map[string][2]int])
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = server.HandlerName()
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/guregu/kami"
 	"github.com/guregu/kami/internal/half"
@@ -19,6 +20,7 @@ type Server[Req, Resp any] struct {
 	decode   DecodeRequestFunc[Req]
 	encode   func(context.Context, http.ResponseWriter, *http.Request, Resp) error
 	function any // the Endpoint's, with nothing around it
+	name     func() string
 	response reflect.Type
 	binding  *binding // of the request, if that is known
 	fails    bool     // the response may be a Failer
@@ -117,6 +119,7 @@ func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req],
 func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Server[Req, Resp] {
 	t := reflect.TypeFor[Resp]()
 	s := &Server[Req, Resp]{endpoint: e, function: e, response: t}
+	s.name = sync.OnceValue(s.makeName) // optimization: access logs ask for it at each request (BenchmarkHandlerName)
 	s.fails = t.Kind() == reflect.Interface || t.Implements(reflect.TypeFor[Failer]())
 	s.maxBody = DefaultMaxBody
 	refuseNil("NewServer: options", opts)

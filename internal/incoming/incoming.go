@@ -3,6 +3,7 @@ package incoming
 
 import (
 	"context"
+	"net/url"
 	"sync/atomic"
 	"time"
 )
@@ -53,4 +54,15 @@ func Started(ctx context.Context) time.Time {
 		return x.Started()
 	}
 	return time.Time{}
+}
+
+// HandlerName returns the name that the handler has given itself which answers a request for the URL, that of the request whose
+// context ctx is or derives from. It is "" where there is no such handler.
+func HandlerName(ctx context.Context, method string, u *url.URL) string {
+	if x, ok := ctx.Value(Request).(interface {
+		HandlerName(method string, u *url.URL) string
+	}); ok {
+		return x.HandlerName(method, u)
+	}
+	return ""
 }
