@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 // binding sets the fields of a request type that do not come from the body.
@@ -47,11 +48,11 @@ var sources = []string{"path", "query", "header"}
 
 // bindingOf returns the binding of a type. A tag that can never be served is an error.
 func bindingOf(t reflect.Type) (*binding, error) {
-	b := &binding{keeps: keepsItsText(t)}
+	b := &binding{keeps: jsonbody.KeepsText(t)}
 	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
 		b.pointer, t = true, t.Elem()
 	}
-	if decodesItself(t) {
+	if jsonbody.DecodesItself(t) {
 		b.body = true
 	}
 	if t.Kind() != reflect.Struct {
@@ -61,19 +62,13 @@ func bindingOf(t reflect.Type) (*binding, error) {
 	return b, b.add(t, nil, true)
 }
 
-// decodesItself reports whether the type has a method that decodes it, whatever its fields are.
-func decodesItself(t reflect.Type) bool {
-	t = reflect.PointerTo(t)
-	return t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler)
-}
-
 // decodable reports types that no JSON fits, and tags in them: those of a request type itself and of what is embedded in
 // it count, and no others.
 func decodable(t reflect.Type) error { return decodableWithin(t, make(map[reflect.Type]bool)) }
 
 // decodableField is decodable for a field.
 func decodableField(f reflect.StructField, seen map[reflect.Type]bool) error {
-	if f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Pointer && !decodesItself(f.Type.Elem()) {
+	if f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Pointer && !jsonbody.DecodesItself(f.Type.Elem()) {
 		return fmt.Errorf("%s cannot be set: it is an embedded pointer to a type that is not exported", f.Type)
 	}
 	return decodableWithin(f.Type, seen)
@@ -82,7 +77,7 @@ func decodableField(f reflect.StructField, seen map[reflect.Type]bool) error {
 func isInteger(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr }
 
 func decodableWithin(t reflect.Type, seen map[reflect.Type]bool) error {
-	if seen[t] || decodesItself(t) {
+	if seen[t] || jsonbody.DecodesItself(t) {
 		return nil
 	}
 	seen[t] = true
@@ -205,16 +200,16 @@ func (b *binding) decode(ctx context.Context, r *http.Request, rules bodyRules, 
 }
 
 func (b *binding) decodeBody(r *http.Request, rules bodyRules, into any) error {
-	body := bodyBuffer(b.keeps)
-	defer body.release()
+	body := jsonbody.For(b.keeps)
+	defer body.Release()
 	if err := readJSON(body, r, rules.max); err != nil {
 		return err
 	}
 	if body.Len() == 0 && rules.optional {
 		return nil
 	}
-	if err := body.decode(into, rules.strict); err != nil {
-		return explainJSON(body.Bytes(), err)
+	if err := body.Decode(into, rules.strict); err != nil {
+		return jsonbody.Explain(body.Bytes(), err)
 	}
 	return nil
 }
@@ -333,7 +328,6 @@ func (f *field) misspelt(r *http.Request, texts []string) bool {
 }
 
 var (
-	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	duration        = reflect.TypeFor[time.Duration]()
 	number          = reflect.TypeFor[json.Number]()
@@ -396,9 +390,9 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 		err := parse(v, strings.TrimSpace(texts[0]))
 		switch {
 		case errors.Is(err, strconv.ErrRange):
-			return fmt.Errorf("%q is out of the range of %s", excerpt(texts[0]), t)
+			return fmt.Errorf("%q is out of the range of %s", jsonbody.Excerpt(texts[0]), t)
 		case err != nil:
-			return fmt.Errorf("%q is not %s", excerpt(texts[0]), kind)
+			return fmt.Errorf("%q is not %s", jsonbody.Excerpt(texts[0]), kind)
 		}
 		return nil
 	}, nil
@@ -410,8 +404,8 @@ func unmarshalText(v reflect.Value, texts []string) error {
 	switch {
 	case err == nil:
 		return nil
-	case len(texts[0]) > maxQuoted: // which the error's text may quote more than once
-		return brief{fmt.Sprintf("%q is no %s", excerpt(texts[0]), v.Type()), err}
+	case len(texts[0]) > jsonbody.MaxQuoted: // which the error's text may quote more than once
+		return jsonbody.Brief{Text: fmt.Sprintf("%q is no %s", jsonbody.Excerpt(texts[0]), v.Type()), Cause: err}
 	}
 	return fmt.Errorf("%q: %w", texts[0], err)
 }

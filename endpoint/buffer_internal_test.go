@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 // A large body does not stay in memory for ever.
 func TestLargeBuffersAreNotReused(t *testing.T) {
-	large := `"` + strings.Repeat("a", 2*maxReused) + `"`
+	large := `"` + strings.Repeat("a", 2*jsonbody.MaxReused) + `"`
 	length := JSON(func(_ context.Context, text string) (int, error) { return len(text), nil })
 	echo := JSON(func(_ context.Context, text string) (string, error) { return text, nil })
 	request := func() *http.Request {
@@ -25,9 +27,9 @@ func TestLargeBuffersAreNotReused(t *testing.T) {
 		length.ServeHTTP(w, request())
 		assert.Equal(t, 200, w.Code)
 		echo.ServeHTTP(httptest.NewRecorder(), request())
-		b := getBuffer()
-		assert.LessOrEqual(t, b.Cap(), maxReused)
+		b := jsonbody.Get()
+		assert.LessOrEqual(t, b.Cap(), jsonbody.MaxReused)
 		assert.Zero(t, b.Len())
-		b.release()
+		b.Release()
 	}
 }

@@ -3,21 +3,19 @@ package endpoint
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"reflect"
 	"strings"
 
-	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 const (
-	jsonType = "application/json; charset=utf-8"
+	jsonType = jsonbody.Type
 	xmlType  = "text/xml; charset=utf-8"
 
 	// DefaultMaxBody is how many bytes of a request's body are decoded unless ServerMaxBody says otherwise: 1 MiB.
@@ -52,51 +50,21 @@ func DecodeJSONRequest[Req any](ctx context.Context, r *http.Request) (request R
 }
 
 // readJSON reads the body of a request, which must say that it is JSON.
-func readJSON(b *jsonBuffer, r *http.Request, limit int64) error {
+func readJSON(b *jsonbody.Buffer, r *http.Request, limit int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
 	contentType := first(r.Header, "Content-Type")
-	if contentType != "" && !isJSON(contentType) {
-		return coded{fmt.Errorf("Content-Type %q is not JSON", excerpt(contentType)), http.StatusUnsupportedMediaType}
+	if contentType != "" && !jsonbody.IsJSON(contentType) {
+		return coded{fmt.Errorf("Content-Type %q is not JSON", jsonbody.Excerpt(contentType)), http.StatusUnsupportedMediaType}
 	}
-	if limit > 0 && r.ContentLength > limit {
-		return tooLarge(limit, nil)
+	if err := b.ReadRequest(r, limit); err != nil {
+		return err
 	}
-	tooLong, err := b.read(r.Body, limit)
-	switch {
-	case err != nil:
-		return explainBody(r, err)
-	case tooLong:
-		return tooLarge(limit, nil)
-	case contentType == "" && b.Len() > 0:
+	if contentType == "" && b.Len() > 0 {
 		return coded{errors.New("the body has no Content-Type, which should say that it is JSON"), http.StatusUnsupportedMediaType}
 	}
 	return nil
-}
-
-// explainBody makes an error of one that came from reading a body: perhaps that of a limit from outside, or of the
-// connection.
-func explainBody(r *http.Request, err error) error {
-	var tooLong *http.MaxBytesError
-	var timeout interface{ Timeout() bool }
-	var operation *net.OpError
-	switch {
-	case errors.As(err, &tooLong):
-		return tooLarge(tooLong.Limit, err)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return incoming.TooLate(err)
-	case errors.As(err, &operation), incoming.Gone(r.Context()):
-		return incoming.Left(err)
-	case errors.Is(err, io.ErrUnexpectedEOF): // as when the client has closed its connection
-		return &incoming.Fault{Code: incoming.StatusClientGone, Text: "the body is not complete", Cause: err}
-	}
-	return badRequest("the body cannot be read: %w", briefly(err, maxQuoted+1))
-}
-
-func tooLarge(limit int64, cause error) error {
-	text := fmt.Sprintf("the body is larger than %d bytes", limit)
-	return &incoming.Fault{Code: http.StatusRequestEntityTooLarge, Text: text, Cause: cause}
 }
 
 // first is header.Get for a name in its canonical form.
@@ -107,37 +75,6 @@ func first(header http.Header, name string) string {
 		return values[0]
 	}
 	return ""
-}
-
-// isJSON reports whether a content type is JSON, or a "+json" type (RFC 6839). Parameters do not count.
-//
-// optimization: mime.ParseMediaType allocates for each parameter, of which a client may send many
-// (BenchmarkHostileRequests).
-func isJSON(contentType string) bool {
-	if contentType == jsonType {
-		return true
-	}
-	kind, _, _ := strings.Cut(contentType, ";")
-	kind = strings.TrimSpace(kind)
-	const suffix = "+json"
-	return strings.EqualFold(kind, "application/json") || len(kind) > len(suffix) && strings.EqualFold(kind[len(kind)-len(suffix):], suffix)
-}
-
-// explainJSON makes a bad request's error of what is wrong with the text.
-func explainJSON(text []byte, err error) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case len(bytes.TrimSpace(text)) == 0:
-		return badRequest("the body is empty, and should be JSON")
-	case errors.As(err, &syntax):
-		return badRequest("the body is not JSON at offset %d: %w", syntax.Offset, briefly(err, len(text)))
-	case errors.As(err, &kind) && kind.Field != "":
-		return badRequest("field %q: a JSON %s at offset %d does not fit", excerpt(kind.Field), excerpt(kind.Value), kind.Offset)
-	case errors.As(err, &kind):
-		return badRequest("a JSON %s at offset %d does not fit", excerpt(kind.Value), kind.Offset)
-	}
-	return badRequest("the body does not fit: %w", briefly(err, len(text)))
 }
 
 // EncodeJSONResponse writes the response as JSON. A response that is a [Headerer] adds its headers, one that is a
@@ -152,11 +89,11 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 			return fmt.Errorf("endpoint: %T says the status %d, which is not from 200 to 999", response, code)
 		}
 	}
-	b := getBuffer()
-	defer b.release()
+	b := jsonbody.Get()
+	defer b.Release()
 	bodiless := code == http.StatusNoContent || code == http.StatusResetContent || code == http.StatusNotModified
 	if !bodiless {
-		if err := b.encoder.Encode(value); err != nil {
+		if err := b.Encoder.Encode(value); err != nil {
 			return fmt.Errorf("endpoint: encoding %T: %w", response, err)
 		}
 	}
@@ -182,9 +119,9 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 // tags of path, query and header are for the body here like any others: [JSONClient] puts them where they belong.
 func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req) error {
 	value := any(request)
-	b := getBuffer()
-	defer b.release()
-	if err := b.encoder.Encode(value); err != nil {
+	b := jsonbody.Get()
+	defer b.Release()
+	if err := b.Encoder.Encode(value); err != nil {
 		return fmt.Errorf("endpoint: encoding %T: %w", request, err)
 	}
 	setBody(r, jsonType, bytes.Clone(b.Bytes()))
@@ -250,16 +187,16 @@ func DecodeJSONResponse[Resp any](ctx context.Context, r *http.Response) (respon
 	if !ok {
 		limit = DefaultMaxAnswer
 	}
-	b := bodyBuffer(keepsItsText(reflect.TypeFor[Resp]()))
-	defer b.release()
-	tooLong, err := b.read(r.Body, limit)
+	b := jsonbody.For(jsonbody.KeepsText(reflect.TypeFor[Resp]()))
+	defer b.Release()
+	tooLong, err := b.ReadUpTo(r.Body, limit)
 	switch {
 	case err != nil:
 		return response, fmt.Errorf("endpoint: reading the answer: %w", err)
 	case tooLong:
 		return response, fmt.Errorf("endpoint: the answer is larger than %d bytes", limit)
 	}
-	if err := b.decode(&response, false); err != nil {
+	if err := b.Decode(&response, false); err != nil {
 		var zero Resp
 		return zero, fmt.Errorf("endpoint: decoding the answer as %T: %w", response, err)
 	}

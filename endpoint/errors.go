@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"unicode/utf8"
 
 	"github.com/guregu/kami/internal/incoming"
 )
@@ -99,38 +98,6 @@ type upstream struct{ error }
 
 func (u upstream) StatusCode() int { return http.StatusBadGateway }
 func (u upstream) Unwrap() error   { return u.error }
-
-// maxQuoted is how many bytes of what a client has sent the text of an error quotes.
-const maxQuoted = 100
-
-// excerpt returns the text, or its beginning if it is long, without a part of a character at its end.
-func excerpt(text string) string {
-	if len(text) <= maxQuoted {
-		return text
-	}
-	end := maxQuoted
-	for end > maxQuoted-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
-}
-
-// brief is an error with another text, which does not quote all that a client has sent.
-type brief struct {
-	text  string
-	cause error
-}
-
-func (b brief) Error() string { return b.text }
-func (b brief) Unwrap() error { return b.cause }
-
-// briefly returns an error about an input of that length. Its text, which somebody else has made, may quote all of that.
-func briefly(err error, length int) error {
-	if length <= maxQuoted {
-		return err
-	}
-	return brief{excerpt(err.Error()), err}
-}
 
 func badRequest(format string, args ...any) error {
 	return coded{fmt.Errorf(format, args...), http.StatusBadRequest}

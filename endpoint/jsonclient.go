@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 // JSONClient returns a Client of a method that [JSON] serves, for the same Req:
@@ -102,7 +104,7 @@ func isParam(segment string) bool { return segment != "" && (segment[0] == ':' |
 
 // besides returns the names that tagged fields have in the JSON of a type, unless others have them too.
 func besides(t reflect.Type) (names []string, err error) {
-	if p := reflect.PointerTo(t); decodesItself(t) || p.Implements(jsonMarshaler) || p.Implements(textMarshaler) {
+	if p := reflect.PointerTo(t); jsonbody.DecodesItself(t) || p.Implements(jsonMarshaler) || p.Implements(textMarshaler) {
 		return nil, nil
 	}
 	fields := jsonFields{tagged: make(map[string]bool), others: make(map[string]bool), seen: make(map[reflect.Type]bool)}
@@ -222,10 +224,10 @@ func (s *sending) setPath(u *url.URL, params map[string]string) (err error) {
 		value := params[segment[1:]]
 		parts := strings.Split(value, "/")
 		if slices.ContainsFunc(parts, isDots) {
-			return fmt.Errorf("path %q: %q has a dot segment, which servers clean away", segment[1:], excerpt(value))
+			return fmt.Errorf("path %q: %q has a dot segment, which servers clean away", segment[1:], jsonbody.Excerpt(value))
 		}
 		if value == "" || segment[0] == '*' && slices.Contains(parts, "") {
-			return fmt.Errorf("path %q: %q has an empty segment", segment[1:], excerpt(value))
+			return fmt.Errorf("path %q: %q has an empty segment", segment[1:], jsonbody.Excerpt(value))
 		}
 		if segments[i] = url.PathEscape(value); segment[0] == '*' {
 			segments[i] = strings.ReplaceAll(segments[i], "%2F", "/")
@@ -242,7 +244,7 @@ func isDots(part string) bool { return part == "." || part == ".." }
 func checkHeader(values []string) error {
 	for _, value := range values {
 		if strings.ContainsFunc(value, isControl) || strings.Trim(value, " \t") != value {
-			return fmt.Errorf("%q is no value of a header", excerpt(value))
+			return fmt.Errorf("%q is no value of a header", jsonbody.Excerpt(value))
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/guregu/kami/internal/accept"
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 // Stream returns a Server of a function whose response is a sequence of items, each of which is sent as JSON as soon as
@@ -72,8 +73,8 @@ func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	b := getBuffer()
-	defer b.release()
+	b := jsonbody.Get()
+	defer b.Release()
 	for item, err := range items {
 		if ctx.Err() != nil {
 			break
@@ -83,7 +84,7 @@ func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.
 		}
 		b.Reset()
 		b.WriteString(before)
-		if err := b.encoder.Encode(item); err != nil {
+		if err := b.Encoder.Encode(item); err != nil {
 			return fmt.Errorf("endpoint: encoding %T: %w", item, err)
 		}
 		b.WriteString(after)

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 // texter returns the texts of a value, of which a setter makes the same again.
@@ -79,7 +81,7 @@ func textOf(v reflect.Value) (string, error) {
 		return strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits()), nil
 	}
 	if v.Type() == number && !isNumber(v.String()) {
-		return "", fmt.Errorf("%q is not a number", excerpt(v.String()))
+		return "", fmt.Errorf("%q is not a number", jsonbody.Excerpt(v.String()))
 	}
 	return v.String(), nil
 }

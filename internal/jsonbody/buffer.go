@@ -1,7 +1,10 @@
-package endpoint
+// Package jsonbody reads bodies of requests and decodes JSON, for packages endpoint and component: within limits, with errors that
+// have a status, say what is wrong and where, and do not quote all that a client has sent.
+package jsonbody
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"io"
 	"math"
@@ -9,42 +12,43 @@ import (
 	"sync"
 )
 
-// jsonBuffer is a buffer, what encodes into it, and what decodes from it.
-type jsonBuffer struct {
+// Buffer is a buffer, what encodes into it, and what decodes from it. It is for one goroutine at a time.
+type Buffer struct {
 	bytes.Buffer
-	encoder *json.Encoder
+	Encoder *json.Encoder
 	decoder *json.Decoder    // of text; nil after an error, which would stay with it
 	text    bytes.Reader     // that is being decoded
 	limited io.LimitedReader // of the body that is being read
 	kept    bool             // not to be reused
 }
 
-// jsonBuffers are those that are not in use.
+// buffers are those that are not in use.
 //
 // optimization: responses are encoded in reused buffers, of which nobody keeps anything: a writer must not keep what it is
 // given. Bodies are read into them and decoded by what comes with them, unless a type decodes itself, which may keep its
 // text (BenchmarkServer and BenchmarkClient in compat/).
-var jsonBuffers = sync.Pool{New: func() any {
-	b := new(jsonBuffer)
-	b.encoder = json.NewEncoder(&b.Buffer)
+var buffers = sync.Pool{New: func() any {
+	b := new(Buffer)
+	b.Encoder = json.NewEncoder(&b.Buffer)
 	return b
 }}
 
-// maxReused is the size above which a buffer is not reused, lest one large body be kept for ever.
-const maxReused = 64 << 10
+// MaxReused is the size above which a buffer is not reused, lest one large body be kept for ever.
+const MaxReused = 64 << 10
 
-func getBuffer() *jsonBuffer { return jsonBuffers.Get().(*jsonBuffer) }
+// Get returns a buffer, empty, for what nobody keeps.
+func Get() *Buffer { return buffers.Get().(*Buffer) }
 
-// bodyBuffer returns a buffer for a body that is decoded into a type, which keeps its text or does not.
-func bodyBuffer(keeps bool) *jsonBuffer {
+// For returns a buffer for a body that is decoded into a type, which keeps its text or does not.
+func For(keeps bool) *Buffer {
 	if keeps {
-		return &jsonBuffer{kept: true}
+		return &Buffer{kept: true}
 	}
-	return getBuffer()
+	return Get()
 }
 
-// read reads a body of at most so many bytes, of any number if that is zero or less. It makes room as they come.
-func (b *jsonBuffer) read(body io.Reader, limit int64) (tooLarge bool, err error) {
+// ReadUpTo reads a body of at most so many bytes, of any number if that is zero or less. It makes room as they come.
+func (b *Buffer) ReadUpTo(body io.Reader, limit int64) (tooLarge bool, err error) {
 	if limit <= 0 || limit == math.MaxInt64 {
 		limit = math.MaxInt64 - 1
 	}
@@ -54,19 +58,20 @@ func (b *jsonBuffer) read(body io.Reader, limit int64) (tooLarge bool, err error
 	return int64(b.Len()) > limit, err
 }
 
-func (b *jsonBuffer) release() {
-	if b.Cap() <= maxReused && !b.kept {
+// Release gives the buffer back. What it has is not to be used any more, unless it is for a type that keeps its text.
+func (b *Buffer) Release() {
+	if b.Cap() <= MaxReused && !b.kept {
 		b.Reset()
-		jsonBuffers.Put(b)
+		buffers.Put(b)
 	}
 }
 
-// decode does what json.Unmarshal does with all that is in the buffer. If it is strict, it refuses unknown fields.
-func (b *jsonBuffer) decode(into any, strict bool) error {
+// Decode does what json.Unmarshal does with all that is in the buffer. If it is strict, it refuses unknown fields.
+func (b *Buffer) Decode(into any, strict bool) error {
 	if strict {
 		return decodeStrictly(b.Bytes(), into)
 	}
-	if b.kept || b.Cap() > maxReused {
+	if b.kept || b.Cap() > MaxReused {
 		return json.Unmarshal(b.Bytes(), into)
 	}
 	if b.decoder == nil {
@@ -95,11 +100,23 @@ func decodeStrictly(text []byte, into any) error {
 	return d.Decode(into)
 }
 
+var (
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// DecodesItself reports whether the type has a method that decodes it, whatever its fields are.
+func DecodesItself(t reflect.Type) bool {
+	t = reflect.PointerTo(t)
+	return t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler)
+}
+
 // keepers says for each known type whether it keepsText.
 var keepers sync.Map
 
-// keepsItsText is keepsText, which does the work but once for each type.
-func keepsItsText(t reflect.Type) bool {
+// KeepsText reports whether a type, or one in it, decodes itself: it may keep the text that it is given. It does the work but once for
+// each type.
+func KeepsText(t reflect.Type) bool {
 	keeps, known := keepers.Load(t)
 	if !known {
 		keeps = keepsText(t, make(map[reflect.Type]bool))
@@ -114,7 +131,7 @@ func keepsText(t reflect.Type, seen map[reflect.Type]bool) bool {
 		return false
 	}
 	seen[t] = true
-	if decodesItself(t) || t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler) {
+	if DecodesItself(t) || t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler) {
 		return true
 	}
 	switch t.Kind() {
