@@ -1,0 +1,182 @@
+// Package component makes the methods of a struct handlers, which requests and messages call:
+//
+//	type Room struct{ component.Base }
+//
+//	func (r *Room) Join(ctx context.Context, m *JoinRequest) (*Joined, error)
+//
+//	var set component.Set
+//	set.Register(kami.Handle, &Room{}, component.WithNameFunc(strings.ToLower), component.WithName("room"))
+//	err := set.Start(ctx)
+//
+// Now POST /room/join calls the method, with its body as JSON, and so does a message with the route "room.join", see package
+// message.
+//
+// # Methods
+//
+// An exported method is a handler if it has one of these parameters and one of these results:
+//
+//	(context.Context)            (error)
+//	(context.Context, *T)        (*R, error)
+//	(context.Context, []byte)    ([]byte, error)
+//	                             and none
+//
+// Methods of embedded types count too. A method without a context.Context as its first parameter is no handler. One that has it and
+// fits nothing here is refused, unless it is a lifecycle method.
+//
+// # Requests and answers
+//
+// The codec of the request's Content-Type, JSON if it has none, makes a T of the body and a body of the R. An empty body is the zero T;
+// the pointer is never nil. A []byte is the body itself, of any type, which the method may keep and must not change once it has returned
+// it. A nil *R without an error is null. A method without results, or that returns no error where that is its only result, answers 204.
+//
+// The answer is 400 for a body that the codec does not take, 413 for one of more than endpoint.DefaultMaxBody bytes, 415 for one of
+// another type. These, and the errors of methods, are answered as those of other handlers of kami are: see kami.DefaultErrorHandler.
+// As JSON, an R is encoded by endpoint.EncodeJSONResponse, so that it may say status and headers.
+//
+// # Lifecycle
+//
+// Each component may have methods Init, AfterInit, BeforeShutdown and Shutdown, with or without a context.Context and an error as
+// their result. [Set.Start] and [Set.Stop] call them.
+package component
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/internal/batch"
+	"github.com/guregu/kami/internal/where"
+)
+
+// Set is components that start and stop together. The zero Set is empty and ready to use. All methods may be called at any time, also
+// while serving and by several goroutines at once. A Set must not be copied.
+type Set struct {
+	registering sync.Mutex // held by Register
+	changing    sync.Mutex // held while what follows changes
+	components  []*component
+	turn        chan struct{} // full while Start or Stop runs; nil before the first time
+}
+
+// Base has empty lifecycle methods. A component may embed it, but need not.
+type Base struct{}
+
+// Init does nothing.
+func (*Base) Init() {}
+
+// AfterInit does nothing.
+func (*Base) AfterInit() {}
+
+// BeforeShutdown does nothing.
+func (*Base) BeforeShutdown() {}
+
+// Shutdown does nothing.
+func (*Base) Shutdown() {}
+
+// Method is a method that is a handler.
+type Method struct {
+	Route    string       // as "room.join"; a handle function that changes the path changes its route too
+	Name     string       // as "(*Room).Join"
+	Request  reflect.Type // *T or []byte, nil if it takes neither
+	Response reflect.Type // *R or []byte, nil if it returns neither
+}
+
+// Register has handle, which is kami.Handle or that of a Mux, register all handlers among the methods of c: for POST, under
+// /prefix/name/method. The name is that of c's type without [WithName], the method's its Go name without [WithNameFunc]. All are
+// segments that stand for themselves: in ":x" the colon is text. The methods answer 503 until [Set.Start] has returned. What is
+// registered after that, or meanwhile, waits for another Start.
+//
+// It panics, and nothing is registered, if c is not a pointer to a struct of an exported type, or nil; if it has no handler, or a
+// method with a context.Context as its first parameter which the package does not list; if a name is no segment of a path, or is used
+// twice; or if the mux has one of the routes. The message says where both were registered.
+//
+// The function may also change the path, as a wrapper that adds a prefix does. If it puts the handler into another one, the routes are
+// registered one by one, and those before one that the mux refuses stay. With an http.ServeMux, h.(http.Handler) is what it takes.
+func (s *Set) Register(handle func(method, path string, h kami.HandlerType), c any, opts ...Option) {
+	place := where.Caller()
+	added, err := newComponent(c, place, opts)
+	if err == nil && handle == nil {
+		err = errors.New("the function that registers, as kami.Handle, must not be nil")
+	}
+	s.registering.Lock()
+	defer s.registering.Unlock()
+	if err == nil {
+		err = s.taken(added)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("component: Register %T (%s): %v", c, place, err))
+	}
+	together := &batch.Batch{Place: place}
+	added.register(handle, together)
+	if err := together.Register(); err != nil {
+		panic(err.Error())
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.components = append(s.components, added)
+}
+
+// taken returns an error if another component has the name, below the same prefix.
+func (s *Set) taken(added *component) error {
+	for _, c := range s.all() {
+		if slices.Equal(c.path, added.path) {
+			return fmt.Errorf("the name %q is that of %s (%s): use component.WithName", c.name(), c.typeName, c.place)
+		}
+	}
+	return nil
+}
+
+// all returns the components, in the order of their registration.
+func (s *Set) all() []*component {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return slices.Clone(s.components)
+}
+
+// Methods returns the methods that are handlers, in the order of registration and then by their Go names.
+func (s *Set) Methods() iter.Seq[Method] {
+	return func(yield func(Method) bool) {
+		for _, c := range s.all() {
+			for _, h := range c.handlers {
+				if !yield(h.method) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// component is one registered struct.
+type component struct {
+	path     []string // the segments of the prefix, and the name
+	typeName string   // as "*app.Room"
+	place    where.Place
+	handlers []*handler
+	hooks    [hookCount]hook
+	gate     gate
+
+	// For those whose turn it is:
+	stage stage
+	late  *lateHook // nil if no hook has outlived the context of its Start or Stop
+}
+
+func (c *component) name() string { return c.path[len(c.path)-1] }
+
+// register has all handlers registered, in the batch.
+func (c *component) register(handle func(method, path string, h kami.HandlerType), together *batch.Batch) {
+	for _, h := range c.handlers {
+		h.batch = together
+	}
+	defer func() {
+		for _, h := range c.handlers {
+			h.batch = nil
+		}
+	}()
+	for _, h := range c.handlers {
+		handle(http.MethodPost, h.pattern, h)
+	}
+}
