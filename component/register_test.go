@@ -1,0 +1,224 @@
+package component_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/component"
+	"github.com/guregu/kami/message"
+)
+
+type unexported struct{ Adder }
+
+type Text string
+
+func (*Text) Say(context.Context) {}
+
+type Nothing struct{ component.Base }
+
+// Cases has two methods whose names differ in nothing but case.
+type Cases struct{}
+
+func (*Cases) Join(context.Context) {}
+func (*Cases) JOIN(context.Context) {}
+
+type codec struct {
+	message.Codec
+	kind string
+}
+
+func (c codec) ContentType() string { return c.kind }
+
+func TestK02Refusals(t *testing.T) {
+	const noStruct = "a component must be a pointer to a struct of an exported type, such as *Room"
+	const noSegment = "is no segment of a path: a name must not be empty, a dot segment, or have a slash"
+	one := func(o component.Option) []component.Option { return []component.Option{o} }
+	for _, test := range []struct {
+		c    any
+		opts []component.Option
+		want string
+	}{
+		{nil, nil, "Register <nil> (component/suite_test.go:"},
+		{nil, nil, "the component must not be nil"},
+		{(*Adder)(nil), nil, "the component must not be nil"},
+		{Adder{}, nil, noStruct},
+		{new(unexported), nil, noStruct},
+		{new(Text), nil, noStruct},
+		{new(struct{ Adder }), nil, noStruct},
+		{1, nil, noStruct},
+		{new(Nothing), nil, "it has no handler: a handler takes (context.Context)"},
+		{new(Cases), one(component.WithNameFunc(strings.ToLower)), `the methods (*Cases).JOIN and (*Cases).Join have the same path "/Cases/join": see component.WithNameFunc`},
+		{new(Adder), one(nil), "an option must not be nil"},
+		{new(Adder), one(component.WithNameFunc(nil)), "the function of WithNameFunc must not be nil"},
+		{new(Adder), one(component.WithName("")), `"" ` + noSegment},
+		{new(Adder), one(component.WithName("..")), `".." ` + noSegment},
+		{new(Adder), one(component.WithName("a/b")), `"a/b" ` + noSegment},
+		{new(Adder), one(component.WithPrefix("a//b")), `"" ` + noSegment},
+		{new(Adder), one(component.WithPrefix("a/./b")), `"." ` + noSegment},
+		{new(Adder), one(component.WithNameFunc(func(string) string { return "" })), `method Add: "" ` + noSegment},
+		{new(Adder), one(component.WithName(strings.Repeat("x", 300))), "is that of no route: it is too long"},
+		{new(Adder), one(component.WithCodecs(nil)), "a codec of WithCodecs must not be nil"},
+		{new(Adder), one(component.WithCodecs(codec{kind: " ;x"})), "has no content type"},
+		{new(Adder), one(component.WithCodecs(codec{kind: "a/b"}, codec{kind: "A/B; c=d"})), `are both for "A/B"`},
+		{new(Adder), one(component.WithCodecs(codec{kind: "application/json"}, codec{kind: "application/json"})), `are both for "application/json"`},
+	} {
+		assert.Contains(t, refusal(t, test.c, test.opts...), test.want)
+	}
+	assert.Contains(t, panicOf(func() { new(component.Set).Register(nil, new(Adder)) }), "the function that registers, as kami.Handle, must not be nil")
+}
+
+func TestK02ANameUsedTwice(t *testing.T) {
+	var set component.Set
+	mux, other := kami.New(), kami.New()
+	set.Register(mux.Handle, new(Adder)) // line A
+	text := panicOf(func() { set.Register(other.Handle, new(Shapes), component.WithName("Adder")) })
+	assert.Regexp(t, `^component: Register \*component_test.Shapes \(component/register_test.go:\d+\): the name "Adder" is that of \*component_test.Adder `+
+		`\(component/register_test.go:\d+\): use component.WithName$`, text)
+	assert.Empty(t, routes(other))
+	set.Register(other.Handle, new(Shapes), component.WithName("Adder"), component.WithPrefix("v2"))
+}
+
+// ways are functions that register on a mux.
+func ways(mux *kami.Mux) map[string]func(method, path string, h kami.HandlerType) {
+	return map[string]func(method, path string, h kami.HandlerType){
+		"method value": mux.Handle,
+		"function":     func(method, path string, h kami.HandlerType) { mux.Handle(method, path, h) },
+		"prefix":       func(method, path string, h kami.HandlerType) { mux.Handle(method, "/v1/:id"+path, h) },
+	}
+}
+
+// TestK02ARouteThatTheMuxHas has the last of several routes be there, also while the mux serves.
+func TestK02ARouteThatTheMuxHas(t *testing.T) {
+	for name := range ways(kami.New()) {
+		t.Run(name, func(t *testing.T) {
+			mux := kami.New()
+			prefix := ""
+			if name == "prefix" {
+				prefix = "/v1/:name"
+			}
+			mux.Post(prefix+"/Shapes/ROfT", func(http.ResponseWriter, *http.Request) {})
+			assert.Equal(t, 404, post(mux, "/Shapes/None", "", "").Code)
+			var set component.Set
+			text := panicOf(func() { set.Register(ways(mux)[name], new(Shapes)) })
+			assert.Regexp(t, `^kami: POST "[/:a-z0-9]*/Shapes/ROfT" \(component/register_test.go:\d+\) conflicts with "[/:a-z0-9]*/Shapes/ROfT" `+
+				`\(component/register_test.go:\d+\): both match the same paths$`, text)
+			assert.Len(t, routes(mux), 1)
+			assert.Empty(t, collect(&set))
+			set.Register(ways(mux)[name], new(Shapes), component.WithName("Other"))
+			assert.Len(t, routes(mux), 1+len(shapes))
+		})
+	}
+}
+
+func collect(set *component.Set) (all []component.Method) {
+	for m := range set.Methods() {
+		all = append(all, m)
+	}
+	return all
+}
+
+// TestK02TheDefaultMux registers by kami.Handle. The place is the line with Register.
+func TestK02TheDefaultMux(t *testing.T) {
+	t.Cleanup(kami.Reset)
+	var set component.Set
+	set.Register(kami.Handle, new(Adder))
+	for r := range kami.Routes() {
+		assert.Regexp(t, `^component/register_test.go:\d+$`, r.Place)
+	}
+	text := panicOf(func() { new(component.Set).Register(kami.Handle, new(Adder)) })
+	assert.Contains(t, text, `kami: POST "/Adder/Add" (component/register_test.go:`)
+}
+
+// TestK02PlaceThroughAWrapper has a route be of the line with Register, and not of the wrapper.
+func TestK02PlaceThroughAWrapper(t *testing.T) {
+	direct, wrapped := kami.New(), kami.New()
+	var set component.Set
+	wrapper := ways(wrapped)["function"]
+	registerBoth := func(handle func(method, path string, h kami.HandlerType)) {
+		new(component.Set).Register(handle, new(Adder))
+	}
+	registerBoth(direct.Handle)
+	registerBoth(wrapper)
+	place := func(mux *kami.Mux) (place string) {
+		for r := range mux.Routes() {
+			place = r.Place
+		}
+		return place
+	}
+	assert.Equal(t, place(direct), place(wrapped))
+	assert.Empty(t, collect(&set))
+}
+
+// TestK02OtherRefusalsOfTheMux has the mux refuse a path in the middle.
+func TestK02OtherRefusalsOfTheMux(t *testing.T) {
+	mux, n := kami.New(), 0
+	handle := func(method, path string, h kami.HandlerType) {
+		if n++; n == 3 {
+			path = "none"
+		}
+		mux.Handle(method, path, h)
+	}
+	assert.Contains(t, panicOf(func() { new(component.Set).Register(handle, new(Shapes)) }), `a path must begin with "/"`)
+	assert.Empty(t, routes(mux))
+}
+
+// TestK02Wrapped has handle put the handlers into others, which the mux registers one by one.
+func TestK02Wrapped(t *testing.T) {
+	mux, set, calls := kami.New(), new(component.Set), 0
+	set.Register(func(method, path string, h kami.HandlerType) {
+		mux.Handle(method, path, func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+			calls++
+			h.(kami.ContextHandler).ServeHTTPContext(ctx, w, r)
+		})
+	}, new(Adder))
+	require.NoError(t, set.Start(t.Context()))
+	assert.Equal(t, 200, post(mux, "/Adder/Add", "", "{}").Code)
+	assert.Equal(t, 1, calls)
+}
+
+// TestServeMux registers on net/http's mux.
+func TestServeMux(t *testing.T) {
+	mux, set := http.NewServeMux(), new(component.Set)
+	set.Register(func(method, path string, h kami.HandlerType) { mux.Handle(method+" "+path, h.(http.Handler)) }, new(Adder))
+	assert.Equal(t, 503, post(mux, "/Adder/Add", "", "{}").Code)
+	require.NoError(t, set.Start(t.Context()))
+	w := post(mux, "/Adder/Add", "application/json", `{"A":1,"B":2}`)
+	assert.Equal(t, 200, w.Code)
+	assert.Equal(t, `{"Sum":3}`+"\n", w.Body.String())
+	assert.Equal(t, 400, post(mux, "/Adder/Add", "", "[]").Code)
+}
+
+// TestK02SeveralMuxes registers the same methods on two, of which each refuses all or nothing.
+func TestK02SeveralMuxes(t *testing.T) {
+	a, b := kami.New(), kami.New()
+	both := func(method, path string, h kami.HandlerType) {
+		a.Handle(method, path, h)
+		b.Handle(method, path, h)
+	}
+	new(component.Set).Register(both, new(Shapes))
+	assert.Equal(t, routes(a), routes(b))
+	assert.Len(t, routes(a), len(shapes))
+}
+
+func TestK02NamesAreLiteral(t *testing.T) {
+	for _, name := range []string{":x", "*x", `\:x`, `\\x`, `\x`, `\`, "{x}", "a:b"} {
+		mux := started(t, new(Adder), component.WithName(name), component.WithPrefix(name))
+		for m := range muxMethods(t, name) {
+			assert.Equal(t, 200, send(mux, m.Route, "{}").Status, "%q is %q", name, m.Route)
+		}
+		assert.Equal(t, 404, send(mux, "other.other.Add", "{}").Status, name)
+	}
+}
+
+func muxMethods(t *testing.T, name string) func(func(component.Method) bool) {
+	t.Helper()
+	set := new(component.Set)
+	set.Register(kami.New().Handle, new(Adder), component.WithName(name), component.WithPrefix(name))
+	return set.Methods()
+}
