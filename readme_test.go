@@ -37,7 +37,7 @@ func TestServingDoc(t *testing.T) {
 // TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does.
 func TestMessagesDoc(t *testing.T) {
 	var bodies []string
-	for _, body := range exampleBodies(t, "message/example_test.go") {
+	for _, body := range append(exampleBodies(t, "message/example_test.go"), exampleBodies(t, "component/example_test.go")...) {
 		code, _, found := strings.Cut(body, "// Output:")
 		require.True(t, found, "an Example has no output:\n%s", body)
 		bodies = append(bodies, strings.TrimSpace(code))

@@ -118,7 +118,7 @@ func takesContext(t reflect.Type) bool { return t.NumIn() > 0 && t.In(0) == cont
 // newHandler returns the handler of a method, or an error that says which methods are accepted.
 func newHandler(method reflect.Value, all codecs) (*handler, error) {
 	t := method.Type()
-	h := &handler{call: method, codecs: all}
+	h := &handler{function: method, codecs: all}
 	ok := !t.IsVariadic() && t.NumIn() <= 2 && t.NumOut() <= 2
 	if ok && t.NumIn() == 2 {
 		h.method.Request = t.In(1)

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+
+	"github.com/guregu/kami/component"
+)
+
+// Handler is the barebones handler of Pitaya's documentation, as it is there.
+type Handler struct {
+	component.Base
+}
+
+type UserRequestMessage struct {
+	Name    string `json:"name"`
+	Content string `json:"content"`
+}
+
+type UserResponseMessage struct {
+}
+
+type UserPushMessage struct {
+	Command string `json:"cmd"`
+}
+
+// Init runs on service initialization (not required to be defined)
+func (h *Handler) Init() {}
+
+// AfterInit runs after initialization (not required to be defined)
+func (h *Handler) AfterInit() {}
+
+// TestRequest can be called by the client by calling <servertype>.testhandler.testrequest
+func (h *Handler) TestRequest(ctx context.Context, msg *UserRequestMessage) (*UserResponseMessage, error) {
+	return &UserResponseMessage{}, nil
+}
+
+func (h *Handler) TestPush(ctx context.Context, msg *UserPushMessage) {
+}
