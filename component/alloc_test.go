@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/guregu/kami"
 	"github.com/guregu/kami/component"
@@ -63,6 +64,27 @@ func TestK06Allocations(t *testing.T) {
 		if own > same+3 {
 			t.Errorf("%s: a component's method allocates %v times, the same behind endpoint.JSON %v times", name, own, same)
 		}
+	}
+}
+
+// BenchmarkK06 prints how much longer a call takes than the same behind endpoint.JSON: the difference between the best of many runs of
+// each, in turns.
+func BenchmarkK06(b *testing.B) {
+	handlers := adders(b)
+	for name, call := range costs {
+		b.Run(name, func(b *testing.B) {
+			best := map[string]time.Duration{"Component": time.Hour, "Endpoint": time.Hour}
+			for b.Loop() {
+				for kind, h := range handlers {
+					begin := time.Now()
+					for range 300 {
+						call(h)
+					}
+					best[kind] = min(best[kind], time.Since(begin)/300)
+				}
+			}
+			b.ReportMetric(float64(best["Component"]-best["Endpoint"]), "ns-more/op")
+		})
 	}
 }
 

@@ -123,6 +123,8 @@ func undo(ctx context.Context, all []*component, err error) error {
 //
 // At the end of ctx it returns, with the cause; Shutdown is not called while methods run. Stop may then be called again, and
 // goes on with what is left.
+//
+// Methods and lifecycle methods must not call Start or Stop, which would wait for them.
 func (s *Set) Stop(ctx context.Context) error {
 	if err := s.takeTurn(ctx); err != nil {
 		return fmt.Errorf("component: Stop: %w", err)
