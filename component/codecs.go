@@ -38,7 +38,7 @@ func (all codecs) with(c message.Codec) (codecs, error) {
 
 // of returns the codec of a request, or nil if there is none for its Content-Type.
 func (all codecs) of(r *http.Request) message.Codec {
-	contentType := first(r.Header, "Content-Type")
+	contentType := jsonbody.First(r.Header, "Content-Type")
 	if contentType == "" || len(all) == 1 && jsonbody.IsJSON(contentType) { // as most often
 		return all[0]
 	}
@@ -58,12 +58,4 @@ func (all codecs) of(r *http.Request) message.Codec {
 func mediaType(contentType string) string {
 	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.TrimSpace(kind)
-}
-
-// first is header.Get for a name in its canonical form.
-func first(header http.Header, name string) string {
-	if values := header[name]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
 }

@@ -94,8 +94,9 @@ type Method struct {
 // method with a context.Context as its first parameter which the package does not list; if a name is no segment of a path, or is used
 // twice; or if the mux has one of the routes. The message says where both were registered.
 //
-// The function may also change the path, as a wrapper that adds a prefix does. If it puts the handler into another one, the routes are
-// registered one by one, and those before one that the mux refuses stay. With an http.ServeMux, h.(http.Handler) is what it takes.
+// The function may also change the path, as a wrapper that adds a prefix does, or register with several Muxes, of which each registers
+// all or nothing. If it puts the handler into another one, the routes are registered one by one, and those before one that the mux
+// refuses stay. For an http.ServeMux there is h.(http.Handler). It must not call Register of the same Set.
 func (s *Set) Register(handle func(method, path string, h kami.HandlerType), c any, opts ...Option) {
 	place := where.Caller()
 	added, err := newComponent(c, place, opts)

@@ -138,7 +138,7 @@ func (h *handler) unsupported(r *http.Request) error {
 	for _, c := range h.codecs[1:] {
 		known += ", " + mediaType(c.ContentType())
 	}
-	text := fmt.Sprintf("Content-Type %q is none of: %s", jsonbody.Excerpt(first(r.Header, "Content-Type")), known)
+	text := fmt.Sprintf("Content-Type %q is none of: %s", jsonbody.Excerpt(jsonbody.First(r.Header, "Content-Type")), known)
 	return endpoint.Error(http.StatusUnsupportedMediaType, text)
 }
 

@@ -54,7 +54,7 @@ func readJSON(b *jsonbody.Buffer, r *http.Request, limit int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	contentType := first(r.Header, "Content-Type")
+	contentType := jsonbody.First(r.Header, "Content-Type")
 	if contentType != "" && !jsonbody.IsJSON(contentType) {
 		return coded{fmt.Errorf("Content-Type %q is not JSON", jsonbody.Excerpt(contentType)), http.StatusUnsupportedMediaType}
 	}
@@ -65,16 +65,6 @@ func readJSON(b *jsonbody.Buffer, r *http.Request, limit int64) error {
 		return coded{errors.New("the body has no Content-Type, which should say that it is JSON"), http.StatusUnsupportedMediaType}
 	}
 	return nil
-}
-
-// first is header.Get for a name in its canonical form.
-//
-// optimization: it does not look for that form (BenchmarkServer, BenchmarkPopulate in compat/).
-func first(header http.Header, name string) string {
-	if values := header[name]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
 }
 
 // EncodeJSONResponse writes the response as JSON. A response that is a [Headerer] adds its headers, one that is a

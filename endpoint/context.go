@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"github.com/guregu/kami/internal/jsonbody"
 )
 
 // contextKey is the type of this package's keys.
@@ -51,13 +53,13 @@ func PopulateRequestContext(ctx context.Context, r *http.Request) context.Contex
 		ContextKeyRequestProto:           r.Proto,
 		ContextKeyRequestHost:            r.Host,
 		ContextKeyRequestRemoteAddr:      r.RemoteAddr,
-		ContextKeyRequestXForwardedFor:   first(r.Header, "X-Forwarded-For"),
-		ContextKeyRequestXForwardedProto: first(r.Header, "X-Forwarded-Proto"),
-		ContextKeyRequestAuthorization:   first(r.Header, "Authorization"),
-		ContextKeyRequestReferer:         first(r.Header, "Referer"),
-		ContextKeyRequestUserAgent:       first(r.Header, "User-Agent"),
-		ContextKeyRequestXRequestID:      first(r.Header, "X-Request-Id"),
-		ContextKeyRequestAccept:          first(r.Header, "Accept"),
+		ContextKeyRequestXForwardedFor:   jsonbody.First(r.Header, "X-Forwarded-For"),
+		ContextKeyRequestXForwardedProto: jsonbody.First(r.Header, "X-Forwarded-Proto"),
+		ContextKeyRequestAuthorization:   jsonbody.First(r.Header, "Authorization"),
+		ContextKeyRequestReferer:         jsonbody.First(r.Header, "Referer"),
+		ContextKeyRequestUserAgent:       jsonbody.First(r.Header, "User-Agent"),
+		ContextKeyRequestXRequestID:      jsonbody.First(r.Header, "X-Request-Id"),
+		ContextKeyRequestAccept:          jsonbody.First(r.Header, "Accept"),
 	}}
 	if r.URL != nil {
 		p.values[ContextKeyRequestPath] = r.URL.Path

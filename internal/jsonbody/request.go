@@ -91,3 +91,13 @@ func Explain(text []byte, err error) error {
 	}
 	return badRequest("the body does not fit: %w", Briefly(err, len(text)))
 }
+
+// First is header.Get for a name in its canonical form.
+//
+// optimization: it does not look for that form (BenchmarkServer, BenchmarkPopulate in compat/).
+func First(header http.Header, name string) string {
+	if values := header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
