@@ -154,9 +154,9 @@ type ReturnsOne struct{}
 
 func (*ReturnsOne) Say(context.Context) *out { return nil }
 
-type ReturnsOrder struct{}
+type ReturnsTwo struct{}
 
-func (*ReturnsOrder) Say(context.Context) (error, *out) { return nil, nil }
+func (*ReturnsTwo) Say(context.Context) (*out, *out) { return nil, nil }
 
 type ReturnsMany struct{}
 
@@ -180,7 +180,7 @@ func TestK01OtherShapes(t *testing.T) {
 		new(OfMany):       "func(context.Context, *component_test.in, *component_test.in)",
 		new(ReturnsValue): "func(context.Context) (component_test.out, error)",
 		new(ReturnsOne):   "func(context.Context) *component_test.out",
-		new(ReturnsOrder): "func(context.Context) (error, *component_test.out)",
+		new(ReturnsTwo):   "func(context.Context) (*component_test.out, *component_test.out)",
 		new(ReturnsMany):  "func(context.Context) (*component_test.out, *component_test.out, error)",
 		new(ReturnsOwn):   "func(context.Context) *component_test.ownError",
 	} {
