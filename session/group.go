@@ -1,0 +1,124 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Group is sessions that are pushed to together. All methods may be called at any time.
+type Group interface {
+	// Add makes the session a member, until Remove or its end. It returns ErrClosed if it has ended. A member may be added again.
+	Add(ctx context.Context, s *Session) error
+	// Remove ends the membership. It is no error if the session is no member.
+	Remove(ctx context.Context, s *Session) error
+	// Members returns the members, in no order.
+	Members(ctx context.Context) ([]Member, error)
+	// Broadcast pushes to all members, as [Session.Push]. v is encoded once. A slow member holds nobody up, and one that takes no
+	// pushes is passed over.
+	Broadcast(ctx context.Context, route string, v any) error
+}
+
+// Member describes a session of a group.
+type Member struct {
+	ID    string `json:"id"`
+	UID   string `json:"uid,omitempty"`
+	Front string `json:"front,omitempty"`
+}
+
+// Group returns the group with the name. The same name is the same group, as long as it has members and after that. A group
+// without members costs nothing.
+func (p *Pool) Group(name string) Group { return namedGroup{p, name} }
+
+type namedGroup struct {
+	pool *Pool
+	name string
+}
+
+// group is a group that has members. It changes with the lock of the Pool.
+type group struct {
+	pool    *Pool
+	name    string
+	members map[*Session]struct{}
+}
+
+func (n namedGroup) Add(_ context.Context, s *Session) error {
+	if s == nil || s.pool != n.pool {
+		return fmt.Errorf("session: group %.260q: only sessions of its Pool can be members", n.name)
+	}
+	p := n.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.ended {
+		return ErrClosed
+	}
+	g := p.groups[n.name]
+	if g == nil {
+		g = &group{p, n.name, make(map[*Session]struct{}, 1)}
+		if p.groups == nil {
+			p.groups = make(map[string]*group)
+		}
+		p.groups[n.name] = g
+	}
+	g.members[s] = struct{}{}
+	if s.groups == nil {
+		s.groups = make(map[*group]struct{}, 1)
+	}
+	s.groups[g] = struct{}{}
+	return nil
+}
+
+func (n namedGroup) Remove(_ context.Context, s *Session) error {
+	p := n.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.groups[n.name]
+	if g == nil || s == nil || s.pool != p {
+		return nil
+	}
+	g.remove(s)
+	delete(s.groups, g)
+	if len(s.groups) == 0 {
+		s.groups = nil
+	}
+	return nil
+}
+
+// remove takes the session out of the group, and the group out of the Pool if it was the last one.
+func (g *group) remove(s *Session) {
+	delete(g.members, s)
+	if len(g.members) == 0 {
+		delete(g.pool.groups, g.name)
+	}
+}
+
+func (n namedGroup) Members(context.Context) ([]Member, error) {
+	var members []Member
+	for _, s := range n.sessions() {
+		members = append(members, s.member())
+	}
+	return members, nil
+}
+
+func (n namedGroup) Broadcast(ctx context.Context, route string, v any) error {
+	m, err := encode(ctx, route, v)
+	if err != nil {
+		return err
+	}
+	for _, s := range n.sessions() {
+		_ = s.send(ctx, m) // it ends, or its connection does
+	}
+	return nil
+}
+
+// sessions returns the members that there are now.
+func (n namedGroup) sessions() []*Session {
+	n.pool.mu.RLock()
+	defer n.pool.mu.RUnlock()
+	g := n.pool.groups[n.name]
+	if g == nil {
+		return nil
+	}
+	return slices.AppendSeq(make([]*Session, 0, len(g.members)), maps.Keys(g.members))
+}

@@ -1,0 +1,243 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Begin says that a handler is about to run for a message of the session. It is for transports, which call Returned after it.
+// It returns false after the end of the session: then the handler must not run. Away from the front it does nothing.
+func (s *Session) Begin() bool {
+	if s.back != nil {
+		return true
+	}
+	s.mu.Lock()
+	ended, fresh := s.ended, s.fresh
+	if !ended {
+		s.running++
+	}
+	s.mu.Unlock()
+	if fresh && !ended {
+		s.settle()
+	}
+	return !ended
+}
+
+// Returned says that the handler of a message has returned. It is for transports. At a back end, values that the handler has set and
+// not committed are logged, once. At the front, the end of the session waits for it with OnClose.
+func (s *Session) Returned(ctx context.Context, route string) {
+	if s.back != nil {
+		s.logUncommitted(ctx, route)
+		return
+	}
+	s.mu.Lock()
+	if s.running == 0 {
+		s.mu.Unlock()
+		return
+	}
+	s.running--
+	if s.running == 0 && s.ended && !s.dropped {
+		s.tell((*Pool).onClose)
+		return
+	}
+	s.mu.Unlock()
+}
+
+// logUncommitted logs values that are lost at the end of a message.
+func (s *Session) logUncommitted(ctx context.Context, route string) {
+	s.mu.Lock()
+	lost := slices.Sorted(maps.Keys(s.back.changed))
+	s.back.changed = nil
+	s.mu.Unlock()
+	for _, key := range lost {
+		slog.WarnContext(ctx, "session: a value was set at a back end and not committed", "key", key, "route", route, "session", s.id)
+	}
+}
+
+// Kick closes the connection, after the pushes that wait for it, and ends the session, which is not resumed. It returns nil where the
+// session has ended, and the error of the connection's Link.
+func (s *Session) Kick(ctx context.Context, reason string) error {
+	if s.back != nil {
+		return s.back.link.Kick(ctx, reason)
+	}
+	s.pool.mu.Lock()
+	s.mu.Lock()
+	out := s.outbox
+	if s.ended {
+		out = nil
+	}
+	end := s.end()
+	s.pool.mu.Unlock()
+	end() // unlocks the session
+	return s.close(ctx, out, reason)
+}
+
+// close closes a connection after what waits for it. Where its transport has not let pushes follow yet, it is closed at once.
+func (s *Session) close(ctx context.Context, out *outbox, reason string) error {
+	if out == nil {
+		return nil
+	}
+	s.mu.Lock()
+	if out.held {
+		out.held, out.queue = false, nil
+	}
+	out.queue = append(out.queue, delivery{ctx: ctx, reason: reason})
+	return s.flush(out)
+}
+
+// Detach says that the connection of the session is gone. It is for transports, which call it once for each connection. The session
+// ends, or, if its client has a token, waits to be resumed. A session that has been resumed by another connection goes on.
+func (s *Session) Detach() {
+	if s.back != nil {
+		return
+	}
+	s.pool.mu.Lock()
+	s.mu.Lock()
+	switch {
+	case s.stale > 0 && !s.ended:
+		s.stale--
+	case s.token == "" && !s.ended:
+		end := s.end()
+		s.pool.mu.Unlock()
+		end()
+		return
+	case s.outbox != nil && !s.ended:
+		s.pool.mu.Unlock()
+		s.suspend()
+		return
+	}
+	s.mu.Unlock()
+	s.pool.mu.Unlock()
+}
+
+// suspend has the session wait for its client. It unlocks the session.
+func (s *Session) suspend() {
+	s.outbox.clear()
+	s.outbox = nil
+	s.pause++
+	pause := s.pause
+	s.timer = time.AfterFunc(s.pool.ResumeWithin, func() { s.expire(pause) })
+	s.tell((*Pool).onSuspend)
+}
+
+// expire ends the session if it still waits in the pause.
+func (s *Session) expire(pause uint64) {
+	s.pool.mu.Lock()
+	s.mu.Lock()
+	if s.outbox != nil || s.pause != pause {
+		s.mu.Unlock()
+		s.pool.mu.Unlock()
+		return
+	}
+	end := s.end()
+	s.pool.mu.Unlock()
+	end()
+}
+
+// end ends the session, for a caller that has both locks. The function that it returns unlocks the session and runs OnClose, if no
+// handler runs.
+func (s *Session) end() func() {
+	if s.ended {
+		return s.mu.Unlock
+	}
+	s.leave()
+	if s.running > 0 || s.dropped {
+		return s.mu.Unlock
+	}
+	return func() { s.tell((*Pool).onClose) }
+}
+
+// leave takes the session out of all that the Pool has.
+func (s *Session) leave() {
+	p := s.pool
+	s.ended = true
+	delete(p.byID, s.id)
+	if s.token != "" {
+		delete(p.byToken, s.token)
+	}
+	if s.fresh {
+		delete(p.byLink, s.outbox.link)
+	}
+	p.release(s)
+	for g := range s.groups {
+		g.remove(s)
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.done != nil {
+		close(s.done)
+	}
+	s.fresh, s.spared, s.groups, s.outbox, s.timer, s.kept = false, nil, nil, nil, nil, kept{}
+}
+
+// release gives the uid of a session that ends back to the one that it has spared.
+func (p *Pool) release(s *Session) {
+	if s.uid == "" || p.byUID[s.uid] != s {
+		return
+	}
+	delete(p.byUID, s.uid)
+	if s.spared != nil && !s.spared.ended {
+		p.byUID[s.uid] = s.spared
+	}
+}
+
+// tell has the app told of something, after all that it has not been told yet. One goroutine at a time does so. It unlocks the
+// session.
+func (s *Session) tell(event func(*Pool, *Session)) {
+	s.events = append(s.events, event)
+	if s.telling {
+		s.mu.Unlock()
+		return
+	}
+	s.telling = true
+	s.tellAll()
+}
+
+// tellAll tells the app of all events. It unlocks the session.
+func (s *Session) tellAll() {
+	for len(s.events) > 0 {
+		event := s.events[0]
+		s.events = s.events[1:]
+		s.mu.Unlock()
+		s.tellOne(event)
+		s.mu.Lock()
+	}
+	s.telling, s.events = false, nil
+	s.mu.Unlock()
+}
+
+// tellOne runs a hook. A hook that ends its goroutine, as runtime.Goexit does, leaves the rest to another.
+func (s *Session) tellOne(event func(*Pool, *Session)) {
+	returned := false
+	defer func() {
+		if !returned {
+			go func() {
+				s.mu.Lock()
+				s.tellAll()
+			}()
+		}
+	}()
+	event(s.pool, s)
+	returned = true
+}
+
+func (p *Pool) onClose(s *Session)   { p.hook("OnClose", p.OnClose, s) }
+func (p *Pool) onSuspend(s *Session) { p.hook("OnSuspend", p.OnSuspend, s) }
+func (p *Pool) onResume(s *Session)  { p.hook("OnResume", p.OnResume, s) }
+
+// hook runs a hook, and logs its panic.
+func (p *Pool) hook(name string, hook func(*Session), s *Session) {
+	if hook == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			p.logPanic(s, name, v)
+		}
+	}()
+	hook(s)
+}

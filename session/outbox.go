@@ -1,0 +1,142 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/guregu/kami/message"
+)
+
+// outbox is what waits for one connection, in order. One goroutine at a time gives it to the Link, without a lock. Its fields change
+// with the session's lock.
+type outbox struct {
+	link   Link
+	queue  []delivery
+	busy   bool          // a goroutine gives
+	held   bool          // a transport resumes the session, and will say when pushes may follow
+	broken error         // of the Link: it gets nothing but Close
+	idle   chan struct{} // is closed when nobody gives any more; nil if nobody waits for it
+}
+
+// delivery is a push, or the end of the connection.
+type delivery struct {
+	ctx     context.Context
+	seq     uint64
+	message *message.Message // nil for the end
+	reason  string
+}
+
+// to gives the Link what is delivered. A panic is an error.
+func (d *delivery) to(link Link) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("session: a Link panicked: %v\n%s", v, debug.Stack())
+		}
+	}()
+	if d.message == nil {
+		return link.Close(context.WithoutCancel(d.ctx), d.reason)
+	}
+	return link.Push(pushContext{d.ctx, d.seq}, d.message)
+}
+
+// pushContext is the context of a push. The pusher's end does not end it, for the push has its number.
+type pushContext struct {
+	values context.Context
+	seq    uint64
+}
+
+func (pushContext) Deadline() (at time.Time, ok bool) { return }
+func (pushContext) Done() <-chan struct{}             { return nil }
+func (pushContext) Err() error                        { return nil }
+
+func (c pushContext) Value(key any) any {
+	if key == (seqKey{}) {
+		return c.seq
+	}
+	return c.values.Value(key)
+}
+
+// flush gives the Link what is in the queue now, unless another goroutine does so. What is queued meanwhile is left to a goroutine
+// of its own, so that no pusher works for all others. It returns the error of the last delivery, which is the caller's own. It
+// unlocks the session.
+func (s *Session) flush(out *outbox) error {
+	if out.busy {
+		s.mu.Unlock()
+		return nil
+	}
+	out.busy = true
+	return s.give(out)
+}
+
+// give is flush for the goroutine that has made the outbox busy.
+func (s *Session) give(out *outbox) (err error) {
+	for n := len(out.queue); n > 0 && len(out.queue) > 0 && !out.held; n-- {
+		next := out.queue[0]
+		out.queue = out.queue[1:]
+		s.given = max(s.given, next.seq)
+		s.mu.Unlock()
+		err = next.to(out.link)
+		s.mu.Lock()
+		if err != nil && next.message != nil {
+			out.fail(err)
+		}
+	}
+	if len(out.queue) > 0 && !out.held {
+		go func() {
+			s.mu.Lock()
+			_ = s.give(out)
+		}()
+	} else {
+		out.rest()
+	}
+	s.mu.Unlock()
+	return err
+}
+
+// rest is the end of giving.
+func (o *outbox) rest() {
+	o.busy = false
+	if len(o.queue) == 0 {
+		o.queue = nil // a quiet session keeps no memory for it
+	}
+	if o.idle != nil {
+		close(o.idle)
+		o.idle = nil
+	}
+}
+
+// fail leaves nothing in the queue but the end.
+func (o *outbox) fail(err error) {
+	o.broken = err
+	for len(o.queue) > 0 && o.queue[0].message != nil {
+		o.queue = o.queue[1:]
+	}
+}
+
+// clear empties the queue of a connection that the session has no more. A goroutine that gives stops.
+func (o *outbox) clear() {
+	if o != nil {
+		o.queue = nil
+	}
+}
+
+// hold stops what is given to the Link, and waits for a push that is being given.
+func (s *Session) hold() {
+	s.mu.Lock()
+	out := s.outbox
+	if out != nil {
+		out.held = true
+	}
+	if out == nil || !out.busy {
+		s.mu.Unlock()
+		return
+	}
+	if out.idle == nil {
+		out.idle = make(chan struct{})
+	}
+	idle := out.idle
+	s.mu.Unlock()
+	<-idle
+}

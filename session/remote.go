@@ -1,0 +1,51 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/guregu/kami/message"
+)
+
+// BackLink is the way from a back end to the front of one session. A transport implements it, by what the front's Pool has: ByID
+// for the session, and its Push, Bind, Kick and Apply.
+type BackLink interface {
+	// Push pushes to the client. The front can pass the body to [Session.Push], as a json.RawMessage.
+	Push(ctx context.Context, m *message.Message) error
+	// Bind is as that of the Session. [ErrBound], [ErrClosed] and the errors of OnBind cross as other errors of handlers do.
+	Bind(ctx context.Context, uid string) error
+	Kick(ctx context.Context, reason string) error
+	// Commit has the front Apply the values. Those that are null are deleted.
+	Commit(ctx context.Context, values map[string]json.RawMessage) error
+}
+
+// Remote returns the session of a message that was forwarded to this server. It is for transports, which make one for each message,
+// put it into the context by [NewContext], and call Returned when the handler has returned.
+func Remote(snapshot Snapshot, link BackLink) *Session {
+	s := &Session{id: snapshot.ID, uid: snapshot.UID, back: &backEnd{link: link, front: snapshot.Front}}
+	for key, text := range snapshot.Values {
+		s.put(key, encodedValue(text))
+	}
+	return s
+}
+
+// backEnd is what a session has away from its front.
+type backEnd struct {
+	link    BackLink
+	front   string
+	changed map[string]*value // not committed; nil is deleted
+}
+
+func (b *backEnd) bind(ctx context.Context, s *Session, uid string) error {
+	if err := s.beginBind(); err != nil {
+		return err
+	}
+	defer s.endBind()
+	if err := b.link.Bind(ctx, uid); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uid = uid
+	return nil
+}

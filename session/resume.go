@@ -1,0 +1,154 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/guregu/kami/message"
+)
+
+// superseded is the reason for which a connection is closed whose session another one has resumed.
+const superseded = "another connection has resumed the session"
+
+// Token returns what a client shows to resume the session, and makes it if there is none. It is for transports, once a client has
+// asked for it: from then on the session outlives its connection, and keeps its last pushes. It returns "" where sessions do not
+// outlive their connections, which is so without ResumeWithin, after the end of the session, and away from the front.
+//
+// In a cluster the token names the server: it ends with a dot and [Session.Front].
+func (s *Session) Token() string {
+	if s.back != nil || s.pool.ResumeWithin <= 0 {
+		return ""
+	}
+	s.settle()
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token == "" && !s.ended {
+		s.token = rand.Text()
+		if s.pool.name != "" {
+			s.token += "." + s.pool.name
+		}
+		s.pool.byToken[s.token] = s
+	}
+	if s.ended {
+		return ""
+	}
+	return s.token
+}
+
+// Seq returns the number of the last push that the session's connection was given. It is for transports, which tell it with the
+// token: between Resume and Resumed it stands still.
+func (s *Session) Seq() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.given
+}
+
+// Resume returns the session of a client that is back. It is for transports, whose first message has asked for it. seq is the number
+// of the last push that the client has got, and missed are those after it, in order.
+//
+// It returns recovered as false where the token is no session's, or the session does not have all pushes after seq any more. Then
+// that session has ended, and s is a new one: the one that Open has returned for the link, if the transport has called it. With
+// recovered it is the other way round: the session that Open has returned for the link ends, without OnClose, and another connection
+// that the resumed session had is closed.
+//
+// The session pushes nothing through the link before Resumed. A transport answers first, then sends what was missed, and then calls
+// that.
+func (p *Pool) Resume(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
+	if s, missed, recovered = p.recover(token, seq, link); recovered {
+		return s, missed, true
+	}
+	s = p.of(link, token)
+	s.settle()
+	s.hold()
+	return s, nil, false
+}
+
+// of returns the session that the link has, or a new one. A connection that shows the token of its own session keeps that.
+func (p *Pool) of(link Link, token string) *Session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.byLink[link]; s != nil {
+		return s
+	}
+	if s := p.byToken[token]; s != nil && s.has(link) {
+		return s
+	}
+	return p.open(link)
+}
+
+// has reports whether the link is that of the session's connection.
+func (s *Session) has(link Link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.outbox != nil && s.outbox.link == link
+}
+
+// recover moves a session to the link. It ends one that does not have all that its client has missed.
+func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
+	p.mu.Lock()
+	s = p.byToken[token]
+	if s == nil || s.has(link) {
+		p.mu.Unlock()
+		return nil, nil, false
+	}
+	s.mu.Lock()
+	old := s.outbox
+	missed, recovered = s.kept.since(seq, s.pushed)
+	if !recovered {
+		end := s.end()
+		p.mu.Unlock()
+		end()
+		_ = s.close(context.Background(), old, superseded)
+		return nil, nil, false
+	}
+	s.attach(link)
+	s.mu.Unlock()
+	p.drop(link)
+	p.mu.Unlock()
+	_ = s.close(context.Background(), old, superseded)
+	s.mu.Lock()
+	s.tell((*Pool).onResume)
+	return s, missed, true
+}
+
+// attach gives the session a connection, which gets no pushes yet.
+func (s *Session) attach(link Link) {
+	if s.outbox != nil {
+		s.stale++
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	s.outbox.clear()
+	s.outbox = &outbox{link: link, held: true}
+	s.pause++
+	s.given = s.pushed
+}
+
+// drop ends the session that Open has returned for the link.
+func (p *Pool) drop(link Link) {
+	s := p.byLink[link]
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped = true
+	s.leave()
+}
+
+// Resumed says that the transport has answered, and has sent what was missed, so that new pushes follow. It is for transports, after
+// Resume.
+func (s *Session) Resumed() {
+	s.mu.Lock()
+	out := s.outbox
+	if out == nil || !out.held {
+		s.mu.Unlock()
+		return
+	}
+	out.held = false
+	_ = s.flush(out)
+}

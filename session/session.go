@@ -1,0 +1,114 @@
+// Package session knows who is at the other end of a connection. A [Session] has the id of its user, values, and memberships in
+// groups. A handler gets it from its context, at the front that holds the connection and at the back ends that messages are
+// forwarded to:
+//
+//	func join(ctx context.Context, r joinRequest) (joined, error) {
+//		s := session.FromContext(ctx)
+//		level, _ := Level.Get(s)
+//		...
+//		return joined{}, sessions.Group("room."+r.Room).Broadcast(ctx, "joined", s.UID())
+//	}
+//
+// A [Pool] has the sessions of one process. Transports open them; package sessiontest has one for tests.
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/message"
+)
+
+var (
+	// ErrBound is the error of a Bind where the session has a UID, or is being bound by another goroutine.
+	ErrBound = endpoint.Error(409, "session: it is bound already")
+	// ErrClosed is the error of what needs a session that has not ended.
+	ErrClosed = endpoint.Error(410, "session: it has ended")
+)
+
+// Session is one client, and may outlive its connection, see [Pool.Resume]. The front, which is the server that holds the
+// connection, has the session itself. A back end has a copy for one message, whose methods reach the front, see [Remote].
+//
+// All methods may be called at any time by any goroutine.
+type Session struct {
+	id   string
+	pool *Pool    // nil away from the front
+	back *backEnd // nil at the front
+
+	// Code that has both locks took that of the Pool first. No lock is held while a transport or code of the app runs.
+	mu     sync.Mutex
+	values map[string]*value
+
+	// These change only with both locks, so that either is enough to read them.
+	uid     string
+	ended   bool
+	fresh   bool     // no message has come, so that it may be about to resume another session
+	spared  *Session // was suspended when this one, which was fresh, was bound to its uid
+	token   string
+	binding bool
+
+	groups map[*group]struct{} // with the Pool's lock
+
+	outbox  *outbox // of the connection; nil without one
+	pushed  uint64  // the number of the last push
+	given   uint64  // the number of the last push that a Link was given
+	kept    kept
+	stale   int // connections that were replaced and have not been detached
+	timer   *time.Timer
+	pause   uint64 // counts suspensions
+	running int    // handlers
+	dropped bool   // ended without OnClose
+	done    chan struct{}
+	events  []func(*Pool, *Session)
+	telling bool // a goroutine runs the events
+}
+
+// Link is a connection, as its session needs it. A transport implements it, by a type that can be compared, such as a pointer.
+type Link interface {
+	// Push writes a notification, or queues it. It never waits for a slow client. It is called by one goroutine at a time, in the
+	// order of the numbers that Seq(ctx) returns, without a gap. After an error it is not called again. The message is shared with
+	// other sessions: it must not be changed. ctx has the values of the pusher's context, and does not end.
+	Push(ctx context.Context, m *message.Message) error
+	// Close closes the connection, for a reason that the client may be told. The transport then calls Detach as ever.
+	Close(ctx context.Context, reason string) error
+}
+
+// ID returns the id of the session: random letters and digits, the same at front and back ends.
+func (s *Session) ID() string { return s.id }
+
+// UID returns the id of its user, or "" before Bind.
+func (s *Session) UID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uid
+}
+
+// Front returns the id of the server that holds the connection, or "" if that is in no cluster.
+func (s *Session) Front() string {
+	if s.back != nil {
+		return s.back.front
+	}
+	return s.pool.front()
+}
+
+// Done returns a channel that is closed when the session ends. A session that waits to be resumed has not ended. Away from the
+// front it is nil.
+func (s *Session) Done() <-chan struct{} {
+	if s.back != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.ended {
+			close(s.done)
+		}
+	}
+	return s.done
+}
+
+// member describes the session for those that ask for a group's members.
+func (s *Session) member() Member { return Member{s.ID(), s.UID(), s.Front()} }

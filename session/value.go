@@ -1,0 +1,196 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+// Key is a value that sessions may have:
+//
+//	var Level = session.NewKey[int]("level")
+//
+// Values are JSON where they cross servers, so that two Keys of one name and of types with the same JSON are one value. What a value
+// refers to must not change after Set, nor through what Get returns.
+type Key[T any] struct{ name string }
+
+// NewKey returns the Key with the name. It panics if the name is empty or not UTF-8.
+func NewKey[T any](name string) Key[T] {
+	if name == "" || !utf8.ValidString(name) {
+		panic(fmt.Sprintf("session: NewKey(%q): the name must be UTF-8 and not empty", name))
+	}
+	return Key[T]{name}
+}
+
+// Get returns the session's value. It returns false if there is none, or one that is no T.
+func (k Key[T]) Get(s *Session) (T, bool) {
+	v := s.value(k.name)
+	if v == nil {
+		return *new(T), false
+	}
+	if typed, ok := v.typed.(*T); ok {
+		return *typed, true
+	}
+	text, err := v.encode()
+	if err != nil {
+		return *new(T), false
+	}
+	var decoded T
+	if json.Unmarshal(text, &decoded) != nil {
+		return *new(T), false
+	}
+	return decoded, true
+}
+
+// Set sets the value. Away from the front it is lost at the end of the message without [Session.Commit]. A value whose JSON is null
+// is none once it has crossed servers.
+func (k Key[T]) Set(s *Session, v T) { s.set(k.name, &value{typed: &v}) }
+
+// Delete deletes the value, as Set sets it.
+func (k Key[T]) Delete(s *Session) { s.set(k.name, nil) }
+
+// value is a value of a session. It does not change.
+type value struct {
+	typed any // a pointer to a Key's type; nil if it came as JSON
+	text  atomic.Pointer[json.RawMessage]
+}
+
+// encode returns the value as JSON, encoded once.
+func (v *value) encode() (json.RawMessage, error) {
+	if text := v.text.Load(); text != nil {
+		return *text, nil
+	}
+	encoded, err := json.Marshal(v.typed)
+	if err != nil {
+		return nil, err
+	}
+	text := json.RawMessage(encoded)
+	v.text.Store(&text)
+	return text, nil
+}
+
+// encodedValue returns the value of JSON, or nil for null.
+func encodedValue(text json.RawMessage) *value {
+	if len(text) == 0 || string(text) == "null" {
+		return nil
+	}
+	v := new(value)
+	v.text.Store(&text)
+	return v
+}
+
+func (s *Session) value(key string) *value {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[key]
+}
+
+func (s *Session) set(key string, v *value) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(key, v)
+	if s.back != nil {
+		if s.back.changed == nil {
+			s.back.changed = make(map[string]*value)
+		}
+		s.back.changed[key] = v
+	}
+}
+
+// put is set for callers that have the lock. A nil value is deleted.
+func (s *Session) put(key string, v *value) {
+	if v == nil {
+		delete(s.values, key)
+		return
+	}
+	if s.values == nil {
+		s.values = make(map[string]*value)
+	}
+	s.values[key] = v
+}
+
+// encodeAll returns values as JSON, and those that are nil as null. Its error names the key.
+func encodeAll(values map[string]*value) (map[string]json.RawMessage, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	texts := make(map[string]json.RawMessage, len(values))
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		text := json.RawMessage("null")
+		if v := values[key]; v != nil {
+			var err error
+			if text, err = v.encode(); err != nil {
+				return nil, fmt.Errorf("session: encoding the value of key %q: %w", key, err)
+			}
+		}
+		texts[key] = text
+	}
+	return texts, nil
+}
+
+// Snapshot is a session as it travels to another server, as JSON for example.
+type Snapshot struct {
+	ID     string                     `json:"id"`
+	UID    string                     `json:"uid,omitempty"`
+	Front  string                     `json:"front,omitempty"`
+	Values map[string]json.RawMessage `json:"values,omitempty"`
+}
+
+// Snapshot returns what another server needs of the session. It is for transports. Its error names the key of a value that cannot be
+// encoded.
+func (s *Session) Snapshot() (Snapshot, error) {
+	s.mu.Lock()
+	uid, values := s.uid, maps.Clone(s.values)
+	s.mu.Unlock()
+	texts, err := encodeAll(values)
+	return Snapshot{ID: s.id, UID: uid, Front: s.Front(), Values: texts}, err
+}
+
+// Apply sets values that a back end has committed; null deletes. It is for transports. It is all or nothing: the error names the key
+// of a value that is not JSON.
+func (s *Session) Apply(values map[string]json.RawMessage) error {
+	for key, text := range values {
+		if len(text) > 0 && !json.Valid(text) {
+			return fmt.Errorf("session: applying the value of key %q: it is not JSON", key)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return ErrClosed
+	}
+	for key, text := range values {
+		s.put(key, encodedValue(text))
+	}
+	return nil
+}
+
+// Commit sends the values that were set or deleted at a back end to the front, all or none. Handlers there call it before they
+// return. Its error names the key of a value that cannot be encoded, or is the transport's. At the front it does nothing.
+func (s *Session) Commit(ctx context.Context) error {
+	if s.back == nil {
+		return nil
+	}
+	s.mu.Lock()
+	changed := maps.Clone(s.back.changed)
+	s.mu.Unlock()
+	texts, err := encodeAll(changed)
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	if err := s.back.link.Commit(ctx, texts); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, v := range changed {
+		if s.back.changed[key] == v {
+			delete(s.back.changed, key)
+		}
+	}
+	return nil
+}
