@@ -73,10 +73,14 @@ func (p *Pool) logPanic(s *Session, where string, v any) {
 	p.log().Error("session: a hook panicked", "hook", where, "session", s.id, "uid", s.UID(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
-// bind gives the session its uid, and kicks the older sessions.
+// bind gives the session its uid, in the whole cluster, and kicks the older sessions.
 func (p *Pool) bind(ctx context.Context, s *Session, uid string) error {
 	older, err := p.take(s, uid)
 	if err != nil {
+		return err
+	}
+	if err := p.claim(ctx, s); err != nil {
+		p.kick(ctx, p.untake(s, uid, older))
 		return err
 	}
 	p.kick(ctx, older)
@@ -92,13 +96,37 @@ func (p *Pool) take(s *Session, uid string) (older []*Session, err error) {
 	if s.ended {
 		return nil, ErrClosed
 	}
-	s.uid = uid
+	s.uid, s.order = uid, p.next()
 	older = p.olders(uid)
 	p.byUID[uid] = s
 	if n := len(older); n > 0 && s.fresh && older[n-1].waits() {
 		s.spared, older = older[n-1], older[:n-1]
 	}
 	return older, nil
+}
+
+// untake undoes take where the cluster could not be told. If there is a newer session of the uid meanwhile, it returns the older ones
+// to kick.
+func (p *Pool) untake(s *Session, uid string, older []*Session) []*Session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spared != nil {
+		older = append(older, s.spared)
+	}
+	s.uid, s.spared = "", nil
+	if current := p.byUID[uid]; current != s && current != nil {
+		return older
+	}
+	delete(p.byUID, uid)
+	for _, o := range older {
+		if !o.ended {
+			p.byUID[uid] = o
+			break
+		}
+	}
+	return nil
 }
 
 // olders returns the session of the uid, and the one that it has spared, which is older.
@@ -124,26 +152,30 @@ func (p *Pool) kick(ctx context.Context, all []*Session) {
 	}
 }
 
-// settle says that the session will not resume another one. The one that it has spared is kicked.
+// settle says that the session will not resume another one. One that it has spared is kicked, in the whole cluster.
 func (s *Session) settle() {
-	p := s.pool
-	p.mu.Lock()
-	spared := p.settle(s)
-	p.mu.Unlock()
-	if spared != nil {
-		p.kick(context.Background(), []*Session{spared})
+	spared, was := s.pool.settled(s)
+	if !was {
+		return
 	}
+	ctx := context.Background()
+	if spared != nil {
+		s.pool.kick(ctx, []*Session{spared})
+	}
+	s.pool.reclaim(ctx, s)
 }
 
-// settle is settle for callers that have the lock. It returns the session to kick, or nil.
-func (p *Pool) settle(s *Session) (spared *Session) {
+// settled settles the session, and reports whether it was fresh. It returns the session to kick, or nil.
+func (p *Pool) settled(s *Session) (spared *Session, was bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.fresh {
-		return nil
+		return nil, false
 	}
 	spared = s.spared
 	delete(p.byLink, s.outbox.link)
 	s.fresh, s.spared = false, nil
-	return spared
+	return spared, true
 }

@@ -53,20 +53,22 @@ func (n namedGroup) Add(_ context.Context, s *Session) error {
 	if s.ended {
 		return ErrClosed
 	}
-	g := p.groups[n.name]
+	p.join(n.name, s)
+	return nil
+}
+
+// join makes a session a member, for callers that have the lock.
+func (p *Pool) join(name string, s *Session) {
+	g := p.groups[name]
 	if g == nil {
-		g = &group{p, n.name, make(map[*Session]struct{}, 1)}
-		if p.groups == nil {
-			p.groups = make(map[string]*group)
-		}
-		p.groups[n.name] = g
+		g = &group{p, name, make(map[*Session]struct{}, 1)}
+		p.groups[name] = g
 	}
 	g.members[s] = struct{}{}
 	if s.groups == nil {
 		s.groups = make(map[*group]struct{}, 1)
 	}
 	s.groups[g] = struct{}{}
-	return nil
 }
 
 func (n namedGroup) Remove(_ context.Context, s *Session) error {

@@ -42,6 +42,8 @@ type Pool struct {
 	byLink  map[Link]*Session // those that are fresh
 	groups  map[string]*group
 	name    string // of this server
+	cluster Cluster
+	clock   uint64 // the greatest order of a claim
 }
 
 // Open makes the session of a new connection. It is for transports, which then call Begin and Returned for each message, Resume if
@@ -55,12 +57,18 @@ func (p *Pool) Open(link Link) *Session {
 // open is Open for callers that have the lock.
 func (p *Pool) open(link Link) *Session {
 	s := &Session{id: rand.Text(), pool: p, fresh: true, outbox: &outbox{link: link}}
+	p.add(s)
+	p.byLink[link] = s
+	return s
+}
+
+// add makes the session one of the Pool, for callers that have the lock.
+func (p *Pool) add(s *Session) {
 	if p.byID == nil {
 		p.byID, p.byUID, p.byToken = map[string]*Session{}, map[string]*Session{}, map[string]*Session{}
-		p.byLink = map[Link]*Session{}
+		p.byLink, p.groups = map[Link]*Session{}, map[string]*group{}
 	}
-	p.byID[s.id], p.byLink[link] = s, s
-	return s
+	p.byID[s.id] = s
 }
 
 // ByID returns the session with the id, or nil.

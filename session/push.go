@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/guregu/kami/message"
 )
@@ -51,7 +52,7 @@ func (s *Session) send(ctx context.Context, m *message.Message) error {
 	}
 	s.pushed++
 	if resumable {
-		s.kept.add(s.pushed, m, s.pool.keep())
+		s.kept.add(m, s.pool.keep())
 	}
 	if out == nil || out.broken != nil {
 		s.mu.Unlock()
@@ -72,13 +73,12 @@ const (
 // kept is the last pushes of a session.
 type kept struct {
 	messages []*message.Message
-	last     uint64 // the number of the last one
 	bytes    int
 }
 
 // add keeps a push, and forgets the oldest if there are too many.
-func (k *kept) add(seq uint64, m *message.Message, limit int) {
-	k.messages, k.last = append(k.messages, m), seq
+func (k *kept) add(m *message.Message, limit int) {
+	k.messages = append(k.messages, m)
 	k.bytes += size(m)
 	for len(k.messages) > limit || k.bytes > maxKept {
 		k.bytes -= size(k.messages[0])
@@ -89,11 +89,10 @@ func (k *kept) add(seq uint64, m *message.Message, limit int) {
 
 func size(m *message.Message) int { return len(m.Route) + len(m.Body) }
 
-// since returns the pushes after a number, or false if it does not have all of them.
+// since returns the pushes after a number, of all that were pushed, or false if it does not have all of them.
 func (k *kept) since(seq, pushed uint64) ([]*message.Message, bool) {
 	if seq > pushed || pushed-seq > uint64(len(k.messages)) {
 		return nil, false
 	}
-	missed := k.messages[len(k.messages)-int(pushed-seq):]
-	return append([]*message.Message(nil), missed...), true
+	return slices.Clone(k.messages[len(k.messages)-int(pushed-seq):]), true
 }

@@ -24,17 +24,22 @@ func (s *Session) Token() string {
 	defer s.pool.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token == "" && !s.ended {
-		s.token = rand.Text()
-		if s.pool.name != "" {
-			s.token += "." + s.pool.name
-		}
-		s.pool.byToken[s.token] = s
-	}
-	if s.ended {
+	switch {
+	case s.ended:
 		return ""
+	case s.token == "":
+		s.pool.addToken(s)
 	}
 	return s.token
+}
+
+// addToken makes the session's token, for callers that have both locks.
+func (p *Pool) addToken(s *Session) {
+	s.token = rand.Text()
+	if p.name != "" {
+		s.token += "." + p.name
+	}
+	p.byToken[s.token] = s
 }
 
 // Seq returns the number of the last push that the session's connection was given. It is for transports, which tell it with the
@@ -57,6 +62,9 @@ func (s *Session) Seq() uint64 {
 // that.
 func (p *Pool) Resume(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
 	if s, missed, recovered = p.recover(token, seq, link); recovered {
+		return s, missed, true
+	}
+	if s, missed, recovered = p.fetch(token, seq, link); recovered {
 		return s, missed, true
 	}
 	s = p.of(link, token)
@@ -85,24 +93,13 @@ func (s *Session) has(link Link) bool {
 	return s.outbox != nil && s.outbox.link == link
 }
 
-// recover moves a session to the link. It ends one that does not have all that its client has missed.
+// recover moves a session to the link.
 func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
-	p.mu.Lock()
-	s = p.byToken[token]
-	if s == nil || s.has(link) {
-		p.mu.Unlock()
-		return nil, nil, false
-	}
-	s.mu.Lock()
-	old := s.outbox
-	missed, recovered = s.kept.since(seq, s.pushed)
+	s, missed, recovered = p.find(token, seq, link)
 	if !recovered {
-		end := s.end()
-		p.mu.Unlock()
-		end()
-		_ = s.close(context.Background(), old, superseded)
 		return nil, nil, false
 	}
+	old := s.outbox
 	s.attach(link)
 	s.mu.Unlock()
 	p.drop(link)
@@ -111,6 +108,26 @@ func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed 
 	s.mu.Lock()
 	s.tell((*Pool).onResume)
 	return s, missed, true
+}
+
+// find returns the session of a token, with both locks taken, and what its client has missed. It ends one that does not have all of
+// that. A session that has the link already is not found.
+func (p *Pool) find(token string, seq uint64, link Link) (s *Session, missed []*message.Message, found bool) {
+	p.mu.Lock()
+	s = p.byToken[token]
+	if s == nil || s.has(link) {
+		p.mu.Unlock()
+		return nil, nil, false
+	}
+	s.mu.Lock()
+	if missed, found = s.kept.since(seq, s.pushed); found {
+		return s, missed, true
+	}
+	old, end := s.outbox, s.end()
+	p.mu.Unlock()
+	end()
+	_ = s.close(context.Background(), old, superseded)
+	return nil, nil, false
 }
 
 // attach gives the session a connection, which gets no pushes yet.

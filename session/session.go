@@ -14,6 +14,7 @@ package session
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type Session struct {
 
 	// These change only with both locks, so that either is enough to read them.
 	uid     string
+	order   uint64 // of its Claim
 	ended   bool
 	fresh   bool     // no message has come, so that it may be about to resume another session
 	spared  *Session // was suspended when this one, which was fresh, was bound to its uid
@@ -77,6 +79,9 @@ type Link interface {
 
 // ID returns the id of the session: random letters and digits, the same at front and back ends.
 func (s *Session) ID() string { return s.id }
+
+// String returns id and UID, for logs. It does not tell the token.
+func (s *Session) String() string { return "session " + s.id + " of " + strconv.Quote(s.UID()) }
 
 // UID returns the id of its user, or "" before Bind.
 func (s *Session) UID() string {

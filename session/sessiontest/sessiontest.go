@@ -1,10 +1,9 @@
 // Package sessiontest is a transport of sessions in memory, for the tests of apps: it connects clients, and tells what was pushed to
 // whom.
 //
-//	var pool session.Pool
-//	ann := sessiontest.Connect(&pool)
+//	ann, bob := sessiontest.Connect(&pool), sessiontest.Connect(&pool)
 //	message.Serve(ann.Context(), mux, &message.Message{Route: "room.join"})
-//	pushed := ann.Pushed()
+//	pushed := bob.Pushed()
 package sessiontest
 
 import (
@@ -13,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/guregu/kami/message"
@@ -21,81 +21,76 @@ import (
 
 // Client is a client that has a session. All methods may be called by any goroutine.
 type Client struct {
-	pool *session.Pool
+	pool       *session.Pool
+	connecting sync.Mutex // Cut and Resume, one after the other
 
 	mu      sync.Mutex
-	session *session.Session
-	link    *link // of the connection; nil without one
+	link    *link // the last connection
 	token   string
-	seq     uint64
+	seq     uint64 // of the last push
 	pushed  []*message.Message
 	read    int           // how many Next has returned
-	more    chan struct{} // is closed when something happens
-	reason  string
-	closed  bool
+	changed chan struct{} // is closed when there is something new
 }
 
-// Connect connects a client to the Pool. If the Pool has ResumeWithin, the client gets a token and can Resume.
+// Connect connects a client to the Pool. If the Pool has ResumeWithin, the client has a token and can Resume.
 func Connect(p *session.Pool) *Client {
-	c := &Client{pool: p, more: make(chan struct{})}
+	c := &Client{pool: p, changed: make(chan struct{})}
 	c.connect("", 0)
 	return c
 }
 
-// connect makes a connection whose first message asks for the session of the token.
+// connect makes a connection. Its first message asks for the session of the token.
 func (c *Client) connect(token string, seq uint64) (recovered bool) {
 	l := &link{client: c}
+	opened := c.pool.Open(l)
 	c.mu.Lock()
-	c.link, c.reason, c.closed = l, "", false
+	c.link, l.session = l, opened
 	c.mu.Unlock()
-	c.pool.Open(l)
 	s, missed, recovered := c.pool.Resume(token, seq, l)
-	token = s.Token()
-	c.mu.Lock()
-	c.session, c.token = s, token
 	if !recovered {
 		seq = s.Seq()
 	}
-	c.seq = seq
-	for _, m := range missed {
-		c.seq++
-		c.take(m)
-	}
+	token = s.Token()
+	c.mu.Lock()
+	l.session, c.token, c.seq = s, token, seq+uint64(len(missed))
+	c.pushed = append(c.pushed, missed...)
+	c.wake()
+	gone := l.gone
 	c.mu.Unlock()
 	s.Resumed()
+	if gone {
+		s.Detach()
+	}
 	return recovered
 }
 
-// take takes a push, with the lock.
-func (c *Client) take(m *message.Message) {
-	c.pushed = append(c.pushed, m)
-	c.wake()
-}
-
+// wake wakes all that wait for something new, with the lock.
 func (c *Client) wake() {
-	close(c.more)
-	c.more = make(chan struct{})
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 // Session returns the client's session.
 func (c *Client) Session() *session.Session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.session
+	return c.link.session
 }
 
-// Context returns the context of a message of the client: one with its session.
+// Context returns the context of a message of the client: it has the session.
 func (c *Client) Context() context.Context {
 	return session.NewContext(context.Background(), c.Session())
 }
 
-// Serve has the handler answer a message of the client, as a transport does.
+// Serve has a handler answer a message of the client, as transports do it: OnClose waits for its end, and after the end of the session
+// the answer is 410.
 func (c *Client) Serve(h http.Handler, m *message.Message) *message.Reply {
-	s := c.Session()
+	ctx := c.Context()
+	s := session.FromContext(ctx)
 	if !s.Begin() {
 		return &message.Reply{Status: http.StatusGone, Body: []byte(session.ErrClosed.Error())}
 	}
-	ctx := session.NewContext(context.Background(), s)
 	defer s.Returned(ctx, m.Route)
 	return message.Serve(ctx, h, m)
 }
@@ -104,34 +99,10 @@ func (c *Client) Serve(h http.Handler, m *message.Message) *message.Reply {
 func (c *Client) Pushed() []*message.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]*message.Message(nil), c.pushed...)
+	return slices.Clone(c.pushed)
 }
 
-// Next returns the next push that it has not returned yet, and waits for it. It returns an error at the end of ctx, or when the
-// connection has been closed.
-func (c *Client) Next(ctx context.Context) (*message.Message, error) {
-	for {
-		c.mu.Lock()
-		if c.read < len(c.pushed) {
-			c.read++
-			m := c.pushed[c.read-1]
-			c.mu.Unlock()
-			return m, nil
-		}
-		closed, reason, more := c.closed, c.reason, c.more
-		c.mu.Unlock()
-		if closed {
-			return nil, fmt.Errorf("sessiontest: the connection was closed: %s", reason)
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// Values returns the bodies of all pushes of a route, decoded.
+// Values returns the bodies of all pushes of a route, decoded, in order.
 func Values[T any](c *Client, route string) (values []T, err error) {
 	for _, m := range c.Pushed() {
 		if m.Route != route {
@@ -146,40 +117,79 @@ func Values[T any](c *Client, route string) (values []T, err error) {
 	return values, nil
 }
 
-// Closed returns why the server has closed the connection, and whether it has.
+// Next returns the first push that it has not returned yet, and waits for one. It returns an error when ctx ends, or when the server
+// has closed the connection.
+func (c *Client) Next(ctx context.Context) (*message.Message, error) {
+	for {
+		m, changed, err := c.next()
+		if m != nil || err != nil {
+			return m, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("sessiontest: no push has come: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// next is Next without waiting. Without a push and an error it returns what to wait for.
+func (c *Client) next() (m *message.Message, changed <-chan struct{}, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.read < len(c.pushed):
+		c.read++
+		return c.pushed[c.read-1], nil, nil
+	case c.link.closed:
+		return nil, nil, fmt.Errorf("sessiontest: the connection was closed: %s", c.link.reason)
+	}
+	return nil, c.changed, nil
+}
+
+// Closed reports whether the server has closed the connection, and why.
 func (c *Client) Closed() (reason string, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.reason, c.closed
+	return c.link.reason, c.link.closed
 }
 
 // Cut ends the connection, as a network that fails does.
 func (c *Client) Cut() {
-	if c.cut() {
-		c.Session().Detach()
+	c.connecting.Lock()
+	defer c.connecting.Unlock()
+	c.cut()
+}
+
+func (c *Client) cut() {
+	c.mu.Lock()
+	gone, s := c.link.gone, c.link.session
+	c.link.gone = true
+	c.mu.Unlock()
+	if !gone {
+		s.Detach()
 	}
 }
 
-// cut reports whether there was a connection.
-func (c *Client) cut() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	had := c.link != nil
-	c.link = nil
-	return had
-}
-
-// Resume connects the client again, and reports whether it has its session with all pushes. If not, it has a new session.
+// Resume connects the client again, and reports whether it has its session, with all pushes. If not, it has a new session.
 func (c *Client) Resume() (recovered bool) {
-	c.Cut()
+	c.connecting.Lock()
+	defer c.connecting.Unlock()
+	c.cut()
 	c.mu.Lock()
 	token, seq := c.token, c.seq
 	c.mu.Unlock()
 	return c.connect(token, seq)
 }
 
-// link is one connection.
-type link struct{ client *Client }
+// link is one connection. It changes with the lock of the client.
+type link struct {
+	client  *Client
+	session *session.Session
+	gone    bool // cut, or closed
+	closed  bool
+	reason  string
+}
 
 var errCut = errors.New("sessiontest: the connection is cut")
 
@@ -187,25 +197,24 @@ func (l *link) Push(ctx context.Context, m *message.Message) error {
 	c := l.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.link != l {
+	if l.gone {
 		return errCut
 	}
-	c.seq = session.Seq(ctx)
-	c.take(m)
+	c.seq, c.pushed = session.Seq(ctx), append(c.pushed, m)
+	c.wake()
 	return nil
 }
 
 func (l *link) Close(_ context.Context, reason string) error {
 	c := l.client
 	c.mu.Lock()
-	had := c.link == l
-	if had {
-		c.link, c.reason, c.closed = nil, reason, true
+	gone, s := l.gone, l.session
+	if !gone {
+		l.gone, l.closed, l.reason = true, true, reason
 		c.wake()
 	}
-	s := c.session
 	c.mu.Unlock()
-	if had {
+	if !gone && s != nil {
 		s.Detach()
 	}
 	return nil
