@@ -124,7 +124,7 @@ func (p *Pool) Give(token string, seq uint64) (Moved, bool) {
 		return Moved{}, false
 	}
 	moved := Moved{Snapshot: snapshot, Pushed: s.pushed}
-	for g := range s.groups {
+	for _, g := range s.groups {
 		moved.Groups = append(moved.Groups, g.name)
 	}
 	for _, m := range missed {

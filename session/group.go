@@ -64,11 +64,10 @@ func (p *Pool) join(name string, s *Session) {
 		g = &group{p, name, make(map[*Session]struct{}, 1)}
 		p.groups[name] = g
 	}
-	g.members[s] = struct{}{}
-	if s.groups == nil {
-		s.groups = make(map[*group]struct{}, 1)
+	if _, is := g.members[s]; !is {
+		g.members[s] = struct{}{}
+		s.groups = append(s.groups, g)
 	}
-	s.groups[g] = struct{}{}
 }
 
 func (n namedGroup) Remove(_ context.Context, s *Session) error {
@@ -80,10 +79,7 @@ func (n namedGroup) Remove(_ context.Context, s *Session) error {
 		return nil
 	}
 	g.remove(s)
-	delete(s.groups, g)
-	if len(s.groups) == 0 {
-		s.groups = nil
-	}
+	s.groups = slices.DeleteFunc(s.groups, func(other *group) bool { return other == g })
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (s *Session) leave() {
 		delete(p.byLink, s.outbox.link)
 	}
 	p.release(s)
-	for g := range s.groups {
+	for _, g := range s.groups {
 		g.remove(s)
 	}
 	if s.timer != nil {

@@ -51,7 +51,7 @@ type Session struct {
 	token   string
 	binding bool
 
-	groups map[*group]struct{} // with the Pool's lock
+	groups []*group // with the Pool's lock
 
 	outbox  *outbox // of the connection; nil without one
 	pushed  uint64  // the number of the last push
