@@ -37,10 +37,12 @@ func TestServingDoc(t *testing.T) {
 // TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does.
 func TestMessagesDoc(t *testing.T) {
 	var bodies []string
-	for _, body := range append(exampleBodies(t, "message/example_test.go"), exampleBodies(t, "component/example_test.go")...) {
-		code, _, found := strings.Cut(body, "// Output:")
-		require.True(t, found, "an Example has no output:\n%s", body)
-		bodies = append(bodies, strings.TrimSpace(code))
+	for _, path := range []string{"message/example_test.go", "component/example_test.go", "session/example_test.go"} {
+		for _, body := range exampleBodies(t, path) {
+			code, _, found := strings.Cut(body, "// Output:")
+			require.True(t, found, "an Example has no output:\n%s", body)
+			bodies = append(bodies, strings.TrimSpace(code))
+		}
 	}
 	assert.ElementsMatch(t, bodies, goBlocks(t, "docs/messages.md"))
 }
