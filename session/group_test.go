@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -96,39 +97,41 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
-// TestS05Memory measures 10,000 sessions in 1,000 groups, with users and values. Groups and sessions that have ended cost nothing.
+// TestS05Memory measures 10,000 sessions in 1,000 groups, with users and values, and with tokens or without. Sessions that have ended
+// cost nothing.
 func TestS05Memory(t *testing.T) {
 	if race {
 		t.Skip("the race detector takes memory too")
 	}
 	const sessions, groups = 10_000, 1_000
-	var pool session.Pool
 	links := make([]counting, sessions)
 	uids := make([]string, sessions)
 	for i := range uids {
 		uids[i] = fmt.Sprint("user-", i)
 	}
-	key := session.NewKey[int]("level")
-	before := heap()
-	for i := range links {
-		s := pool.Open(&links[i])
-		require.NoError(t, s.Bind(t.Context(), uids[i]))
-		require.NoError(t, pool.Group(fmt.Sprint("room-", i%groups)).Add(t.Context(), s))
-		key.Set(s, i)
-		_ = s.Done()
-		s.Begin()
-		s.Returned(t.Context(), "a")
-		push(t, s, i)
+	for _, within := range []time.Duration{0, time.Hour} {
+		pool := session.Pool{ResumeWithin: within}
+		before := heap()
+		for i := range links {
+			s := pool.Open(&links[i])
+			_ = s.Token()
+			require.NoError(t, s.Bind(t.Context(), uids[i]))
+			require.NoError(t, pool.Group(fmt.Sprint("room-", i%groups)).Add(t.Context(), s))
+			level.Set(s, i)
+			_ = s.Done()
+			s.Begin()
+			s.Returned(t.Context(), "a")
+		}
+		each := (int64(heap()) - int64(before)) / sessions
+		t.Logf("with ResumeWithin %v, a session costs %d bytes", within, each)
+		assert.LessOrEqual(t, each, int64(1024))
+		require.NoError(t, pool.Close(t.Context(), "bye"))
+		left := (int64(heap()) - int64(before)) / sessions
+		t.Logf("a session that has ended costs %d bytes", left)
+		assert.Less(t, left, int64(200), "the Pool's maps keep their size")
+		runtime.KeepAlive(&pool)
 	}
-	each := int64(heap()-before) / sessions
-	t.Logf("a session costs %d bytes", each)
-	assert.LessOrEqual(t, each, int64(1024))
-	require.NoError(t, pool.Close(t.Context(), "bye"))
-	left := (int64(heap()) - int64(before)) / sessions
-	t.Logf("a session that has ended costs %d bytes", left)
-	assert.Less(t, left, int64(200), "the Pool's maps keep their size")
 	runtime.KeepAlive(links)
-	runtime.KeepAlive(&pool)
 }
 
 // TestS05EmptyGroups has groups come and go.

@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -49,11 +47,11 @@ func (s *Session) Returned(ctx context.Context, route string) {
 // logUncommitted logs values that are lost at the end of a message.
 func (s *Session) logUncommitted(ctx context.Context, route string) {
 	s.mu.Lock()
-	lost := slices.Sorted(maps.Keys(s.back.changed))
+	lost := s.back.changed
 	s.back.changed = nil
 	s.mu.Unlock()
-	for _, key := range lost {
-		slog.WarnContext(ctx, "session: a value was set at a back end and not committed", "key", key, "route", route, "session", s.id)
+	for _, e := range lost {
+		slog.WarnContext(ctx, "session: a value was set at a back end and not committed", "key", e.key, "route", route, "session", s.id)
 	}
 }
 

@@ -63,38 +63,35 @@ func TestS04PoolPush(t *testing.T) {
 // TestS04Order has many goroutines push to one session: the numbers are in the order of delivery, and each pusher's pushes in its own.
 func TestS04Order(t *testing.T) {
 	const pushers, each = 8, 200
-	var within atomic.Int32
-	var pool session.Pool
-	link := &recorder{push: func(context.Context, *message.Message) error {
-		assert.EqualValues(t, 1, within.Add(1), "one at a time")
-		within.Add(-1)
-		return nil
-	}}
-	s := pool.Open(link)
-	var all sync.WaitGroup
-	for pusher := range pushers {
-		all.Go(func() {
-			for i := range each {
-				assert.NoError(t, s.Push(t.Context(), "n", [2]int{pusher, i}))
-			}
-		})
-	}
-	all.Wait()
-	require.NoError(t, s.Kick(t.Context(), "done"))
-	for len(link.closed()) == 0 { // what is left is given by another goroutine
-		time.Sleep(time.Millisecond)
-	}
-	bodies, seqs := link.got()
-	require.Len(t, bodies, pushers*each)
-	next := map[int]int{}
-	for i, body := range bodies {
-		var pusher, n int
-		_, err := fmt.Sscanf(body, "[%d,%d]", &pusher, &n)
-		require.NoError(t, err)
-		require.Equal(t, next[pusher], n)
-		next[pusher]++
-		require.EqualValues(t, i+1, seqs[i])
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var within atomic.Int32
+		var pool session.Pool
+		link := &recorder{push: func(context.Context, *message.Message) error {
+			assert.EqualValues(t, 1, within.Add(1), "one at a time")
+			within.Add(-1)
+			return nil
+		}}
+		s := pool.Open(link)
+		for pusher := range pushers {
+			go func() {
+				for i := range each {
+					assert.NoError(t, s.Push(t.Context(), "n", [2]int{pusher, i}))
+				}
+			}()
+		}
+		synctest.Wait()
+		bodies, seqs := link.got()
+		require.Len(t, bodies, pushers*each)
+		next := map[int]int{}
+		for i, body := range bodies {
+			var pusher, n int
+			_, err := fmt.Sscanf(body, "[%d,%d]", &pusher, &n)
+			require.NoError(t, err)
+			require.Equal(t, next[pusher], n)
+			next[pusher]++
+			require.EqualValues(t, i+1, seqs[i])
+		}
+	})
 }
 
 // TestS04SlowLink has a Link that does not return, although it should: others do not wait for it.

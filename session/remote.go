@@ -33,7 +33,7 @@ func Remote(snapshot Snapshot, link BackLink) *Session {
 type backEnd struct {
 	link    BackLink
 	front   string
-	changed map[string]*value // not committed; nil is deleted
+	changed values // not committed
 }
 
 func (b *backEnd) bind(ctx context.Context, s *Session, uid string) error {

@@ -40,7 +40,7 @@ type Session struct {
 
 	// Code that has both locks took that of the Pool first. No lock is held while a transport or code of the app runs.
 	mu     sync.Mutex
-	values map[string]*value
+	values values
 
 	// These change only with both locks, so that either is enough to read them.
 	uid     string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"unicode/utf8"
@@ -83,10 +82,58 @@ func encodedValue(text json.RawMessage) *value {
 	return v
 }
 
+// values are the values of a session by their keys. There are few: a slice takes less memory than a map.
+type values []entry
+
+type entry struct {
+	key   string
+	value *value // nil for one that was deleted
+}
+
+func (all values) index(key string) int {
+	return slices.IndexFunc(all, func(e entry) bool { return e.key == key })
+}
+
+// with returns the values with one that is new or changed.
+func (all values) with(key string, v *value) values {
+	if i := all.index(key); i >= 0 {
+		all[i].value = v
+		return all
+	}
+	return append(all, entry{key, v})
+}
+
+// without returns the values without one.
+func (all values) without(key string) values {
+	return slices.DeleteFunc(all, func(e entry) bool { return e.key == key })
+}
+
+// encode returns the values as JSON, and those that were deleted as null. Its error names the key.
+func (all values) encode() (map[string]json.RawMessage, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	texts := make(map[string]json.RawMessage, len(all))
+	for _, e := range all {
+		text := json.RawMessage("null")
+		if e.value != nil {
+			var err error
+			if text, err = e.value.encode(); err != nil {
+				return nil, fmt.Errorf("session: encoding the value of key %q: %w", e.key, err)
+			}
+		}
+		texts[e.key] = text
+	}
+	return texts, nil
+}
+
 func (s *Session) value(key string) *value {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.values[key]
+	if i := s.values.index(key); i >= 0 {
+		return s.values[i].value
+	}
+	return nil
 }
 
 func (s *Session) set(key string, v *value) {
@@ -94,42 +141,17 @@ func (s *Session) set(key string, v *value) {
 	defer s.mu.Unlock()
 	s.put(key, v)
 	if s.back != nil {
-		if s.back.changed == nil {
-			s.back.changed = make(map[string]*value)
-		}
-		s.back.changed[key] = v
+		s.back.changed = s.back.changed.with(key, v)
 	}
 }
 
 // put is set for callers that have the lock. A nil value is deleted.
 func (s *Session) put(key string, v *value) {
 	if v == nil {
-		delete(s.values, key)
+		s.values = s.values.without(key)
 		return
 	}
-	if s.values == nil {
-		s.values = make(map[string]*value)
-	}
-	s.values[key] = v
-}
-
-// encodeAll returns values as JSON, and those that are nil as null. Its error names the key.
-func encodeAll(values map[string]*value) (map[string]json.RawMessage, error) {
-	if len(values) == 0 {
-		return nil, nil
-	}
-	texts := make(map[string]json.RawMessage, len(values))
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		text := json.RawMessage("null")
-		if v := values[key]; v != nil {
-			var err error
-			if text, err = v.encode(); err != nil {
-				return nil, fmt.Errorf("session: encoding the value of key %q: %w", key, err)
-			}
-		}
-		texts[key] = text
-	}
-	return texts, nil
+	s.values = s.values.with(key, v)
 }
 
 // Snapshot is a session as it travels to another server, as JSON for example.
@@ -144,9 +166,9 @@ type Snapshot struct {
 // encoded.
 func (s *Session) Snapshot() (Snapshot, error) {
 	s.mu.Lock()
-	uid, values := s.uid, maps.Clone(s.values)
+	uid, all := s.uid, slices.Clone(s.values)
 	s.mu.Unlock()
-	texts, err := encodeAll(values)
+	texts, err := all.encode()
 	return Snapshot{ID: s.id, UID: uid, Front: s.Front(), Values: texts}, err
 }
 
@@ -176,9 +198,9 @@ func (s *Session) Commit(ctx context.Context) error {
 		return nil
 	}
 	s.mu.Lock()
-	changed := maps.Clone(s.back.changed)
+	changed := slices.Clone(s.back.changed)
 	s.mu.Unlock()
-	texts, err := encodeAll(changed)
+	texts, err := changed.encode()
 	if err != nil || len(texts) == 0 {
 		return err
 	}
@@ -187,10 +209,6 @@ func (s *Session) Commit(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, v := range changed {
-		if s.back.changed[key] == v {
-			delete(s.back.changed, key)
-		}
-	}
+	s.back.changed = slices.DeleteFunc(s.back.changed, func(e entry) bool { return slices.Contains(changed, e) })
 	return nil
 }

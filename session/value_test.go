@@ -172,7 +172,7 @@ func TestS03NotCommitted(t *testing.T) {
 	}
 	const line = `{"level":"WARN","msg":"session: a value was set at a back end and not committed","key":"`
 	rest := `","route":"room.join","session":"` + front.ID() + `"}` + "\n"
-	assert.Equal(t, line+"at"+rest+line+"level"+rest, log.String())
+	assert.Equal(t, line+"level"+rest+line+"at"+rest, log.String())
 }
 
 func TestS03WhatCannotBeEncoded(t *testing.T) {
