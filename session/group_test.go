@@ -152,3 +152,17 @@ func TestS05EmptyGroups(t *testing.T) {
 	assert.Less(t, grown, int64(100_000))
 	runtime.KeepAlive(s)
 }
+
+func BenchmarkBroadcast(b *testing.B) {
+	var pool session.Pool
+	group := pool.Group("all")
+	for range 1000 {
+		if err := group.Add(b.Context(), pool.Open(new(counting))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = group.Broadcast(b.Context(), "n", 1)
+	}
+}

@@ -14,6 +14,7 @@ import (
 type outbox struct {
 	link   Link
 	queue  []delivery
+	first  [1]delivery   // optimization: room for a queue of one, as most are (BenchmarkBroadcast)
 	busy   bool          // a goroutine gives
 	held   bool          // a transport resumes the session, and will say when pushes may follow
 	broken error         // of the Link: it gets nothing but Close
@@ -99,7 +100,8 @@ func (s *Session) give(out *outbox) (err error) {
 func (o *outbox) rest() {
 	o.busy = false
 	if len(o.queue) == 0 {
-		o.queue = nil // a quiet session keeps no memory for it
+		o.first[0] = delivery{}
+		o.queue = o.first[:0] // a quiet session keeps no memory for a longer one
 	}
 	if o.idle != nil {
 		close(o.idle)
