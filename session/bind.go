@@ -70,7 +70,7 @@ func (p *Pool) admit(ctx context.Context, s *Session, uid string) (err error) {
 }
 
 func (p *Pool) logPanic(s *Session, where string, v any) {
-	p.log().Error("session: a hook panicked", "hook", where, "session", s.id, "uid", s.UID(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	p.log().Error("session: recovered from a panic", "in", where, "session", s.id, "uid", s.UID(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
 // bind gives the session its uid, in the whole cluster, and kicks the older sessions.

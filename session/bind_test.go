@@ -139,7 +139,7 @@ func TestS02OnBindRefuses(t *testing.T) {
 				assert.Equal(t, refused, err)
 			} else {
 				assert.EqualError(t, err, "session: OnBind panicked")
-				assert.Contains(t, text.String(), `"hook":"OnBind"`)
+				assert.Contains(t, text.String(), `"in":"OnBind"`)
 				assert.Contains(t, text.String(), `"panic":"boom"`)
 			}
 			assert.Empty(t, s.UID())
@@ -228,7 +228,7 @@ func TestS02HooksThatFail(t *testing.T) {
 			})
 			if name == "panic" {
 				for _, hook := range []string{"OnSuspend", "OnResume", "OnClose"} {
-					assert.Equal(t, 1, strings.Count(text.String(), `"hook":"`+hook+`"`), text)
+					assert.Equal(t, 1, strings.Count(text.String(), `"in":"`+hook+`"`), text)
 				}
 				assert.Contains(t, text.String(), `"uid":"ann","panic":"boom","stack":"goroutine`)
 			}
@@ -264,6 +264,34 @@ func TestS02HooksInOrder(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, []string{"suspend", "resume", "close"}, told)
 	})
+}
+
+// TestS02KickedWhileResumed has the session end while its old connection is closed: OnClose is still the last hook.
+func TestS02KickedWhileResumed(t *testing.T) {
+	var told []string
+	pool := session.Pool{
+		ResumeWithin: time.Minute,
+		OnResume:     func(*session.Session) { told = append(told, "resume") },
+		OnClose:      func(*session.Session) { told = append(told, "close") },
+	}
+	var s *session.Session
+	s = pool.Open(&recorder{close: func() { assert.NoError(t, s.Kick(t.Context(), "out")) }})
+	got, _, recovered := pool.Resume(s.Token(), 0, new(recorder))
+	assert.True(t, recovered)
+	assert.Same(t, s, got)
+	<-s.Done()
+	assert.Equal(t, []string{"resume", "close"}, told)
+}
+
+// TestS02ClosedBeforeOnClose has a connection be closed before OnClose runs, which may take long.
+func TestS02ClosedBeforeOnClose(t *testing.T) {
+	link, told := new(recorder), false
+	pool := session.Pool{OnClose: func(*session.Session) {
+		told = true
+		assert.Equal(t, []string{"out"}, link.closed())
+	}}
+	require.NoError(t, pool.Open(link).Kick(t.Context(), "out"))
+	assert.True(t, told)
 }
 
 func TestS02PoolClose(t *testing.T) {

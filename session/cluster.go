@@ -124,18 +124,15 @@ func (p *Pool) Give(token string, seq uint64) (Moved, bool) {
 		return Moved{}, false
 	}
 	moved := Moved{Snapshot: snapshot, Pushed: s.pushed}
+	moved.UID = s.uid
 	for _, g := range s.groups {
 		moved.Groups = append(moved.Groups, g.name)
 	}
 	for _, m := range missed {
 		moved.Missed = append(moved.Missed, Pushed{m.Route, m.Body})
 	}
-	old := s.outbox
 	s.dropped = true
-	s.leave()
-	s.mu.Unlock()
-	p.mu.Unlock()
-	_ = s.close(context.Background(), old, superseded)
+	_ = s.end(context.Background(), s.outbox, superseded)
 	return moved, true
 }
 
@@ -157,8 +154,7 @@ func (p *Pool) fetch(token string, seq uint64, link Link) (s *Session, missed []
 	}
 	p.kick(context.Background(), older)
 	p.reclaim(context.Background(), s)
-	s.mu.Lock()
-	s.tell((*Pool).onResume)
+	s.tell()
 	return s, missed, true
 }
 
@@ -172,6 +168,7 @@ func (p *Pool) adopt(moved Moved, link Link) (s *Session, older []*Session) {
 	defer p.mu.Unlock()
 	p.drop(link)
 	s = &Session{id: moved.ID, pool: p, outbox: &outbox{link: link, held: true}, pushed: moved.Pushed, given: moved.Pushed}
+	s.events = append(s.events, (*Pool).onResume)
 	p.add(s)
 	p.addToken(s)
 	for key, text := range moved.Values {

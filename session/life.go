@@ -37,11 +37,9 @@ func (s *Session) Returned(ctx context.Context, route string) {
 		return
 	}
 	s.running--
-	if s.running == 0 && s.ended && !s.dropped {
-		s.tell((*Pool).onClose)
-		return
-	}
+	s.closeIfDue()
 	s.mu.Unlock()
+	s.tell()
 }
 
 // logUncommitted logs values that are lost at the end of a message.
@@ -63,14 +61,7 @@ func (s *Session) Kick(ctx context.Context, reason string) error {
 	}
 	s.pool.mu.Lock()
 	s.mu.Lock()
-	out := s.outbox
-	if s.ended {
-		out = nil
-	}
-	end := s.end()
-	s.pool.mu.Unlock()
-	end() // unlocks the session
-	return s.close(ctx, out, reason)
+	return s.end(ctx, s.outbox, reason)
 }
 
 // close closes a connection after what waits for it. Where its transport has not let pushes follow yet, it is closed at once.
@@ -95,30 +86,28 @@ func (s *Session) Detach() {
 	s.pool.mu.Lock()
 	s.mu.Lock()
 	switch {
-	case s.stale > 0 && !s.ended:
+	case s.stale > 0:
 		s.stale--
-	case s.token == "" && !s.ended:
-		end := s.end()
-		s.pool.mu.Unlock()
-		end()
+	case s.token == "":
+		s.outbox.clear()
+		_ = s.end(context.Background(), nil, "")
 		return
-	case s.outbox != nil && !s.ended:
-		s.pool.mu.Unlock()
+	case s.outbox != nil:
 		s.suspend()
-		return
 	}
 	s.mu.Unlock()
 	s.pool.mu.Unlock()
+	s.tell()
 }
 
-// suspend has the session wait for its client. It unlocks the session.
+// suspend has the session wait for its client, for a caller that has the lock.
 func (s *Session) suspend() {
 	s.outbox.clear()
 	s.outbox = nil
 	s.pause++
 	pause := s.pause
 	s.timer = time.AfterFunc(s.pool.ResumeWithin, func() { s.expire(pause) })
-	s.tell((*Pool).onSuspend)
+	s.events = append(s.events, (*Pool).onSuspend)
 }
 
 // expire ends the session if it still waits in the pause.
@@ -130,22 +119,29 @@ func (s *Session) expire(pause uint64) {
 		s.pool.mu.Unlock()
 		return
 	}
-	end := s.end()
-	s.pool.mu.Unlock()
-	end()
+	_ = s.end(context.Background(), nil, "")
 }
 
-// end ends the session, for a caller that has both locks. The function that it returns unlocks the session and runs OnClose, if no
-// handler runs.
-func (s *Session) end() func() {
+// end ends the session, unless it has ended, and closes a connection. It gives back both locks, which the caller has taken.
+func (s *Session) end(ctx context.Context, out *outbox, reason string) error {
 	if s.ended {
-		return s.mu.Unlock
+		s.mu.Unlock()
+		s.pool.mu.Unlock()
+		return nil
 	}
 	s.leave()
-	if s.running > 0 || s.dropped {
-		return s.mu.Unlock
+	s.closeIfDue()
+	s.mu.Unlock()
+	s.pool.mu.Unlock()
+	defer s.tell()
+	return s.close(ctx, out, reason)
+}
+
+// closeIfDue notes OnClose for a session that has ended, once no handler runs.
+func (s *Session) closeIfDue() {
+	if s.ended && s.running == 0 && !s.dropped {
+		s.events = append(s.events, (*Pool).onClose)
 	}
-	return func() { s.tell((*Pool).onClose) }
 }
 
 // leave takes the session out of all that the Pool has.
@@ -183,40 +179,31 @@ func (p *Pool) release(s *Session) {
 	}
 }
 
-// tell has the app told of something, after all that it has not been told yet. One goroutine at a time does so. It unlocks the
-// session.
-func (s *Session) tell(event func(*Pool, *Session)) {
-	s.events = append(s.events, event)
+// tell tells the app of the events that it has not been told yet, unless another goroutine does so.
+func (s *Session) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.telling {
-		s.mu.Unlock()
 		return
 	}
 	s.telling = true
-	s.tellAll()
-}
-
-// tellAll tells the app of all events. It unlocks the session.
-func (s *Session) tellAll() {
 	for len(s.events) > 0 {
 		event := s.events[0]
 		s.events = s.events[1:]
 		s.mu.Unlock()
-		s.tellOne(event)
-		s.mu.Lock()
+		s.tellOne(event) // locks
 	}
 	s.telling, s.events = false, nil
-	s.mu.Unlock()
 }
 
-// tellOne runs a hook. A hook that ends its goroutine, as runtime.Goexit does, leaves the rest to another.
+// tellOne runs a hook, and takes the lock again. A hook that ends its goroutine, as runtime.Goexit does, leaves the rest to another.
 func (s *Session) tellOne(event func(*Pool, *Session)) {
 	returned := false
 	defer func() {
+		s.mu.Lock()
 		if !returned {
-			go func() {
-				s.mu.Lock()
-				s.tellAll()
-			}()
+			s.telling = false
+			go s.tell()
 		}
 	}()
 	event(s.pool, s)

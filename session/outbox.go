@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/guregu/kami/message"
@@ -29,17 +28,18 @@ type delivery struct {
 	reason  string
 }
 
-// to gives the Link what is delivered. A panic is an error.
-func (d *delivery) to(link Link) (err error) {
+// deliver gives a Link a delivery. A panic is logged, and is an error.
+func (s *Session) deliver(d delivery, to Link) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("session: a Link panicked: %v\n%s", v, debug.Stack())
+			s.pool.logPanic(s, "Link", v)
+			err = fmt.Errorf("session: the %T panicked: %v", to, v)
 		}
 	}()
 	if d.message == nil {
-		return link.Close(context.WithoutCancel(d.ctx), d.reason)
+		return to.Close(context.WithoutCancel(d.ctx), d.reason)
 	}
-	return link.Push(pushContext{d.ctx, d.seq}, d.message)
+	return to.Push(pushContext{d.ctx, d.seq}, d.message)
 }
 
 // pushContext is the context of a push. The pusher's end does not end it, for the push has its number.
@@ -78,7 +78,7 @@ func (s *Session) give(out *outbox) (err error) {
 		out.queue = out.queue[1:]
 		s.given = max(s.given, next.seq)
 		s.mu.Unlock()
-		err = next.to(out.link)
+		err = s.deliver(next, out.link)
 		s.mu.Lock()
 		if err != nil && next.message != nil {
 			out.fail(err)

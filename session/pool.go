@@ -19,7 +19,8 @@ type Pool struct {
 	// changed.
 	OnBind func(ctx context.Context, s *Session, uid string) error
 	// OnClose is told that a session has ended. It runs once for each session, after the last handler of the session has returned.
-	// The session is in no group any more, and has its UID and values. A panic is logged, as those of OnSuspend and OnResume are.
+	// The session is in no group any more, and has its UID and values. The goroutine that has ended the session runs it, as a Kick
+	// does. A panic is logged. This is so for OnSuspend and OnResume too.
 	OnClose func(s *Session)
 	// OnSuspend is told that the connection of a session is gone, and that the session waits to be resumed. It, OnResume and
 	// OnClose run in the order in which these things happen to a session, one after the other.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -132,7 +133,8 @@ func TestS04LinkThatFails(t *testing.T) {
 		"panic": func() error { panic("boom") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			pool := session.Pool{ResumeWithin: time.Hour}
+			log, text := logs()
+			pool := session.Pool{ResumeWithin: time.Hour, Log: log}
 			calls := 0
 			link := &recorder{push: func(context.Context, *message.Message) error { calls++; return fail() }}
 			s := pool.Open(link)
@@ -150,6 +152,7 @@ func TestS04LinkThatFails(t *testing.T) {
 			assert.True(t, recovered)
 			assert.Equal(t, []string{"3"}, texts(missedPushes))
 			assert.Len(t, link.closed(), 1)
+			assert.Equal(t, name == "panic", strings.Contains(text.String(), `"in":"Link"`), text)
 			require.NoError(t, pool.Close(t.Context(), "bye"))
 		})
 	}

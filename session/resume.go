@@ -104,9 +104,8 @@ func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed 
 	s.mu.Unlock()
 	p.drop(link)
 	p.mu.Unlock()
+	defer s.tell()
 	_ = s.close(context.Background(), old, superseded)
-	s.mu.Lock()
-	s.tell((*Pool).onResume)
 	return s, missed, true
 }
 
@@ -123,10 +122,7 @@ func (p *Pool) find(token string, seq uint64, link Link) (s *Session, missed []*
 	if missed, found = s.kept.since(seq, s.pushed); found {
 		return s, missed, true
 	}
-	old, end := s.outbox, s.end()
-	p.mu.Unlock()
-	end()
-	_ = s.close(context.Background(), old, superseded)
+	_ = s.end(context.Background(), s.outbox, superseded)
 	return nil, nil, false
 }
 
@@ -143,6 +139,7 @@ func (s *Session) attach(link Link) {
 	s.outbox = &outbox{link: link, held: true}
 	s.pause++
 	s.given = s.pushed
+	s.events = append(s.events, (*Pool).onResume)
 }
 
 // drop ends the session that Open has returned for the link.

@@ -43,16 +43,16 @@ type Session struct {
 	values values
 
 	// These change only with both locks, so that either is enough to read them.
-	uid     string
-	order   uint64 // of its Claim
-	ended   bool
-	fresh   bool     // no message has come, so that it may be about to resume another session
-	spared  *Session // was suspended when this one, which was fresh, was bound to its uid
-	token   string
-	binding bool
+	uid    string
+	order  uint64 // of its Claim
+	ended  bool
+	fresh  bool     // no message has come, so that it may be about to resume another session
+	spared *Session // was suspended when this one, which was fresh, was bound to its uid
+	token  string
 
 	groups []*group // with the Pool's lock
 
+	binding bool    // a goroutine runs Bind
 	outbox  *outbox // of the connection; nil without one
 	pushed  uint64  // the number of the last push
 	given   uint64  // the number of the last push that a Link was given
@@ -73,7 +73,8 @@ type Link interface {
 	// order of the numbers that Seq(ctx) returns, without a gap. After an error it is not called again. The message is shared with
 	// other sessions: it must not be changed. ctx has the values of the pusher's context, and does not end.
 	Push(ctx context.Context, m *message.Message) error
-	// Close closes the connection, for a reason that the client may be told. The transport then calls Detach as ever.
+	// Close closes the connection, for a reason that the client may be told. The transport then calls Detach as ever. It does not
+	// wait for the client. ctx does not end.
 	Close(ctx context.Context, reason string) error
 }
 

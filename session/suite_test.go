@@ -17,7 +17,8 @@ import (
 
 // recorder is a Link that keeps what it gets.
 type recorder struct {
-	push func(ctx context.Context, m *message.Message) error // if not nil, it runs first
+	push  func(ctx context.Context, m *message.Message) error // if not nil, it runs first
+	close func()                                              // likewise
 
 	mu      sync.Mutex
 	bodies  []string
@@ -38,6 +39,9 @@ func (r *recorder) Push(ctx context.Context, m *message.Message) error {
 }
 
 func (r *recorder) Close(_ context.Context, reason string) error {
+	if r.close != nil {
+		r.close()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reasons = append(r.reasons, reason)
