@@ -58,8 +58,8 @@ func (s *Session) Seq() uint64 {
 // recovered it is the other way round: the session that Open has returned for the link ends, without OnClose, and another connection
 // that the resumed session had is closed.
 //
-// The session pushes nothing through the link before Resumed. A transport answers first, then sends what was missed, and then calls
-// that.
+// The session gives the link nothing before Resumed: Resume waits for a push that it is being given. A transport answers first, then
+// sends what was missed, and then calls Resumed.
 func (p *Pool) Resume(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
 	if s, missed, recovered = p.recover(token, seq, link); recovered {
 		return s, missed, true

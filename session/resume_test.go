@@ -473,6 +473,46 @@ func TestS06OwnToken(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
+// TestS06CutAgainAndAgain pushes to a client whose connection is cut all the time: it gets each push once, in order.
+func TestS06CutAgainAndAgain(t *testing.T) {
+	const pushes = 3000
+	pool, hooks := resumable()
+	pool.Keep = pushes
+	c := sessiontest.Connect(pool)
+	s := c.Session()
+	var pushers sync.WaitGroup
+	pushers.Go(func() {
+		for i := range pushes {
+			assert.NoError(t, s.Push(t.Context(), "n", i))
+		}
+	})
+	done := make(chan bool)
+	go func() { pushers.Wait(); close(done) }()
+	cuts := 0
+	for pushing := true; pushing; cuts++ {
+		select {
+		case <-done:
+			pushing = false
+		default:
+		}
+		if cuts%2 == 0 {
+			c.Cut()
+		}
+		require.True(t, c.Resume())
+	}
+	for len(c.Pushed()) < pushes { // what is left may be given by another goroutine
+		_, err := c.Next(t.Context())
+		require.NoError(t, err)
+	}
+	for i, n := range numbers(t, c) {
+		require.Equal(t, i, n)
+	}
+	assert.Len(t, c.Pushed(), pushes)
+	t.Logf("%d cuts", cuts)
+	assert.Equal(t, [3]int{cuts, cuts, 0}, hooks.counts())
+	assert.NoError(t, pool.Close(t.Context(), "bye"))
+}
+
 // TestS06HandlersOfTheOldConnection has a handler run on while its session moves to another connection, and ends there.
 func TestS06HandlersOfTheOldConnection(t *testing.T) {
 	pool, hooks := resumable()
