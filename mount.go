@@ -113,8 +113,9 @@ func (d *decision) pattern(method string, u *url.URL) string {
 	if inner == nil {
 		return d.route.path
 	}
-	var within decision
+	within := decision{message: d.message}
 	within.decide(inner.registered(), method, u)
+	within.stay()
 	return within.pattern(method, u)
 }
 

@@ -163,6 +163,8 @@ type decision struct {
 	decode func(string) string // makes the text of a segment of it, nil if it is that
 	clean  string              // the clean path, if the path is not that
 	spans  treemux.Spans       // of the route's params
+
+	message bool // whether it is about a message
 }
 
 // routed reports whether a route answers.
@@ -271,17 +273,22 @@ func (d *decision) redirect(method string, r *route, path string, slash bool, qu
 	d.end = &redirect{target, code, r}
 }
 
-// tell tells a message which route it hits, if the request with the context in is one. Messages are not redirected: the route
-// that lacks nothing but a slash, or has one too many, takes them as they are.
+// tell tells a message which route it hits, if the request with the context in is one.
 func (d *decision) tell(in context.Context, method string, u *url.URL) {
 	m := incoming.MessageOf(in)
 	if m == nil {
 		return
 	}
-	if end, ok := d.end.(*redirect); ok && d.clean == "" {
+	d.message = true
+	d.stay()
+	m.Hit(d.pattern(method, u), d.route)
+}
+
+// stay keeps a message from being redirected: the route that lacks nothing but a slash, or has one too many, takes it as it is.
+func (d *decision) stay() {
+	if end, ok := d.end.(*redirect); ok && d.message && d.clean == "" {
 		d.end, d.route = end.route.handler, end.route
 	}
-	m.Hit(d.pattern(method, u), d.route)
 }
 
 // Fail answers an error as one of a handler of the route is answered.

@@ -17,7 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/accesslog"
 	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/mutil"
 )
 
 type key struct{}
@@ -506,4 +508,52 @@ func TestM10AnErrorOfStreamEndsTheContext(t *testing.T) {
 	reply := message.Serve(t.Context(), post("/a", h), &message.Message{Route: "a", Stream: func([]byte) error { calls++; return full }})
 	assert.Equal(t, 1, calls)
 	assert.Empty(t, reply.Body)
+}
+
+// TestM05MountsWithoutRedirects has the scopes and hooks outside of a mount see the pattern of the route that takes the message
+// without the slash that it lacks.
+func TestM05MountsWithoutRedirects(t *testing.T) {
+	type seen struct{ before, within, after string }
+	for _, depth := range []int{1, 2} {
+		for _, halts := range []bool{false, true} {
+			var got seen
+			mux := kami.New()
+			mux.Post("/a/b/:id/", func(_ http.ResponseWriter, r *http.Request) { got.within = r.Pattern })
+			for _, path := range []string{"/a/b/", "/a/"}[2-depth:] {
+				outer := kami.New()
+				outer.Mount(path, mux)
+				mux = outer
+			}
+			mux.Use("/", func(ctx context.Context, _ http.ResponseWriter, r *http.Request) context.Context {
+				got.before = r.Pattern
+				if halts {
+					return nil
+				}
+				return ctx
+			})
+			mux.After("/", func(ctx context.Context, _ mutil.WriterProxy, r *http.Request) context.Context {
+				got.after = r.Pattern
+				return ctx
+			})
+			var records strings.Builder
+			mux.LogHandler = accesslog.New(slog.New(slog.NewTextHandler(&records, nil)))
+
+			reply := message.Serve(t.Context(), mux, &message.Message{Route: "a.b.7"})
+			const pattern = "/a/b/:id/"
+			want := seen{before: pattern, within: pattern, after: pattern}
+			if halts {
+				want.within = ""
+			}
+			assert.Equal(t, want, got)
+			assert.Equal(t, 200, reply.Status)
+			assert.Equal(t, pattern, reply.Pattern)
+			assert.Contains(t, records.String(), "pattern="+pattern)
+
+			e, err := mux.Explain("POST", "/a/b/7")
+			require.NoError(t, err)
+			if assert.NotNil(t, e.Message) {
+				assert.Equal(t, pattern, e.Message.Pattern)
+			}
+		}
+	}
 }
