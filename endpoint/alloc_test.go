@@ -49,8 +49,8 @@ func TestAllocations(t *testing.T) {
 		run  func()
 	}{
 		{"PopulateRequestContext", 1, func() { endpoint.PopulateRequestContext(ctx, r) }},
-		{"JSON", 3 + encoding, serve()},
-		{"JSON with values of the request", 4 + encoding, serve(endpoint.ServerBefore(endpoint.PopulateRequestContext))},
+		{"JSON", 2 + encoding, serve()},
+		{"JSON with values of the request", 3 + encoding, serve(endpoint.ServerBefore(endpoint.PopulateRequestContext))},
 	} {
 		assert.LessOrEqual(t, testing.AllocsPerRun(1000, tt.run), tt.want, tt.name)
 	}

@@ -57,9 +57,8 @@ func (s *Server[Req, Resp]) decodeJSON(who string) {
 		panic(fmt.Sprintf("endpoint: %s: %v", who, err))
 	}
 	s.binding = b
-	s.decode = func(ctx context.Context, r *http.Request) (request Req, err error) {
-		err = b.decode(ctx, r, bodyRules{max: s.maxBody, optional: needsNoBody(r.Method), strict: s.strict}, &request)
-		return request, err
+	s.decode = func(ctx context.Context, r *http.Request, into *Req) error {
+		return b.decode(ctx, r, bodyRules{max: s.maxBody, optional: needsNoBody(r.Method), strict: s.strict}, into)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // Server serves an Endpoint over HTTP. It is an http.Handler and a kami.ContextHandler.
 type Server[Req, Resp any] struct {
 	endpoint Endpoint[Req, Resp]
-	decode   DecodeRequestFunc[Req]
+	decode   func(ctx context.Context, r *http.Request, into *Req) error
 	encode   func(context.Context, http.ResponseWriter, *http.Request, Resp) error
 	function any // the Endpoint's, with nothing around it
 	name     func() string
@@ -108,7 +108,10 @@ func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req],
 	if s.errorEncoder == nil {
 		s.errorEncoder = DefaultErrorEncoder
 	}
-	s.decode = dec
+	s.decode = func(ctx context.Context, r *http.Request, into *Req) (err error) {
+		*into, err = dec(ctx, r)
+		return err
+	}
 	s.encode = func(ctx context.Context, w http.ResponseWriter, _ *http.Request, response Resp) error {
 		return enc(ctx, w, response)
 	}
@@ -163,6 +166,15 @@ func (s *Server[Req, Resp]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ServeHTTPContext(r.Context(), w, r)
 }
 
+// serving is a request that is served.
+//
+// optimization: what decodes it and what is given its writer gets a pointer, so they are one allocation (TestAllocations,
+// BenchmarkServer in compat/).
+type serving[Req any] struct {
+	request Req
+	writer  mutil.Place
+}
+
 // ServeHTTPContext serves a request with ctx in the place of its own context.
 //
 // If encoding fails or panics in the middle of the response, so that no error can be answered any more, the connection is
@@ -174,7 +186,8 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 		ctx, end = attend(ctx, r)
 		defer end()
 	}
-	proxy, panics := mutil.WrapWriter(w), true
+	own := new(serving[Req])
+	proxy, panics := own.writer.Wrap(w), true
 	defer func() {
 		if panics && half.Is(proxy, r.Method) {
 			half.Cut(proxy) // even where a PanicHandler makes an end of the panic
@@ -183,7 +196,7 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 			s.finalize(ctx, proxy, r, panics)
 		}
 	}()
-	response, err := s.call(&ctx, r)
+	response, err := s.call(&ctx, r, &own.request)
 	if err == nil {
 		err = s.respond(&ctx, proxy, r, response)
 	}
@@ -217,16 +230,16 @@ func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *ht
 	}
 }
 
-// call goes from the request to the Endpoint's response. It sets the context to that which has been reached.
-func (s *Server[Req, Resp]) call(ctx *context.Context, r *http.Request) (response Resp, err error) {
+// call goes from the request, which it decodes into a zero one, to the Endpoint's response. It sets the context to that which has
+// been reached.
+func (s *Server[Req, Resp]) call(ctx *context.Context, r *http.Request, request *Req) (response Resp, err error) {
 	if *ctx, err = runBefore(*ctx, s.before, r); err != nil {
 		return response, err
 	}
-	request, err := s.decode(*ctx, r)
-	if err != nil {
+	if err = s.decode(*ctx, r, request); err != nil {
 		return response, err
 	}
-	return s.endpoint(*ctx, request)
+	return s.endpoint(*ctx, *request)
 }
 
 // respond goes from the response to what is written.

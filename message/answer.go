@@ -18,19 +18,20 @@ const (
 	Latest                // Latest is the last answer.
 )
 
-// choose returns the answer that counts. The handler's comes after so many of the others; its status is 0 if there is none.
-func (r Returns) choose(handlers answer, before int, others []answer) answer {
+// choose returns the answer that counts, nil if there is none. The handler's, nil if it has given none, comes after so many of the
+// others.
+func (r Returns) choose(handlers *Reply, before int, others []*Reply) *Reply {
 	if len(others) == 0 { // as most often
 		return handlers
 	}
 	all := slices.Clone(others)
-	if handlers.status != 0 {
+	if handlers != nil {
 		all = slices.Insert(all, before, handlers)
 	}
-	failed := slices.DeleteFunc(slices.Clone(all), func(a answer) bool { return a.status < 400 })
+	failed := slices.DeleteFunc(slices.Clone(all), func(a *Reply) bool { return a.Status < 400 })
 	switch {
 	case r != First && r != Latest:
-		if len(failed) == 0 || handlers.status >= 400 {
+		if len(failed) == 0 || handlers != nil && handlers.Status >= 400 {
 			return handlers
 		}
 		return failed[0]
@@ -54,7 +55,7 @@ func Answer(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
-	given := recorder{answer{header: w.Header().Clone()}}
+	given := recorder{header: w.Header().Clone()}
 	if err, ok := v.(error); ok {
 		own.call.fail(&given, err)
 	} else {
@@ -70,7 +71,7 @@ func Answer(w http.ResponseWriter, v any) error {
 	if own.closed {
 		return errOver
 	}
-	own.others = append(own.others, given.answer)
+	own.others = append(own.others, given.reply())
 	return nil
 }
 
@@ -89,7 +90,11 @@ func writerOf(w http.ResponseWriter) (*writer, error) {
 }
 
 // recorder keeps an answer of this package's or of an ErrorHandler.
-type recorder struct{ answer }
+type recorder struct {
+	status int
+	header http.Header
+	body   []byte
+}
 
 func (r *recorder) Header() http.Header {
 	if r.header == nil {
@@ -108,4 +113,12 @@ func (r *recorder) Write(p []byte) (int, error) {
 	r.WriteHeader(http.StatusOK)
 	r.body = append(r.body, p...)
 	return len(p), nil
+}
+
+// reply returns the answer, with nothing that its writer may yet change.
+func (r *recorder) reply() *Reply {
+	r.WriteHeader(http.StatusOK) // unless there is one
+	reply := newReply(r.status, r.header)
+	reply.Body = slices.Clip(r.body)
+	return reply
 }

@@ -43,9 +43,13 @@ func (l local) Call(ctx context.Context, m *Message) (*Reply, error) {
 	}
 	replies := make(chan *Reply, 1)
 	go func() {
-		// A handler may end its goroutine, as by runtime.Goexit.
-		reply := errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
-		defer func() { replies <- reply }()
+		var reply *Reply
+		defer func() {
+			if reply == nil { // the handler has ended the goroutine
+				reply = errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+			}
+			replies <- reply
+		}()
 		reply = Serve(ctx, l.handler, m)
 	}()
 	select {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/guregu/kami"
@@ -32,7 +31,7 @@ func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 	if m.Stream != nil {
 		cancelable, cancel := context.WithCancelCause(c.Context)
 		defer cancel(nil)
-		c.Context, c.w.items, c.w.cancel = cancelable, m.Stream, cancel
+		c.Context, c.w.cancel = cancelable, cancel
 	}
 	if text := first(m.Header, timeoutHeader); text != "" {
 		timeout, err := parseTimeout(text)
@@ -78,9 +77,8 @@ type call struct {
 	json    [1]string // the Content-Type that nobody has said
 	w       writer
 
-	changing sync.Mutex
-	pattern  string
-	failer   incoming.Failer // nil if no Mux has told
+	pattern string          // guarded by w.changing
+	failer  incoming.Failer // nil if no Mux has told; guarded by w.changing
 }
 
 // body is the body of a request.
@@ -148,8 +146,8 @@ func (c *call) Started() time.Time { return time.Time{} }
 
 // Hit is for incoming.Message.
 func (c *call) Hit(pattern string, failer incoming.Failer) {
-	c.changing.Lock()
-	defer c.changing.Unlock()
+	c.w.changing.Lock()
+	defer c.w.changing.Unlock()
 	if c.failer = failer; pattern != "" {
 		c.pattern = pattern
 	}
@@ -157,8 +155,8 @@ func (c *call) Hit(pattern string, failer incoming.Failer) {
 
 // hit returns the pattern of the route that the message has hit.
 func (c *call) hit() string {
-	c.changing.Lock()
-	defer c.changing.Unlock()
+	c.w.changing.Lock()
+	defer c.w.changing.Unlock()
 	if c.pattern == "" { // as where the handler is no Mux
 		return c.request.Pattern
 	}
@@ -167,9 +165,9 @@ func (c *call) hit() string {
 
 // fail answers an error as the handlers of the Mux that has served the message do.
 func (c *call) fail(w http.ResponseWriter, err error) {
-	c.changing.Lock()
+	c.w.changing.Lock()
 	failer := c.failer
-	c.changing.Unlock()
+	c.w.changing.Unlock()
 	if failer == nil {
 		kami.HandleError(c, w, &c.request, err)
 	} else {

@@ -16,24 +16,16 @@ var errOver = errors.New("message: the message has been answered")
 // writer keeps what is written. It has no more of the optional interfaces of net/http's writers than it shows here.
 type writer struct {
 	call   *call
-	items  func([]byte) error // what has been written at each flush goes there; nil if nothing does
-	cancel context.CancelCauseFunc
+	cancel context.CancelCauseFunc // nil unless the message has a Stream
 
 	flushing sync.Mutex // held while an item is handed over
 	changing sync.Mutex
 	header   http.Header // as the handler sees it
-	written  answer      // the handler's answer, whose status is 0 while there is none
+	written  *Reply      // the handler's answer, nil while there is none
 	before   int         // how many of the others came before it
-	others   []answer    // those of Answer
-	broken   error       // that of items
+	others   []*Reply    // those of Answer
+	broken   error       // that of Stream
 	closed   bool
-}
-
-// answer is one of the answers to a message.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
 }
 
 // Header returns the headers of the answer.
@@ -60,9 +52,27 @@ func (w *writer) WriteHeader(code int) {
 
 // begin begins the answer, unless it has begun.
 func (w *writer) begin(code int) {
-	if w.written.status == 0 && !w.closed {
-		w.written.status, w.written.header, w.before = code, w.header.Clone(), len(w.others)
+	if w.written == nil && !w.closed {
+		w.written, w.before = newReply(code, w.header), len(w.others)
 	}
+}
+
+// newReply returns an answer with a copy of the headers, which others may yet change.
+//
+// optimization: it has room for a value of one header, the Content-Type most often (TestM07Allocations, BenchmarkRemote).
+func newReply(code int, header http.Header) *Reply {
+	made := &struct {
+		Reply
+		value [1]string
+	}{Reply: Reply{Status: code}}
+	if len(header) != 1 {
+		made.Header = header.Clone()
+		return &made.Reply
+	}
+	for name, values := range header {
+		made.Header = http.Header{name: append(made.value[:0:1], values...)}
+	}
+	return &made.Reply
 }
 
 // room makes room for n bytes of the body, and reports why there can be none.
@@ -73,10 +83,10 @@ func (w *writer) room(n int) error {
 		return errOver
 	case w.broken != nil:
 		return w.broken
-	case w.written.status == http.StatusNoContent || w.written.status == http.StatusNotModified:
+	case w.written.Status == http.StatusNoContent || w.written.Status == http.StatusNotModified:
 		return http.ErrBodyNotAllowed
 	}
-	w.written.body = slices.Grow(w.written.body, n)
+	w.written.Body = slices.Grow(w.written.Body, n)
 	return nil
 }
 
@@ -87,7 +97,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	if err := w.room(len(p)); err != nil {
 		return 0, err
 	}
-	w.written.body = append(w.written.body, p...)
+	w.written.Body = append(w.written.Body, p...)
 	return len(p), nil
 }
 
@@ -98,7 +108,7 @@ func (w *writer) WriteString(s string) (int, error) {
 	if err := w.room(len(s)); err != nil {
 		return 0, err
 	}
-	w.written.body = append(w.written.body, s...)
+	w.written.Body = append(w.written.Body, s...)
 	return len(s), nil
 }
 
@@ -107,14 +117,14 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 	const least = 512
 	for {
 		w.changing.Lock()
-		if w.written.status == 0 || cap(w.written.body)-len(w.written.body) < least {
+		if w.written == nil || cap(w.written.Body)-len(w.written.Body) < least {
 			if err := w.room(least); err != nil {
 				w.changing.Unlock()
 				return total, err
 			}
 		}
-		length := len(w.written.body)
-		free := w.written.body[length:cap(w.written.body)]
+		length := len(w.written.Body)
+		free := w.written.Body[length:cap(w.written.Body)]
 		w.changing.Unlock()
 		n, err := src.Read(free)
 		if err := w.take(length, free[:n]); err != nil {
@@ -134,14 +144,14 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 func (w *writer) take(length int, read []byte) error {
 	w.changing.Lock()
 	defer w.changing.Unlock()
-	switch body := w.written.body; {
+	switch body := w.written.Body; {
 	case w.closed:
 		return errOver
 	case len(read) == 0:
 	case len(body) == length && cap(body) > length && &body[:length+1][length] == &read[0]:
-		w.written.body = body[:length+len(read)]
+		w.written.Body = body[:length+len(read)]
 	default: // something has been written or flushed meanwhile
-		w.written.body = append(body, read...)
+		w.written.Body = append(body, read...)
 	}
 	return nil
 }
@@ -157,7 +167,7 @@ func (w *writer) FlushError() error {
 	if err != nil || len(item) == 0 {
 		return err
 	}
-	if err = w.items(item); err != nil {
+	if err = w.call.message.Stream(item); err != nil {
 		w.changing.Lock()
 		w.broken = err
 		w.changing.Unlock()
@@ -174,37 +184,30 @@ func (w *writer) cut() (item []byte, err error) {
 	switch {
 	case w.closed:
 		return nil, errOver
-	case w.items == nil || w.written.status >= 400:
+	case w.cancel == nil || w.written.Status >= 400:
 		return nil, nil
 	}
-	item, w.written.body = slices.Clip(w.written.body), nil
+	item, w.written.Body = slices.Clip(w.written.Body), nil
 	return item, w.broken
 }
 
-// close ends all writing. It waits for an item that is being handed over.
-func (w *writer) close() {
+// close ends all writing. It waits for an item that is being handed over, and returns the headers that the handler sees.
+func (w *writer) close() (header http.Header) {
 	w.flushing.Lock()
 	defer w.flushing.Unlock()
 	w.changing.Lock()
 	defer w.changing.Unlock()
-	w.closed = true
-	w.header, w.written.header = nil, w.headerAtEnd()
+	header, w.header, w.closed = w.header, nil, true
+	return header
 }
 
-// headerAtEnd returns the headers of the handler's answer. If it has given none they are as they are now.
-func (w *writer) headerAtEnd() http.Header {
-	if w.written.status == 0 {
-		return w.header
-	}
-	return w.written.header
-}
-
-// reply ends all writing and returns the answer that counts.
+// reply ends all writing and returns the answer that counts. If there is none, it is empty, with the headers as they are now.
 func (w *writer) reply(returns Returns) *Reply {
-	w.close()
-	counts := returns.choose(w.written, w.before, w.others)
-	if counts.status == 0 {
-		counts.status = http.StatusOK
+	header := w.close()
+	reply := returns.choose(w.written, w.before, w.others)
+	if reply == nil {
+		return newReply(http.StatusOK, header)
 	}
-	return &Reply{Status: counts.status, Header: counts.header, Body: slices.Clip(counts.body)}
+	reply.Body = slices.Clip(reply.Body)
+	return reply
 }
