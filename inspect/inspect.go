@@ -42,7 +42,8 @@ import (
 // request or scope, the page says why and its status is 400; 414 if one of these parameters has more than 8 KiB.
 //
 // Requests whose Accept names application/json are answered with JSON: the [kami.Explanation], or without a path in
-// the query an object of the routes, scopes and findings that the page would list, or an object with an error.
+// the query an object of the routes, scopes and findings that the page would list, or an object with an error. A route that
+// messages of package message get to has the key message: how they name it, as room.:id.join.
 //
 // The page is answered for loopback hosts and those of [Hosts], else with 421; and for browsers only if they ask for it
 // directly or from the page itself, not from a link or a script of another site, else with 403.
@@ -200,14 +201,18 @@ func (q *question) explain(mux *kami.Mux) {
 
 // registered is all that is registered, and what is probably a mistake in it.
 type registered struct {
-	Routes   []kami.Route   `json:"routes"`
+	Routes   []route        `json:"routes"`
 	Scopes   []kami.Scope   `json:"scopes"`
 	Findings []kami.Finding `json:"findings"`
 }
 
 func (h handler) all() registered {
+	routes := []route{}
+	for r := range h.mux.Routes() {
+		routes = append(routes, newRoute(r))
+	}
 	return registered{
-		slices.AppendSeq([]kami.Route{}, h.mux.Routes()),
+		routes,
 		slices.AppendSeq([]kami.Scope{}, h.mux.Scopes()),
 		append([]kami.Finding{}, h.mux.Check()...),
 	}
@@ -222,8 +227,8 @@ func (q question) pick(all registered) registered {
 	}
 	under := kami.Scope{Path: q.Under}
 	return registered{
-		picked(all.Routes, func(r kami.Route) bool {
-			return has(r.Method, r.Pattern, r.Handler, r.Place) && (q.Under == "" || under.Covers(r))
+		picked(all.Routes, func(r route) bool {
+			return has(r.Method, r.Pattern, r.Message, r.Handler, r.Place) && (q.Under == "" || under.Covers(r.Route))
 		}),
 		picked(all.Scopes, func(s kami.Scope) bool { return has(s.Kind, s.Path, s.Name, s.Place) }),
 		picked(all.Findings, func(f kami.Finding) bool { return has(f.Problem, f.Place, f.Text) }),

@@ -151,7 +151,7 @@ func TestTables(t *testing.T) {
 		assert.Equal(t, "Routes "+
 			"Click a pattern to explain it. "+
 			"MethodPatternHandlerRegistered at "+
-			"GET/debug/kamiinspect.handlerPLACE POST/helloinspect_test.greetPLACE "+
+			"GET/debug/kamiinspect.handlerPLACE POST/hello message helloinspect_test.greetPLACE "+
 			"GET/hello/:name/inspect_test.greetPLACE GET/static/fileinspect_test.greetPLACE",
 			text(section(page, "routes")))
 		assert.Equal(t, "Middleware Runs before the handler, for the requests in its scope. ScopeNameCoversRegistered at "+
@@ -220,7 +220,7 @@ func TestEndpoint(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/divide", endpoint.JSON(divide))
 	page := do(inspect.Handler(mux), "GET", "/?method=POST&path=/divide").Body.String()
-	assert.Contains(t, text(section(page, "routes")), "POST/divideinspect_test.divide(struct{…}) *ErrorPLACE")
+	assert.Contains(t, text(section(page, "routes")), "POST/divide message divideinspect_test.divide(struct{…}) *ErrorPLACE")
 	assert.Contains(t, text(section(page, "explanation")), "answer inspect_test.divide(struct{…}) *Error PLACE route POST /divide")
 }
 

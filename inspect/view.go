@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/message"
 )
 
 var (
@@ -40,6 +41,7 @@ type view struct {
 	Style template.CSS
 	question
 	Answer                string // that is no route's
+	Message               string // how a message names the path that is asked about; "" if none answers
 	Found, All            registered
 	Groups                []group // of the routes
 	Middleware, Afterware []scope
@@ -57,9 +59,9 @@ const many = 24
 
 // grouped returns the routes in groups by their first n segments, in the order of the first route of each. One of many is
 // split by one segment more, unless that leaves about as many groups as routes.
-func grouped(routes []kami.Route, n int) (groups []group) {
+func grouped(routes []route, n int) (groups []group) {
 	var names []string
-	named := make(map[string][]kami.Route)
+	named := make(map[string][]route)
 	for _, r := range routes {
 		name := beginning(r.Pattern, n)
 		if named[name] == nil {
@@ -103,6 +105,10 @@ func newView(asked question, found, all registered) view {
 	if e := asked.Explanation; e != nil && e.Route == nil {
 		v.Answer = fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 	}
+	if e := asked.Explanation; e != nil && e.Method == http.MethodPost && (e.Route != nil || e.Message != nil) {
+		path, _, _ := strings.Cut(e.Path, "?")
+		v.Message = message.Route(path)
+	}
 	v.Groups = grouped(found.Routes, 0)
 	for _, s := range found.Scopes {
 		shown := newScope(s, all.Routes)
@@ -122,10 +128,10 @@ type scope struct {
 	Routes int
 }
 
-func newScope(s kami.Scope, routes []kami.Route) scope {
+func newScope(s kami.Scope, routes []route) scope {
 	shown := scope{Scope: s}
 	for _, r := range routes {
-		if s.Covers(r) {
+		if s.Covers(r.Route) {
 			shown.Routes++
 		}
 	}
@@ -134,13 +140,13 @@ func newScope(s kami.Scope, routes []kami.Route) scope {
 
 // link is a route and what it puts into the box.
 type link struct {
-	kami.Route
+	route
 	Asks string // the method
 	Path string
 	Wild bool // the path has params, which have no values yet
 }
 
-func linked(r kami.Route) link {
+func linked(r route) link {
 	wild, segments := false, strings.Split(r.Pattern, "/")
 	for i, s := range segments {
 		switch {

@@ -69,6 +69,7 @@ func hostileApplication() *kami.Mux {
 		"/" + strings.Repeat("long", 100) + "/" + strings.Repeat("界", 100),
 	} {
 		mux.Get(pattern, hostile)
+		mux.Post(pattern, hostile) // whose messages have names
 	}
 	mux.Handle(strings.Repeat("LONG", 20), "/"+strings.Repeat("long", 100), hostile)
 	return mux
