@@ -69,7 +69,7 @@ func TestMountHandsOnEveryMethodAndPathBelow(t *testing.T) {
 }
 
 func TestMountAtTheRoot(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.mount("/", http.HandlerFunc(whole))
 		s.get("/mine", echo("mine"))
 		for request, want := range map[string]string{
@@ -90,7 +90,7 @@ func TestMountAtTheRoot(t *testing.T) {
 
 // All types of handlers can be mounted, and those of net/http find the params with PathValue.
 func TestMountTypesOfHandlers(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.mount("/:tenant/func", echo("func", "tenant"))
 		s.mount("/:tenant/error", fails(&statusError{409, nil}))
 		s.mount("/:tenant/vanilla/", func(w http.ResponseWriter, r *http.Request) {
@@ -119,7 +119,7 @@ func TestMountTypesOfHandlers(t *testing.T) {
 }
 
 func TestMountManyParams(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		s.mount("/:a/:b/:c/:d/:e/:f", echo("", "a", "e", "f"))
 		assert.Equal(t, "(a=1,e=5,f=6)", s.do("GET", "/1/2/3/4/5/6").Body.String())
 		assert.Equal(t, "(a=1,e=5,f=6)", s.do("GET", "/1/2/3/4/5/6/7/8").Body.String())
@@ -186,7 +186,7 @@ func TestMountedMux(t *testing.T) {
 
 // Hooks and error handlers see the pattern too, each Mux has its own.
 func TestMountedMuxHooks(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		log := func(name string) func(context.Context, mutil.WriterProxy, *http.Request) {
 			return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {
@@ -218,7 +218,7 @@ func TestMountedMuxHooks(t *testing.T) {
 func TestMountIsGuardedByScopes(t *testing.T) {
 	for _, path := range []string{"/admin", "/admin/"} {
 		for _, scope := range []string{"/admin/", "/admin/*", "/:any/", "/"} {
-			each(t, func(t *testing.T, s *stack) {
+			everywhere(t, func(t *testing.T, s *stack) {
 				inner := kami.New()
 				inner.NotFound(echo("reached"))
 				s.use(scope, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
@@ -240,7 +240,7 @@ func TestMountIsGuardedByScopes(t *testing.T) {
 
 // The outer Mux's Context is that of the incoming request, and middleware of the inner one has the last word.
 func TestMountedMuxContexts(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		type outerKey struct{}
 		type bothKey struct{}
 		type innerKey struct{}
@@ -262,7 +262,7 @@ func TestMountedMuxContexts(t *testing.T) {
 }
 
 func TestMountInAMountedMux(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		innermost, inner := kami.New(), kami.New()
 		innermost.Get("/a/b/c", http.HandlerFunc(whole))
 		inner.Mount("/a/b/", innermost)
@@ -447,7 +447,7 @@ func TestMountInspected(t *testing.T) {
 
 // A Mux can be changed while it is mounted.
 func TestMountedMuxChangesLater(t *testing.T) {
-	each(t, func(t *testing.T, s *stack) {
+	everywhere(t, func(t *testing.T, s *stack) {
 		inner := kami.New()
 		s.mount("/in", inner)
 		assert.Equal(t, 404, s.do("GET", "/in/a").Code)

@@ -83,7 +83,7 @@ func (m messaging) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := func(w http.ResponseWriter, own *http.Request) {
 		disguised := r.WithContext(own.Context())
 		disguised.Proto, disguised.ProtoMajor, disguised.ProtoMinor = own.Proto, own.ProtoMajor, own.ProtoMinor
-		defer func() { own.MultipartForm = disguised.MultipartForm }()
+		defer func() { own.MultipartForm, r.Pattern = disguised.MultipartForm, disguised.Pattern }()
 		m.Handler.ServeHTTP(w, disguised)
 	}
 	reply := msg.Serve(r.Context(), http.HandlerFunc(h), &msg.Message{Route: "any"})
