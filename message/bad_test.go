@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -61,4 +62,33 @@ func TestBadInput(t *testing.T) {
 			assert.Equal(t, test.status == 500, strings.Contains(log.String(), "unsupported type: chan int"), log)
 		})
 	}
+}
+
+// TestBadInputHandlersThatDoNotReturn has the deadline end the context of a handler that does not heed it. Serve waits for it yet.
+func TestBadInputHandlersThatDoNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cause error
+		ended, release, replies := make(chan struct{}), make(chan struct{}), make(chan *message.Reply)
+		mux := post("/slow", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			close(ended)
+			<-release
+			w.WriteHeader(http.StatusTeapot)
+		})
+		go func() {
+			replies <- message.Serve(t.Context(), mux, &message.Message{Route: "slow", Header: http.Header{"Kami-Timeout": {"1s"}}})
+		}()
+		<-ended
+		assert.Equal(t, context.DeadlineExceeded, cause)
+		time.Sleep(time.Hour) // of the bubble's time
+		synctest.Wait()
+		select {
+		case <-replies:
+			t.Error("Serve has not waited for the handler")
+		default:
+		}
+		close(release)
+		assert.Equal(t, http.StatusTeapot, (<-replies).Status)
+	})
 }
