@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/guregu/kami/endpoint"
 )
@@ -90,7 +92,8 @@ func (g *gate) close() {
 
 // HTTP returns a Caller of a server over HTTP, which posts messages to the paths of their routes below base. A client of nil is
 // http.DefaultClient. Answers may have endpoint.DefaultMaxAnswer bytes, which of a stream counts for each item: a line. How many
-// lines are under way is up to the connection. It panics if base is nil.
+// lines are under way is up to the connection. Redirects are up to the client, and an error if they make a GET of the message. It
+// panics if base is nil.
 func HTTP(client endpoint.HTTPClient, base *url.URL) Caller {
 	if base == nil {
 		panic("message: HTTP: the URL must not be nil")
@@ -112,19 +115,24 @@ func (c overHTTP) Call(ctx context.Context, m *Message) (*Reply, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := c.request(ctx, m)
+	var sent atomic.Bool // to any server, perhaps one that has redirected to another
+	trace := httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
+	r, err := c.request(httptrace.WithClientTrace(ctx, &trace), m)
 	if err != nil {
 		return errorReply(http.StatusBadRequest, err.Error()), nil
 	}
 	response, err := c.client.Do(r)
 	if err != nil {
 		var operation *net.OpError
-		if errors.As(err, &operation) && operation.Op == "dial" {
+		if errors.As(err, &operation) && operation.Op == "dial" && !sent.Load() {
 			err = fmt.Errorf("%w: %w", ErrUndelivered, err)
 		}
 		return nil, withCause(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	if last := response.Request; last != nil && last.Method != http.MethodPost {
+		return nil, fmt.Errorf("message: %q was redirected to a %s of %s, which is no message", m.Route, last.Method, last.URL.Path)
+	}
 	rest, err := receive(response, m.Stream)
 	if err != nil {
 		return nil, withCause(ctx, fmt.Errorf("message: reading the answer to %q: %w", m.Route, err))
@@ -134,13 +142,13 @@ func (c overHTTP) Call(ctx context.Context, m *Message) (*Reply, error) {
 
 // request returns the request that is the message.
 func (c overHTTP) request(ctx context.Context, m *Message) (*http.Request, error) {
-	plain, escaped, err := pathOf(m.Route)
+	path, err := Path(m.Route)
 	if err != nil {
 		return nil, err
 	}
 	u := c.base
-	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + escaped
-	u.Path = strings.TrimSuffix(u.Path, "/") + plain
+	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + path
+	u.Path, _ = url.PathUnescape(u.RawPath) // which both of its parts allow
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(m.Body))
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func FromContext(ctx context.Context) *Message {
 type Caller interface {
 	// Call sends a message and returns the answer, of whatever status. An error says that there is none, and wraps
 	// [ErrUndelivered] if the message has reached nobody. At the end of ctx it returns an error that wraps the cause.
-	// It does not call m.Stream after it has returned.
+	// It does not change m, and does not call m.Stream after it has returned.
 	Call(ctx context.Context, m *Message) (*Reply, error)
 }
 

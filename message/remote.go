@@ -40,15 +40,19 @@ func WithHeader(key, value string) CallOption {
 	}
 }
 
-// Window sets how many items of a [Stream] may be under way that the consumer has not taken, 64 by default.
+// Window sets how many items of a [Stream] may be under way that the consumer has not taken, 64 by default. It panics if that is not
+// from 1 to 65536.
 func Window(items int) CallOption {
-	if items < 1 {
-		panic(fmt.Sprintf("message: Window(%d): the window must be 1 or more", items))
+	if items < 1 || items > maxWindow {
+		panic(fmt.Sprintf("message: Window(%d): the window must be from 1 to %d", items, maxWindow))
 	}
 	return func(o *callOptions) { o.window = items }
 }
 
-const defaultWindow = 64
+const (
+	defaultWindow = 64
+	maxWindow     = 65536 // for which there is room from the beginning of a stream
+)
 
 func newCall(who string, to Caller, route string, opts []CallOption) *callOptions {
 	if to == nil {
@@ -56,6 +60,9 @@ func newCall(who string, to Caller, route string, opts []CallOption) *callOption
 	}
 	o := &callOptions{to: to, route: route, codec: JSON, window: defaultWindow}
 	for _, option := range opts {
+		if option == nil {
+			panic("message: " + who + ": an option must not be nil")
+		}
 		option(o)
 	}
 	if o.codec != JSON && first(o.header, "Content-Type") == "" {
@@ -176,7 +183,7 @@ func decode[Resp any](c Codec, reply *Reply, response *Resp) error {
 		return nil
 	}
 	if err := unmarshal(c, reply.Body, response); err != nil {
-		return fmt.Errorf("message: decoding the answer as %T: %w", *response, err)
+		return fmt.Errorf("message: decoding the answer as %v: %w", reflect.TypeFor[Resp](), err)
 	}
 	return nil
 }

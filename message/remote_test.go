@@ -154,6 +154,11 @@ func TestM07TheMessageOfACall(t *testing.T) {
 			assert.Equal(t, message.Message{Route: "b", Body: []byte("hi"), Header: header}, sent)
 			sent.Header.Set("X-Id", "other")
 		}
+		for timeout, want := range map[string]string{"1s": "1s", "2s": "1.5s", "-1s": "1.5s", "soon": "1.5s"} {
+			_, err = message.Remote[int, int](to, "b", message.WithHeader("Kami-Timeout", timeout))(ctx, 1)
+			require.NoError(t, err)
+			assert.Equal(t, []string{want}, sent.Header["Kami-Timeout"], timeout)
+		}
 		require.NoError(t, message.Notify(t.Context(), to, "c", "hi"))
 		assert.Equal(t, message.Message{Route: "c", Body: []byte(`"hi"`), Notify: true}, sent)
 		for hi := "hi"; hi != ""; hi = "" {
@@ -256,13 +261,14 @@ func TestM07Deadline(t *testing.T) {
 
 func TestM07Misuse(t *testing.T) {
 	for want, f := range map[string]func(){
-		"message: Remote: the Caller must not be nil":      func() { message.Remote[int, int](nil, "a") },
-		"message: Stream: the Caller must not be nil":      func() { message.Stream[int, int](nil, "a") },
-		"message: Notify: the Caller must not be nil":      func() { _ = message.Notify(t.Context(), nil, "a", 1) },
-		"message: Local: the handler must not be nil":      func() { message.Local(nil) },
-		"message: HTTP: the URL must not be nil":           func() { message.HTTP(nil, nil) },
-		"message: WithCodec: the codec must not be nil":    func() { message.WithCodec(nil) },
-		"message: Window(0): the window must be 1 or more": func() { message.Window(0) },
+		"message: Remote: the Caller must not be nil":            func() { message.Remote[int, int](nil, "a") },
+		"message: Stream: the Caller must not be nil":            func() { message.Stream[int, int](nil, "a") },
+		"message: Notify: the Caller must not be nil":            func() { _ = message.Notify(t.Context(), nil, "a", 1) },
+		"message: Remote: an option must not be nil":             func() { message.Remote[int, int](answering(200, "", ""), "a", nil) },
+		"message: Local: the handler must not be nil":            func() { message.Local(nil) },
+		"message: HTTP: the URL must not be nil":                 func() { message.HTTP(nil, nil) },
+		"message: WithCodec: the codec must not be nil":          func() { message.WithCodec(nil) },
+		"message: Window(0): the window must be from 1 to 65536": func() { message.Window(0) },
 	} {
 		assert.PanicsWithValue(t, want, f)
 	}

@@ -1,13 +1,14 @@
 package message
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/guregu/kami"
@@ -18,11 +19,15 @@ import (
 // returns the answer. A Content-Type that is missing is application/json where there is a body.
 //
 // The request's context has the values, the cancellation and the deadline of ctx, whatever kami.Cancel says. The header Kami-Timeout
-// may set an earlier deadline. Serve waits for the handler.
+// may set an earlier deadline. Serve waits for the handler. When it returns, what the handler has left running can neither read the
+// body nor write any more.
 //
 // It never panics: a panic that no PanicHandler has handled is logged and answered with 500, http.ErrAbortHandler without being
 // logged. A route or a Kami-Timeout that is none is answered with 400.
 func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
+	if ctx == nil || m == nil {
+		return errorReply(http.StatusInternalServerError, "message: Serve: the context and the message must not be nil")
+	}
 	plain, escaped, err := pathOf(m.Route)
 	if err != nil {
 		return errorReply(http.StatusBadRequest, err.Error())
@@ -45,21 +50,20 @@ func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 	c.disguise(plain, escaped)
 	c.w.call = c
 	defer func() {
+		c.w.close()
+		_ = c.body.Close()
 		if v := recover(); v != nil {
 			if v != http.ErrAbortHandler {
 				slog.ErrorContext(ctx, "message: a handler panicked", "route", m.Route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			}
-			c.w.close()
 			reply = errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
 		}
 		if form := c.request.MultipartForm; form != nil { // as net/http's server does
 			_ = form.RemoveAll()
 		}
-		if reply == nil { // the handler has ended the goroutine
-			c.w.close()
-			return
+		if reply != nil { // the handler has not ended the goroutine
+			reply.Pattern = c.hit()
 		}
-		reply.Pattern = c.hit()
 	}()
 	h.ServeHTTP(&c.w, &c.request)
 	return c.w.reply(m.Returns)
@@ -81,10 +85,34 @@ type call struct {
 	failer  incoming.Failer // nil if no Mux has told; guarded by w.changing
 }
 
-// body is the body of a request.
-type body struct{ bytes.Reader }
+// body is the body of a request. There is nothing to read of it when the message has been answered.
+type body struct {
+	reading sync.Mutex
+	rest    []byte
+	ended   bool
+}
 
-func (*body) Close() error { return nil }
+func (b *body) Read(p []byte) (n int, err error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	switch {
+	case b.ended:
+		return 0, http.ErrBodyReadAfterClose
+	case len(b.rest) == 0:
+		return 0, io.EOF
+	}
+	n = copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// Close ends the reading, as that of the body of a request over HTTP does.
+func (b *body) Close() error {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.rest, b.ended = nil, true
+	return nil
+}
 
 // disguise makes the request for the path.
 func (c *call) disguise(plain, escaped string) {
@@ -101,7 +129,7 @@ func (c *call) disguise(plain, escaped string) {
 	r.Method, r.URL, r.RequestURI, r.Proto = http.MethodPost, &c.url, escaped, "message"
 	r.Header, r.Body, r.RemoteAddr = header, http.NoBody, c.message.RemoteAddr
 	if len(c.message.Body) > 0 {
-		c.body.Reset(c.message.Body)
+		c.body.rest = c.message.Body
 		r.Body, r.ContentLength = &c.body, int64(len(c.message.Body))
 		if first(header, "Content-Type") == "" {
 			c.json[0] = JSON.ContentType()

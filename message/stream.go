@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"reflect"
 )
 
 // errLeft is the cause with which the call of a stream ends that nobody reads any more.
@@ -91,7 +92,7 @@ func decodeItems[Item any](c Codec, data []byte, yield func(Item) bool) error {
 		case c == JSON && err == io.EOF:
 			return nil
 		case err != nil:
-			return fmt.Errorf("message: decoding an item as %T: %w", item, err)
+			return fmt.Errorf("message: decoding an item as %v: %w", reflect.TypeFor[Item](), err)
 		case !yield(item):
 			return errLeft
 		case c != JSON:

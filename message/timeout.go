@@ -48,15 +48,22 @@ func limit(ctx context.Context, timeout time.Duration) (context.Context, context
 	return context.WithTimeout(ctx, timeout)
 }
 
-// withTimeout returns the header, which may be nil, with how long ctx lets a call take. It may be the same one.
+// withTimeout returns the header, which may be nil, with how long ctx lets a call take, unless it has a shorter timeout. It may be
+// the same one.
 func withTimeout(ctx context.Context, header http.Header) http.Header {
 	end, ok := ctx.Deadline()
 	if !ok {
 		return header
 	}
+	left := max(time.Until(end), 1)
+	if text := first(header, timeoutHeader); text != "" {
+		if own, err := parseTimeout(text); err == nil && own < left {
+			return header
+		}
+	}
 	if header = header.Clone(); header == nil {
 		header = make(http.Header, 1)
 	}
-	header[timeoutHeader] = []string{max(time.Until(end), 1).String()}
+	header[timeoutHeader] = []string{left.String()}
 	return header
 }
