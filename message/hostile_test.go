@@ -282,3 +282,67 @@ func TestM10EnormousWindows(t *testing.T) {
 		assert.Equal(t, 404, reply.Status)
 	}
 }
+
+// TestM03LeftBehindByAMux has http.TimeoutHandler, as middleware of a Mux, leave a chain behind that goes on when the message has
+// been answered: -race must have nothing to say of that.
+func TestM03LeftBehindByAMux(t *testing.T) {
+	over, done := make(chan struct{}), make(chan struct{})
+	inner := kami.New()
+	inner.Post("/in/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		<-over
+		<-ctx.Done()
+		assert.Equal(t, "7", kami.Param(ctx, "id"))
+		assert.Equal(t, "in.7", message.FromContext(ctx).Route)
+		assert.Error(t, r.ParseMultipartForm(1<<20))
+		w.Header().Set("A", "1")
+		_, err := io.WriteString(w, "late")
+		assert.ErrorIs(t, err, http.ErrHandlerTimeout)
+		assert.ErrorContains(t, message.Answer(w, 1), "is no message", "the writer is http.TimeoutHandler's")
+		panic(http.ErrAbortHandler)
+	})
+	mux := kami.New()
+	mux.Cancel = true
+	mux.Use("/", func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Millisecond, "slow") })
+	mux.Mount("/in/", inner)
+	m := &message.Message{Route: "in.7", Header: http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, Body: []byte("--b\r\n")}
+	reply := message.Serve(t.Context(), mux, m)
+	close(over)
+	assert.Equal(t, 503, reply.Status)
+	assert.Equal(t, "/in/:id", reply.Pattern)
+	reply.Pattern, m.Body[0] = "changed", 'x'
+	<-done
+	assert.Equal(t, "slow", string(reply.Body))
+}
+
+// TestM02WhatHandlersCanDoWrong has each of them answered.
+func TestM02WhatHandlersCanDoWrong(t *testing.T) {
+	_ = logs(t)
+	for name, h := range map[string]http.HandlerFunc{
+		"no status":        func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(0) },
+		"an odd panic":     func(http.ResponseWriter, *http.Request) { panic([]func(){nil}) },
+		"a panic with nil": func(http.ResponseWriter, *http.Request) { panic(error(nil)) },
+		"a text that panics": func(http.ResponseWriter, *http.Request) {
+			panic(stringer(func() string { panic("again") }))
+		},
+		"a source that lies": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.(io.ReaderFrom).ReadFrom(reader(func(p []byte) (int, error) { return len(p) + 1, nil }))
+		},
+		"a source that panics": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.(io.ReaderFrom).ReadFrom(reader(func([]byte) (int, error) { panic("source") }))
+		},
+		"no request": func(_ http.ResponseWriter, r *http.Request) { *r = http.Request{}; _ = r.Header["A"][0] },
+	} {
+		reply := message.Serve(t.Context(), h, &message.Message{Route: "a"})
+		assert.Equal(t, 500, reply.Status, name)
+		assert.Equal(t, "Internal Server Error\n", string(reply.Body), name)
+	}
+}
+
+type stringer func() string
+
+func (f stringer) String() string { return f() }
+
+type reader func([]byte) (int, error)
+
+func (f reader) Read(p []byte) (int, error) { return f(p) }
