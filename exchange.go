@@ -148,7 +148,7 @@ func (a *way) begin(
 		a.deep = isVanilla(d.end) && len(d.route.names) > 0 && sharesPathValues(r)
 		a.pattern = d.route.path
 		if d.route.method == anyMethod { // which may mount a Mux
-			a.pattern = d.pattern(r.Method, r.URL)
+			a.pattern = d.route.innermost(d.message, r.Method, r.URL).path
 		}
 		if a.pattern != "" {
 			r.Pattern = a.pattern
@@ -500,12 +500,7 @@ func (x *exchange) Started() time.Time {
 // HandlerName returns the name that the handler has given itself, "" if it has none. In the place of a mounted Mux it is the handler
 // that this has for a request for the URL.
 func (x *exchange) HandlerName(method string, u *url.URL) string {
-	r := x.route
-	for inner := r.mounted(); inner != nil; inner = r.mounted() {
-		var within decision
-		within.decide(inner.registered(), method, u)
-		r = within.route
-	}
+	r := x.route.innermost(incoming.MessageOf(x.in) != nil, method, u)
 	name, _ := ownName(r.handler)
 	return name
 }

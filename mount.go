@@ -107,16 +107,16 @@ func (r *route) registered() string {
 // mountPath returns the path of the mount whose route this is.
 func (r *route) mountPath() string { return strings.TrimSuffix(r.path, "*") }
 
-// pattern returns the path of the route that answers, if need be that of a mounted Mux. It is "" if none does.
-func (d *decision) pattern(method string, u *url.URL) string {
-	inner := d.route.mounted()
-	if inner == nil {
-		return d.route.path
+// innermost returns the route that answers, in the place of a mounted Mux the one that this has for a request for the URL, or for a
+// message. It is an unrouted one if none does.
+func (r *route) innermost(message bool, method string, u *url.URL) *route {
+	for inner := r.mounted(); inner != nil; inner = r.mounted() {
+		within := decision{message: message}
+		within.decide(inner.registered(), method, u)
+		within.stay()
+		r = within.route
 	}
-	within := decision{message: d.message}
-	within.decide(inner.registered(), method, u)
-	within.stay()
-	return within.pattern(method, u)
+	return r
 }
 
 // describe returns the routes as [Mux.Routes] has them.

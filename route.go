@@ -281,7 +281,7 @@ func (d *decision) tell(in context.Context, method string, u *url.URL) {
 	}
 	d.message = true
 	d.stay()
-	m.Hit(d.pattern(method, u), d.route)
+	m.Hit(d.route.innermost(true, method, u).path, d.route)
 }
 
 // stay keeps a message from being redirected: the route that lacks nothing but a slash, or has one too many, takes it as it is.

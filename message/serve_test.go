@@ -518,7 +518,7 @@ func TestM05MountsWithoutRedirects(t *testing.T) {
 		for _, halts := range []bool{false, true} {
 			var got seen
 			mux := kami.New()
-			mux.Post("/a/b/:id/", func(_ http.ResponseWriter, r *http.Request) { got.within = r.Pattern })
+			mux.Post("/a/b/:id/", named(func(_ http.ResponseWriter, r *http.Request) { got.within = r.Pattern }))
 			for _, path := range []string{"/a/b/", "/a/"}[2-depth:] {
 				outer := kami.New()
 				outer.Mount(path, mux)
@@ -547,7 +547,7 @@ func TestM05MountsWithoutRedirects(t *testing.T) {
 			assert.Equal(t, want, got)
 			assert.Equal(t, 200, reply.Status)
 			assert.Equal(t, pattern, reply.Pattern)
-			assert.Contains(t, records.String(), "pattern="+pattern)
+			assert.Contains(t, records.String(), "pattern="+pattern+" handler=Named ")
 
 			e, err := mux.Explain("POST", "/a/b/7")
 			require.NoError(t, err)
@@ -557,3 +557,10 @@ func TestM05MountsWithoutRedirects(t *testing.T) {
 		}
 	}
 }
+
+// named is a handler that has a name.
+type named http.HandlerFunc
+
+func (named) HandlerName() string { return "Named" }
+
+func (n named) ServeHTTP(w http.ResponseWriter, r *http.Request) { n(w, r) }
