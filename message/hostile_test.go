@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -346,3 +347,33 @@ func (f stringer) String() string { return f() }
 type reader func([]byte) (int, error)
 
 func (f reader) Read(p []byte) (int, error) { return f(p) }
+
+// TestM03TheReplyIsItsReceivers changes all of a reply while what the handler has left behind still copies into the answer.
+func TestM03TheReplyIsItsReceivers(t *testing.T) {
+	for _, first := range []string{"", "body"} {
+		reading, over, done := make(chan struct{}), make(chan struct{}), make(chan error)
+		src := reader(func(p []byte) (int, error) {
+			close(reading)
+			<-over
+			return copy(p, "late"), nil
+		})
+		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, first)
+			go func() {
+				_, err := w.(io.ReaderFrom).ReadFrom(src)
+				done <- err
+				_, err = w.(io.ReaderFrom).ReadFrom(bytes.NewReader(nil))
+				done <- err
+			}()
+			<-reading
+		})
+		reply := message.Serve(t.Context(), h, &message.Message{Route: "a"})
+		assert.Equal(t, first, string(reply.Body))
+		close(over)
+		*reply = message.Reply{Body: []byte("changed")}
+		for range 2 {
+			assert.EqualError(t, <-done, "message: the message has been answered")
+		}
+		assert.Equal(t, "changed", string(reply.Body))
+	}
+}

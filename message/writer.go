@@ -144,9 +144,10 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 func (w *writer) take(length int, read []byte) error {
 	w.changing.Lock()
 	defer w.changing.Unlock()
-	switch body := w.written.Body; {
-	case w.closed:
+	if w.closed {
 		return errOver
+	}
+	switch body := w.written.Body; {
 	case len(read) == 0:
 	case len(body) == length && cap(body) > length && &body[:length+1][length] == &read[0]:
 		w.written.Body = body[:length+len(read)]
@@ -191,20 +192,22 @@ func (w *writer) cut() (item []byte, err error) {
 	return item, w.broken
 }
 
-// close ends all writing. It waits for an item that is being handed over, and returns the headers that the handler sees.
-func (w *writer) close() (header http.Header) {
+// close ends all writing. It waits for an item that is being handed over, and returns the handler's answer, nil if there is none, and
+// the headers that the handler sees, both of which are let go of.
+func (w *writer) close() (written *Reply, header http.Header) {
 	w.flushing.Lock()
 	defer w.flushing.Unlock()
 	w.changing.Lock()
 	defer w.changing.Unlock()
-	header, w.header, w.closed = w.header, nil, true
-	return header
+	written, header = w.written, w.header
+	w.written, w.header, w.closed = nil, nil, true
+	return written, header
 }
 
 // reply ends all writing and returns the answer that counts. If there is none, it is empty, with the headers as they are now.
 func (w *writer) reply(returns Returns) *Reply {
-	header := w.close()
-	reply := returns.choose(w.written, w.before, w.others)
+	written, header := w.close()
+	reply := returns.choose(written, w.before, w.others)
 	if reply == nil {
 		return newReply(http.StatusOK, header)
 	}
