@@ -538,7 +538,7 @@ func TestC12CancelEndsWhenAPanicGoesOn(t *testing.T) {
 		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { kept = ctx; throw() })
 		for _, *s.cancel = range []bool{false, true} {
 			throw = func() { panic("boom") }
-			assert.Equal(t, "boom", message(func() { s.do("GET", "/") }))
+			assert.Equal(t, "boom", panicOf(func() { s.do("GET", "/") }))
 			assert.Equal(t, *s.cancel, kept.Err() != nil)
 			throw = runtime.Goexit
 			var exiting sync.WaitGroup
@@ -1197,7 +1197,7 @@ func TestC15OuterWrapperReadsThePattern(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.get("/u/:id", func(http.ResponseWriter, *http.Request) { panic("boom") })
 		var outer http.Request
-		assert.Equal(t, "boom", message(func() { passedIn(s, &outer)(nil, httptest.NewRequest("GET", "/u/7", nil)) }))
+		assert.Equal(t, "boom", panicOf(func() { passedIn(s, &outer)(nil, httptest.NewRequest("GET", "/u/7", nil)) }))
 		assert.Equal(t, "/u/:id", outer.Pattern)
 	})
 }

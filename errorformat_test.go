@@ -93,7 +93,7 @@ func TestErrorHandlerLeavesPanicsAlone(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		*s.errorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) { t.Error("it is no error") }
 		s.get("/", func(http.ResponseWriter, *http.Request) { panic("out of users") })
-		assert.Equal(t, "out of users", message(func() { s.do("GET", "/") }))
+		assert.Equal(t, "out of users", panicOf(func() { s.do("GET", "/") }))
 	})
 }
 

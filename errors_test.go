@@ -538,7 +538,7 @@ func TestHandlersWithAnErrorAreChecked(t *testing.T) {
 		s.get("/own", own(fails(&statusError{403, nil})))
 		assert.Equal(t, 403, s.do("GET", "/own").Code)
 		at := here()
-		got := message(func() { s.handle("GET", "/nil", own(nil)) })
+		got := panicOf(func() { s.handle("GET", "/nil", own(nil)) })
 		assert.Equal(t, refusal(`GET "/nil"`, lineAfter(at), "the handler must not be nil"), got)
 	})
 }

@@ -7,13 +7,42 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/component"
 	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/message"
 	"github.com/guregu/kami/mutil"
 )
+
+// Room is a component: its methods are handlers.
+type Room struct {
+	mu      sync.Mutex
+	members []string
+}
+
+type joinRequest struct {
+	Name string `json:"name"`
+}
+
+type joined struct {
+	Members []string `json:"members"`
+}
+
+// Join is called as room.join.
+func (r *Room) Join(_ context.Context, request *joinRequest) (*joined, error) {
+	if request.Name == "" {
+		return nil, endpoint.Error(http.StatusBadRequest, "who are you?")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members = append(r.members, request.Name)
+	return &joined{slices.Clone(r.members)}, nil
+}
 
 // show prints what h answers to a GET request, which may have an Accept-Language.
 func show(h http.Handler, path string, language ...string) {
@@ -249,4 +278,27 @@ func Example_endpoint() {
 	// /divide/6?b=2: 200 3
 	// /divide/6?b=0: 422 nothing is divided by zero
 	// /divide/six?b=2: 400 path "a": "six" is not an integer
+}
+
+func Example_message() {
+	mux, components := kami.New(), new(component.Set)
+	components.Register(mux.Handle, new(Room), component.WithName("room"), component.WithNameFunc(strings.ToLower))
+	if err := components.Start(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+
+	// curl -d '{"name": "bob"}' -H 'Content-Type: application/json' localhost:8000/room/join
+	r := httptest.NewRequest("POST", "/room/join", strings.NewReader(`{"name": "bob"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Print(w.Body)
+
+	// The same call within the program. Other transports carry it by websockets and between servers.
+	join := message.Remote[joinRequest, *joined](message.Local(mux), "room.join")
+	all, err := join(context.Background(), joinRequest{"ann"})
+	fmt.Println(all.Members, err)
+	// Output:
+	// {"members":["bob"]}
+	// [bob ann] <nil>
 }

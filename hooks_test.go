@@ -690,7 +690,7 @@ func TestC40NoStatusWhereAPanicGoesOn(t *testing.T) {
 		*s.logHandler = func(_ context.Context, w mutil.WriterProxy, _ *http.Request) { status = w.Status() }
 		s.get("/", func(context.Context, http.ResponseWriter, *http.Request) { panic("handled") })
 		s.after("/", func(context.Context) context.Context { panic(http.ErrAbortHandler) })
-		assert.Equal(t, http.ErrAbortHandler.Error(), message(func() { s.do("GET", "/") }))
+		assert.Equal(t, http.ErrAbortHandler.Error(), panicOf(func() { s.do("GET", "/") }))
 		assert.Zero(t, status, "the connection is cut, which a status would contradict")
 	})
 }

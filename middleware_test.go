@@ -262,9 +262,9 @@ func TestC36ContextFromElsewhere(t *testing.T) {
 				astray := around(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 					next.ServeHTTP(w, r.WithContext(stranger(r)))
 				})
-				at, _ := here(), message(func() { s.use("/x/", astray) })
+				at, _ := here(), panicOf(func() { s.use("/x/", astray) })
 				s.get("/x/:y", ran.handler("handler"))
-				got := message(func() { s.do("GET", "/x/y") })
+				got := panicOf(func() { s.do("GET", "/x/y") })
 				assert.Equal(t, fmt.Sprintf(`kami: middleware for "/x/" (%s) called its next handler with a context `+
 					"that does not descend from the request's", at), got)
 				assert.Empty(t, ran.take())
@@ -470,13 +470,13 @@ func TestC36MiddlewareMustDescend(t *testing.T) {
 			func(context.Context, http.ResponseWriter, *http.Request) context.Context { return stranger },
 		} {
 			each(t, func(t *testing.T, s *stack) {
-				at, _ := here(), message(func() { s.use("/", mw) })
+				at, _ := here(), panicOf(func() { s.use("/", mw) })
 				s.use("/late/", func(next http.Handler) http.Handler { return next })
 				s.get("/:p", nothing)
 				for _, path := range []string{"/x", "/late/", "/x"} {
 					assert.Equal(t, fmt.Sprintf(`kami: middleware for "/" (%s) returned a context that does not descend from the request's, `+
 						"so its params would be lost: derive it from the one that the middleware gets", at),
-						message(func() { s.do("GET", path) }), name)
+						panicOf(func() { s.do("GET", path) }), name)
 				}
 			})
 		}
@@ -512,9 +512,9 @@ func TestC36ContextHandlerFromElsewhere(t *testing.T) {
 					next.ServeHTTPContext(ctx, w, r)
 				}}
 			}
-			at, _ := here(), message(func() { s.use("/", astray) })
+			at, _ := here(), panicOf(func() { s.use("/", astray) })
 			assert.Equal(t, fmt.Sprintf(`kami: middleware for "/" (%s) called its next handler with a context `+
-				"that does not descend from the request's", at), message(func() { s.do("GET", "/") }))
+				"that does not descend from the request's", at), panicOf(func() { s.do("GET", "/") }))
 		})
 	}
 }
@@ -882,12 +882,12 @@ func TestC37UnsupportedTypes(t *testing.T) {
 	}
 	everywhere(t, func(t *testing.T, s *stack) {
 		for _, test := range append(afterwareOnly, unsupported...) {
-			at, got := here(), message(func() { s.use("/a/:b", test.ware) })
+			at, got := here(), panicOf(func() { s.use("/a/:b", test.ware) })
 			rule := test.name + " is no type of middleware; " + acceptedMiddleware
 			assert.Equal(t, refusal(`middleware for "/a/:b"`, at, rule), got)
 		}
 		for _, test := range unsupported {
-			at, got := here(), message(func() { s.after("/a/:b", test.ware) })
+			at, got := here(), panicOf(func() { s.after("/a/:b", test.ware) })
 			rule := test.name + " is no type of afterware; " + acceptedAfterware
 			assert.Equal(t, refusal(`afterware for "/a/:b"`, at, rule), got)
 		}
@@ -898,7 +898,7 @@ func TestC36AfterRefusesWrappingTypes(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
 		for _, aw := range ran.wrapping() {
-			at, got := here(), message(func() { s.after("/", aw) })
+			at, got := here(), panicOf(func() { s.after("/", aw) })
 			rule := fmt.Sprintf("%T is no type of afterware; %s", aw, acceptedAfterware)
 			assert.Equal(t, refusal(`afterware for "/"`, at, rule), got)
 		}
@@ -914,11 +914,11 @@ func TestC37NilWares(t *testing.T) {
 	wrapping := []any{standard(nil), ownStandard(nil), ownFuncToFunc(nil), ownContextStandard(nil)}
 	everywhere(t, func(t *testing.T, s *stack) {
 		for _, mw := range append(wrapping, common...) {
-			at, got := here(), message(func() { s.use("/", mw) })
+			at, got := here(), panicOf(func() { s.use("/", mw) })
 			assert.Equal(t, refusal(`middleware for "/"`, at, "the middleware must not be nil"), got, "%T", mw)
 		}
 		for _, aw := range append([]any{kami.Afterware(nil), ownProxy(nil)}, common...) {
-			at, got := here(), message(func() { s.after("/", aw) })
+			at, got := here(), panicOf(func() { s.after("/", aw) })
 			assert.Equal(t, refusal(`afterware for "/"`, at, "the afterware must not be nil"), got, "%T", aw)
 		}
 		assert.Equal(t, "404", outcome(s.do("GET", "/")))
@@ -935,7 +935,7 @@ func TestC36NilFromAConstructor(t *testing.T) {
 			func(kami.ContextHandler) kami.ContextHandler { return nil },
 			ownStandard(func(http.Handler) http.Handler { return nil }),
 		} {
-			at, got := here(), message(func() { s.use("/", mw) })
+			at, got := here(), panicOf(func() { s.use("/", mw) })
 			assert.Equal(t, refusal(`middleware for "/"`, at, "the middleware must not return a nil handler"), got, "%T", mw)
 		}
 		assert.Equal(t, "404", outcome(s.do("GET", "/")))
@@ -944,7 +944,7 @@ func TestC36NilFromAConstructor(t *testing.T) {
 
 func TestC36APanickingConstructor(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
-		assert.Equal(t, "constructor", message(func() { s.use("/", func(http.Handler) http.Handler { panic("constructor") }) }))
+		assert.Equal(t, "constructor", panicOf(func() { s.use("/", func(http.Handler) http.Handler { panic("constructor") }) }))
 		s.echoes("GET /")
 		assert.Equal(t, "200 GET /", outcome(s.do("GET", "/")))
 	})

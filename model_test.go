@@ -262,14 +262,14 @@ func newModel(r random) *model {
 	}
 	for range 1 + r.IntN(5) {
 		route := pick(4, "a", "b", "c", ":", "*")
-		if message(func() { m.handle(r.of("GET", "GET", "POST"), route, m.handler(actors[r.IntN(len(actors))], route)) }) == "" {
+		if panicOf(func() { m.handle(r.of("GET", "GET", "POST"), route, m.handler(actors[r.IntN(len(actors))], route)) }) == "" {
 			m.routes = append(m.routes, route)
 		}
 	}
 	if r.IntN(3) == 0 { // a mount is no route of its own that keeps out of a scope
 		path := pick(3, "a", "b", "c", ":")
 		prefix, _, _ := strings.Cut(strings.TrimSuffix(path, "/"), "/:")
-		_ = message(func() { m.mount(path, m.handler(actors[r.IntN(len(actors))], prefix)) })
+		_ = panicOf(func() { m.mount(path, m.handler(actors[r.IntN(len(actors))], prefix)) })
 	}
 	if r.IntN(3) == 0 {
 		m.notFound(m.handler(actors[r.IntN(len(actors))], ""))

@@ -296,24 +296,24 @@ func TestC26Mount(t *testing.T) {
 		s.echoes("GET /a")
 		before := s.answers()
 		for _, test := range refused {
-			at, got := here(), message(func() { s.mount(test[0], nothing) })
+			at, got := here(), panicOf(func() { s.mount(test[0], nothing) })
 			assert.Equal(t, refusal(fmt.Sprintf("Mount %q", test[0]), at, test[1]), got)
 		}
 		for name, handler := range nils {
-			at, got := here(), message(func() { s.mount("/new", handler) })
+			at, got := here(), panicOf(func() { s.mount("/new", handler) })
 			assert.Equal(t, refusal(`Mount "/new"`, at, "the handler must not be nil"), got, name)
 		}
-		at, got := here(), message(func() { s.mount("/new", 7) })
+		at, got := here(), panicOf(func() { s.mount("/new", 7) })
 		assert.Equal(t, refusal(`Mount "/new"`, at, "int is no type of handler; "+acceptedHandlers), got)
-		at, got = here(), message(func() { s.mount("/new/*rest", nothing) })
+		at, got = here(), panicOf(func() { s.mount("/new/*rest", nothing) })
 		assert.Equal(t, refusal(`Mount "/new/*rest"`, at, "what is mounted gets all paths below it anyway: leave the catch-all out"), got)
-		at, got = here(), message(func() { s.mount("/new", s.Handler) })
+		at, got = here(), panicOf(func() { s.mount("/new", s.Handler) })
 		itself := "a Mux must not be mounted in itself, nor in one that is mounted in it"
 		assert.Equal(t, refusal(`Mount "/new"`, at, itself), got)
 		inner, innermost := kami.New(), kami.New()
 		inner.Mount("/a", innermost)
 		innermost.Mount("/b", s.Handler)
-		at, got = here(), message(func() { s.mount("/new", inner) })
+		at, got = here(), panicOf(func() { s.mount("/new", inner) })
 		assert.Equal(t, refusal(`Mount "/new"`, at, itself), got)
 		assert.Equal(t, before, s.answers())
 	})
@@ -344,7 +344,7 @@ func TestC26MountConflicts(t *testing.T) {
 			register(test.first)
 			before, all := s.answers(), s.patterns()
 			place := slices.Collect(s.routes())[0].Place
-			got := message(func() { register(test.then) })
+			got := panicOf(func() { register(test.then) })
 			at := strings.TrimPrefix(strings.TrimSuffix(got, fmt.Sprintf(") conflicts with %s (%s): both match the same paths", test.firstSaid, place)),
 				fmt.Sprintf("kami: %s (", test.thenSaid))
 			assert.Regexp(t, `^\w+/mount_test.go:\d+$`, at, "%s, %s: %s", test.first, test.then, got)

@@ -69,11 +69,11 @@ func TestC26Paths(t *testing.T) {
 		before := s.answers()
 		for _, test := range refused {
 			path, rule := fmt.Sprintf("%q", test[0]), test[1]
-			at, got := here(), message(func() { s.handle("PURGE", test[0], nothing) })
+			at, got := here(), panicOf(func() { s.handle("PURGE", test[0], nothing) })
 			assert.Equal(t, refusal("PURGE "+path, at, rule), got)
-			at, got = here(), message(func() { s.use(test[0], unused) })
+			at, got = here(), panicOf(func() { s.use(test[0], unused) })
 			assert.Equal(t, refusal("middleware for "+path, at, rule), got)
-			at, got = here(), message(func() { s.after(test[0], unused) })
+			at, got = here(), panicOf(func() { s.after(test[0], unused) })
 			assert.Equal(t, refusal("afterware for "+path, at, rule), got)
 		}
 		assert.Equal(t, before, s.answers())
@@ -98,9 +98,9 @@ func TestC26AcceptedPaths(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		for _, path := range []string{"/", "/a", "/:", "/:/:", "/*", "/:/*", "/a:b", "/a*b", `/\:a`, `/\*`, "/...", "/a/..b",
 			"/%2F", "/あ", "/a b", "/a/:id/b/:other", "/b/*rest/"} {
-			assert.Empty(t, message(func() { s.handle("PURGE", path, nothing) }), path)
-			assert.Empty(t, message(func() { s.use(path, pass) }), path)
-			assert.Empty(t, message(func() { s.after(path, pass) }), path)
+			assert.Empty(t, panicOf(func() { s.handle("PURGE", path, nothing) }), path)
+			assert.Empty(t, panicOf(func() { s.use(path, pass) }), path)
+			assert.Empty(t, panicOf(func() { s.after(path, pass) }), path)
 		}
 	})
 }
@@ -110,13 +110,13 @@ func TestC26Methods(t *testing.T) {
 		s.echoes("GET /a")
 		before := s.answers()
 		for _, method := range []string{"", " ", "GE T", "GET ", "GET\n", "GE/T", "GET,PUT", "GÉT", "G\x00", `"GET"`} {
-			at, got := here(), message(func() { s.handle(method, "/a", nothing) })
+			at, got := here(), panicOf(func() { s.handle(method, "/a", nothing) })
 			rule := "a method must be a token (RFC 9110, section 5.6.2)"
 			assert.Equal(t, refusal(fmt.Sprintf(`%q "/a"`, method), at, rule), got)
 		}
 		assert.Equal(t, before, s.answers())
 		for _, method := range []string{"get", "PURGE", "M-SEARCH", "VERSION_CONTROL", "!#$%&'*+-.^_`|~09azAZ"} {
-			assert.Empty(t, message(func() { s.handle(method, "/a", echo(method)) }), method)
+			assert.Empty(t, panicOf(func() { s.handle(method, "/a", echo(method)) }), method)
 			assert.Equal(t, method, s.serve(programmatic(method, "/a", "", "")).Body.String())
 		}
 	})
@@ -149,7 +149,7 @@ func TestC26NilHandlers(t *testing.T) {
 		s.echoes("GET /a")
 		before := s.answers()
 		for name, handler := range nils {
-			at, got := here(), message(func() { s.handle("POST", "/a", handler) })
+			at, got := here(), panicOf(func() { s.handle("POST", "/a", handler) })
 			assert.Equal(t, refusal(`POST "/a"`, at, "the handler must not be nil"), got, name)
 		}
 		assert.Equal(t, before, s.answers())
@@ -172,14 +172,14 @@ func TestC26HandlersThatNeedParams(t *testing.T) {
 		before := s.answers()
 		for _, handler := range []any{choosy{echo("choosy")}, &choosy{echo("choosy")}} {
 			for path, params := range map[string]string{"/b": "[]", "/:ids": `["ids"]`, "/id/*": `[""]`, "/:a/*b": `["a" "b"]`} {
-				at, got := here(), message(func() { s.handle("POST", path, handler) })
+				at, got := here(), panicOf(func() { s.handle("POST", path, handler) })
 				assert.Equal(t, refusal(fmt.Sprintf("POST %q", path), at, "there is no id in "+params), got)
 			}
-			at, got := here(), message(func() { s.mount("/:ids/x", handler) })
+			at, got := here(), panicOf(func() { s.mount("/:ids/x", handler) })
 			assert.Equal(t, refusal(`Mount "/:ids/x"`, at, `there is no id in ["ids"]`), got)
-			at, got = here(), message(func() { s.notFound(handler) })
+			at, got = here(), panicOf(func() { s.notFound(handler) })
 			assert.Equal(t, refusal("NotFound", at, "there is no id in []"), got)
-			at, got = here(), message(func() { s.methodNotAllowed(handler) })
+			at, got = here(), panicOf(func() { s.methodNotAllowed(handler) })
 			assert.Equal(t, refusal("MethodNotAllowed", at, "there is no id in []"), got)
 		}
 		assert.Equal(t, before, s.answers())
@@ -227,11 +227,11 @@ func TestC26UnsupportedHandlers(t *testing.T) {
 			{func(next http.Handler) http.Handler { return next }, "func(http.Handler) http.Handler"},
 		} {
 			rule := test.name + " is no type of handler; " + acceptedHandlers
-			at, got := here(), message(func() { s.handle("POST", "/a", test.handler) })
+			at, got := here(), panicOf(func() { s.handle("POST", "/a", test.handler) })
 			assert.Equal(t, refusal(`POST "/a"`, at, rule), got)
-			at, got = here(), message(func() { s.notFound(test.handler) })
+			at, got = here(), panicOf(func() { s.notFound(test.handler) })
 			assert.Equal(t, refusal("NotFound", at, rule), got)
-			at, got = here(), message(func() { s.methodNotAllowed(test.handler) })
+			at, got = here(), panicOf(func() { s.methodNotAllowed(test.handler) })
 			assert.Equal(t, refusal("MethodNotAllowed", at, rule), got)
 		}
 		assert.Equal(t, before, s.answers())
@@ -254,9 +254,9 @@ func TestC26Duplicates(t *testing.T) {
 	}
 	for _, test := range tests {
 		each(t, func(t *testing.T, s *stack) {
-			first, _ := here(), message(func() { s.handle("GET", test.first, nothing) })
+			first, _ := here(), panicOf(func() { s.handle("GET", test.first, nothing) })
 			s.echoes("POST " + test.first)
-			second, got := here(), message(func() { s.handle("GET", test.second, nothing) })
+			second, got := here(), panicOf(func() { s.handle("GET", test.second, nothing) })
 			assert.Equal(t, fmt.Sprintf("kami: GET %q (%s) conflicts with %q (%s): both match the same paths",
 				test.second, second, test.first, first), got)
 		})
@@ -286,8 +286,8 @@ func TestC26NothingHasChangedAfterAConflict(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /a", "POST /a/b")
 		before := s.answers()
-		require.NotEmpty(t, message(func() { s.get("/a/", echo("another")) }))
-		require.NotEmpty(t, message(func() { s.handle("POST", "/a/b", echo("another")) }))
+		require.NotEmpty(t, panicOf(func() { s.get("/a/", echo("another")) }))
+		require.NotEmpty(t, panicOf(func() { s.handle("POST", "/a/b", echo("another")) }))
 		assert.Equal(t, before, s.answers())
 		s.echoes("GET /new") // and it goes on
 		assert.Equal(t, "200 GET /new", outcome(s.do("GET", "/new")))
@@ -307,28 +307,28 @@ func TestC26PlacesOfEveryRegistration(t *testing.T) {
 	} {
 		globalStack(t)
 		for _, register := range []func(string, kami.HandlerType){test.global, test.local} {
-			first, got := here(), message(func() { register("/x/:y", nothing) })
+			first, got := here(), panicOf(func() { register("/x/:y", nothing) })
 			assert.Empty(t, got)
-			second, got := here(), message(func() { register("/x/:z", nothing) })
+			second, got := here(), panicOf(func() { register("/x/:z", nothing) })
 			assert.Equal(t, fmt.Sprintf(`kami: %s "/x/:z" (%s) conflicts with "/x/:y" (%s): both match the same paths`,
 				test.method, second, first), got)
 		}
 	}
-	at, got := here(), message(func() { mux.Handle("GET", "x", nothing) })
+	at, got := here(), panicOf(func() { mux.Handle("GET", "x", nothing) })
 	assert.Equal(t, refusal(`GET "x"`, at, `a path must begin with "/"`), got)
-	at, got = here(), message(func() { kami.Handle("GET", "x", nothing) })
+	at, got = here(), panicOf(func() { kami.Handle("GET", "x", nothing) })
 	assert.Equal(t, refusal(`GET "x"`, at, `a path must begin with "/"`), got)
-	at, got = here(), message(func() { mux.Get("x", nothing) })
+	at, got = here(), panicOf(func() { mux.Get("x", nothing) })
 	assert.Equal(t, refusal(`GET "x"`, at, `a path must begin with "/"`), got)
-	at, got = here(), message(func() { kami.Get("x", nothing) })
+	at, got = here(), panicOf(func() { kami.Get("x", nothing) })
 	assert.Equal(t, refusal(`GET "x"`, at, `a path must begin with "/"`), got)
-	at, got = here(), message(func() { kami.Use("x", unused) })
+	at, got = here(), panicOf(func() { kami.Use("x", unused) })
 	assert.Equal(t, refusal(`middleware for "x"`, at, `a path must begin with "/"`), got)
-	at, got = here(), message(func() { kami.After("x", unused) })
+	at, got = here(), panicOf(func() { kami.After("x", unused) })
 	assert.Equal(t, refusal(`afterware for "x"`, at, `a path must begin with "/"`), got)
-	at, got = here(), message(func() { kami.NotFound(7) })
+	at, got = here(), panicOf(func() { kami.NotFound(7) })
 	assert.Equal(t, refusal("NotFound", at, "int is no type of handler; "+acceptedHandlers), got)
-	at, got = here(), message(func() { kami.MethodNotAllowed(7) })
+	at, got = here(), panicOf(func() { kami.MethodNotAllowed(7) })
 	assert.Equal(t, refusal("MethodNotAllowed", at, "int is no type of handler; "+acceptedHandlers), got)
 }
 
@@ -337,7 +337,7 @@ func helper(s *stack, path string, depth int) string {
 	if depth > 0 {
 		return helper(s, path, depth-1)
 	}
-	at, got := here(), message(func() { s.handle("GET", path, nothing) })
+	at, got := here(), panicOf(func() { s.handle("GET", path, nothing) })
 	return at + got
 }
 
@@ -371,7 +371,7 @@ func TestC26PlacesElsewhere(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			each(t, func(t *testing.T, s *stack) {
 				want := test.register(s)
-				assert.Regexp(t, ` conflicts with "/x" \(`+want+`\): `, message(func() { s.handle("GET", "/x", nothing) }))
+				assert.Regexp(t, ` conflicts with "/x" \(`+want+`\): `, panicOf(func() { s.handle("GET", "/x", nothing) }))
 			})
 		})
 	}
@@ -519,7 +519,7 @@ func TestC27RegisterWhileServing(t *testing.T) {
 func TestC27ResetWhileServing(t *testing.T) {
 	s := globalStack(t)
 	register := func(*stack, int) {
-		_ = message(func() { kami.Get("/echo/:id", echo("", "id")) }) // there unless there was a Reset since
+		_ = panicOf(func() { kami.Get("/echo/:id", echo("", "id")) }) // there unless there was a Reset since
 	}
 	reset := func(*stack, int) { kami.Reset() }
 	whileServing(s, []func(*stack, int){register, reset, register}, func(client string) {
@@ -655,7 +655,7 @@ func TestC26SlashAfterACatchAll(t *testing.T) {
 		}
 		assert.Empty(t, s.check())
 		first := s.place("GET", "/abc/*path/")
-		at, got := here(), message(func() { s.handle("GET", "/abc/*other", nothing) })
+		at, got := here(), panicOf(func() { s.handle("GET", "/abc/*other", nothing) })
 		assert.Equal(t, fmt.Sprintf(`kami: GET "/abc/*other" (%s) conflicts with "/abc/*path/" (%s): both match the same paths`, at, first), got)
 	})
 }

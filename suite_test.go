@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/guregu/kami"
-	msg "github.com/guregu/kami/message"
+	"github.com/guregu/kami/message"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -86,7 +86,7 @@ func (m messaging) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer func() { own.MultipartForm, r.Pattern = disguised.MultipartForm, disguised.Pattern }()
 		m.Handler.ServeHTTP(w, disguised)
 	}
-	reply := msg.Serve(r.Context(), http.HandlerFunc(h), &msg.Message{Route: "any"})
+	reply := message.Serve(r.Context(), http.HandlerFunc(h), &message.Message{Route: "any"})
 	maps.Copy(w.Header(), reply.Header)
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(reply.Body)
@@ -160,11 +160,11 @@ func echo(name string, params ...string) kami.HandlerFunc {
 	}
 }
 
-// message returns what f panics with, or "".
-func message(f func()) (message string) {
+// panicOf returns what f panics with, or "".
+func panicOf(f func()) (text string) {
 	defer func() {
 		if v := recover(); v != nil {
-			message = fmt.Sprint(v)
+			text = fmt.Sprint(v)
 		}
 	}()
 	f()
