@@ -1,0 +1,58 @@
+// Package auth identifies the other side of a request: by JSON Web Tokens, by shared keys, or by schemes of one's own. What it
+// does for HTTP it does for messages and for the peers of a connection.
+//
+//	keys := new(auth.Keys)
+//	if err := keys.LoadJWKS(jwks); err != nil { // again whenever the keys change
+//		return err
+//	}
+//	schemes := auth.Schemes{
+//		"Bearer": auth.JWT(keys, auth.WithIssuer("https://id.example.com"), auth.WithAudience("chat")),
+//		"Key":    auth.Secret(map[string]string{"billing": os.Getenv("BILLING_KEY")}),
+//	}
+//	mux.Use("/", schemes.Identify)            // a wrong credential is 401, none passes
+//	mux.Use("/private/", auth.Require)        // none is 401 here
+//	mux.Get("/private/me", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+//		fmt.Fprintln(w, auth.FromContext(ctx).Subject)
+//	})
+//
+// # Authentication
+//
+// A client sends its credential in the header Authorization: a scheme, a space and what the scheme makes of it. [Schemes.Identify]
+// puts an [Identity] in the context; [Require] and [RequireAudience] guard scopes with it.
+//
+//	credential     on /          on /private/   in the log
+//	none           passes        401            at Debug
+//	right          passes        passes
+//	wrong          401           401            the reason, at Info
+//	unknowable     503           503            the reason, at Error
+//	expired since  passes        401            the reason, at Info
+//	key replaced   passes        401            the reason, at Info
+//
+// The client learns the status and the challenges of WWW-Authenticate, and nothing of the reason. Credentials are not logged, nor are
+// names of unknown schemes, which may be credentials in the wrong place. A credential is unknowable where a
+// [KeySource] or a [Scheme] has an error of its own: a client that got a 401 would throw a good one away.
+//
+// # Connections
+//
+// A peer is authenticated as its connection is opened, by the same header or by Schemes.Authenticate, and again whenever it sends
+// another credential in band:
+//
+//	node := &peer.Node{Name: "chat", Version: "1.0.0", Handler: mux, Authenticate: schemes.Authenticate}
+//	conn, err := node.Dial(ctx, url, peer.Token(issuer.Source(auth.Identity{Subject: "billing"}, 10*time.Minute)))
+//
+// The messages of the connection have its Identity. It is looked at anew for each that a Require guards: an identity that
+// has expired, or whose key has been replaced or deleted in its KeySource, is a 401 until another credential has come. The routes
+// without Require go on to answer.
+//
+// # Tokens
+//
+// [JWT] accepts what is signed with a public key that the token names by its "kid", and that ends: a token without "exp" is refused,
+// for it could only be taken back together with its key. [Issuer] makes such tokens. Keys are replaced at run time by [Keys].
+// To rotate a key, publish the new one beside the old; sign with the new one; delete the old one when its last token has
+// expired, or at once if it has leaked. See [JWT] for all that is refused.
+//
+// # Schemes of one's own
+//
+// A [Scheme] is a function. The one for Basic, for example, decodes its credential and asks another Scheme or a table of password hashes.
+// It says by its errors whether a credential is wrong, 401, or could not be looked at, 503.
+package auth
