@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -64,6 +65,9 @@ func kindOf(key crypto.PublicKey) (string, error) {
 		if len(key) != ed25519.PublicKeySize {
 			return "", fmt.Errorf("the Ed25519 key has %d bytes, and should have %d", len(key), ed25519.PublicKeySize)
 		}
+		if hasSmallOrder(key) {
+			return "", errors.New("the Ed25519 key is one for which anybody can sign, as one of zeros is")
+		}
 		return kindEd25519, nil
 	case *ecdsa.PublicKey:
 		return kindOfEC(key)
@@ -71,6 +75,39 @@ func kindOf(key crypto.PublicKey) (string, error) {
 		return kindRSA, checkRSA(key)
 	}
 	return "", fmt.Errorf("%T is no public key; accepted: ed25519.PublicKey, *ecdsa.PublicKey, *rsa.PublicKey", key)
+}
+
+// smallOrder are the encodings of Ed25519's points of small order, without the sign bit. Whoever has such a key is impersonated by a
+// few tries. One of zeros is a key that nobody has set.
+var smallOrder = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+func hasSmallOrder(key ed25519.PublicKey) bool {
+	unsigned := slices.Clone(key)
+	unsigned[len(unsigned)-1] &= 0x7f
+	return slices.Contains(smallOrder, hex.EncodeToString(unsigned))
+}
+
+// copyOf returns a copy of a key, so that its owner cannot change the one that an identity is compared with.
+func copyOf(key crypto.PublicKey) crypto.PublicKey {
+	switch key := key.(type) {
+	case ed25519.PublicKey:
+		return slices.Clone(key)
+	case *ecdsa.PublicKey:
+		own := *key
+		return &own
+	case *rsa.PublicKey:
+		own := *key
+		return &own
+	}
+	return key
 }
 
 func kindOfEC(key *ecdsa.PublicKey) (string, error) {

@@ -61,8 +61,10 @@ func WithCache(d time.Duration) JWTOption {
 }
 
 // WithVerify adds a check of one's own, as for tokens that have been revoked, after all others. It may change the Identity. Its
-// error refuses the token, see [Scheme]. How soon a change of its mind counts is up to [WithCache]. It panics if the
-// function is nil.
+// error refuses the token, see [Scheme]. It panics if the function is nil.
+//
+// Its verdict is kept as [WithCache] says, and is not asked for again by the messages of a connection. One that depends on more of ctx than
+// its end, as on a tenant, needs WithCache(0): it would be kept for the others too.
 func WithVerify(verify func(context.Context, *Identity) error) JWTOption {
 	if verify == nil {
 		panic("auth: WithVerify: the function is nil")
@@ -187,16 +189,17 @@ func (v *verifier) read(ctx context.Context, token string) (*Identity, error) {
 	if err := t.verify(proof.key); err != nil {
 		return nil, err
 	}
+	proof.key = copyOf(proof.key)
 	id, err := v.identityOf(t.payload)
 	if err != nil {
 		return nil, err
 	}
-	id.proof = proof
 	for _, verify := range v.verify {
 		if err := verify(ctx, id); err != nil {
 			return nil, err
 		}
 	}
+	id.proof = proof // last, for verify may have put another Identity in the place of this one
 	return id, nil
 }
 

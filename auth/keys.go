@@ -44,7 +44,7 @@ func (k *Keys) Key(_ context.Context, kid string) (crypto.PublicKey, error) {
 	return nil, ErrUnknownKey
 }
 
-// Set adds a public key, or replaces the one with that id. It panics if kid is empty, or if the key is none that JWT could use:
+// Set adds a copy of a public key, or replaces the one with that id. It panics if kid is empty, or if the key is none that JWT could use:
 // keys that come from outside are for [Keys.LoadJWKS], which returns an error.
 func (k *Keys) Set(kid string, key crypto.PublicKey) {
 	if kid == "" {
@@ -53,6 +53,7 @@ func (k *Keys) Set(kid string, key crypto.PublicKey) {
 	if _, err := kindOf(key); err != nil {
 		panic(fmt.Sprintf("auth: Keys.Set(%q): %v", kid, err))
 	}
+	key = copyOf(key)
 	k.change(func(entries map[string]entry) { entries[kid] = entry{key: key} })
 }
 

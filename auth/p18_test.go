@@ -336,3 +336,16 @@ func TestP18PathsOfRequireAudience(t *testing.T) {
 		assertPanics(t, fmt.Sprintf("auth: RequireAudience(%q): a path is a slash and parts that are not empty", path), func() { auth.RequireAudience(path) })
 	}
 }
+
+// TestP18NestedMux offers the schemes of the Mux that refuses.
+func TestP18NestedMux(t *testing.T) {
+	logs(t)
+	outer := kami.New()
+	outer.Use("/", several().Identify)
+	outer.Mount("/", guarded(auth.Schemes{"Key": auth.Secret(nil)}))
+	each(t, func(t *testing.T, ask way) {
+		got := ask(t, t.Context(), outer, "/private/it", nil)
+		assert.Equal(t, 401, got.status)
+		assert.Equal(t, []string{`Key realm="restricted"`}, got.header.Values("WWW-Authenticate"))
+	})
+}

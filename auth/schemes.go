@@ -15,6 +15,8 @@ import (
 // Scheme authenticates the credential of an authentication scheme (RFC 9110, 11.4): what follows the scheme's name in the header
 // Authorization. It may be called by many goroutines at once, and must not log the credential.
 //
+// A Scheme around another one changes the Identity that it gets, or a copy, for a new one would lose by which key it is checked later.
+//
 // It returns an Identity with a Subject, or an error, which is answered with 401 and whose text is only logged. Where it could
 // not find out, as without its database, the error should have a method StatusCode() int that returns 500 to 599, as 503: a
 // client must not take it for a wrong credential. An error that wraps context.Canceled or context.DeadlineExceeded is a 503
@@ -124,9 +126,9 @@ func (s Schemes) with(ctx context.Context, id *Identity) context.Context {
 	return context.WithValue(ctx, stateKey{}, &state{id, s})
 }
 
-// offered returns ctx with the schemes that would do.
+// offered returns ctx with the schemes that would do, where there is no identity.
 func (s Schemes) offered(ctx context.Context) context.Context {
-	if stateOf(ctx) != noState {
+	if stateOf(ctx).identity != nil {
 		return ctx
 	}
 	return context.WithValue(ctx, stateKey{}, &state{schemes: s})

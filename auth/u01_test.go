@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -368,6 +369,55 @@ func newWeakRSA() *rsa.PrivateKey {
 			key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: n, E: 65537}, D: d, Primes: []*big.Int{p, q}}
 			key.Precompute()
 			return key
+		}
+	}
+}
+
+// TestU01KeysForWhichAnybodyCanSign forges tokens for Ed25519 keys of small order, which crypto/ed25519 lets pass.
+func TestU01KeysForWhichAnybodyCanSign(t *testing.T) {
+	log := logs(t)
+	for _, point := range []string{
+		"0000000000000000000000000000000000000000000000000000000000000000", "0000000000000000000000000000000000000000000000000000000000000080",
+		"0100000000000000000000000000000000000000000000000000000000000000", "0100000000000000000000000000000000000000000000000000000000000080",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+	} {
+		key := ed25519.PublicKey(must(hex.DecodeString(point)))
+		token, forged := forge(key)
+		require.True(t, forged, point)
+		keys := source(func(context.Context, string) (crypto.PublicKey, error) { return key, nil })
+		_, err := identify(t, auth.JWT(keys), token)
+		require.Error(t, err, point)
+		assert.Contains(t, log.take(), "one for which anybody can sign", point)
+		assertPanics(t, "one for which anybody can sign", func() { new(auth.Keys).Set("k", key) })
+	}
+	_, forged := forge(edKey.Public().(ed25519.PublicKey))
+	assert.False(t, forged, "for a real key this fails")
+}
+
+// forge makes a token without the private key: it signs with the neutral element and zero, until that fits by chance.
+func forge(key ed25519.PublicKey) (token string, ok bool) {
+	signature := append([]byte{1}, make([]byte, 63)...)
+	for i := range 1000 {
+		signed := encode(M{"alg": "EdDSA", "kid": "k"}) + "." + encode(M{"sub": "root", "exp": farAway, "n": i})
+		if ed25519.Verify(key, []byte(signed), signature) {
+			return signed + "." + b64(signature), true
+		}
+	}
+	return "", false
+}
+
+// TestU01LineBreaks has those that package base64 ignores.
+func TestU01LineBreaks(t *testing.T) {
+	r := right()
+	scheme, token := auth.JWT(set()), sign("EdDSA", r.header, r.claims, edKey)
+	for i := range len(token) + 1 {
+		for _, char := range []string{"\n", "\r", " ", "="} {
+			_, err := scheme(t.Context(), token[:i]+char+token[i:])
+			require.Error(t, err, "%q at %d", char, i)
 		}
 	}
 }

@@ -3,7 +3,10 @@ package auth_test
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"net/http"
 	"slices"
@@ -306,4 +309,57 @@ func TestU02RotationWhileVerifying(t *testing.T) {
 	keys.Set("ed", edKey.Public())
 	assert.Equal(t, 200, ways["message"](t, t.Context(), mux, "/private/it", header).status)
 	assert.Equal(t, 200, ways["message"](t, conn, mux, "/private/it", nil).status)
+}
+
+// TestU02VerifyMakesAnotherIdentity which is still checked by the key.
+func TestU02VerifyMakesAnotherIdentity(t *testing.T) {
+	logs(t)
+	keys := set()
+	schemes := auth.Schemes{"Bearer": auth.JWT(keys, auth.WithVerify(func(_ context.Context, id *auth.Identity) error {
+		*id = auth.Identity{Subject: "another"}
+		return nil
+	}))}
+	mux, header := guarded(schemes), bearer(time.Hour)
+	conn := open(t, schemes, header)
+	assert.Equal(t, "another by Bearer", ways["message"](t, t.Context(), mux, "/private/it", header).body)
+	assert.Equal(t, "another by Bearer", ways["message"](t, conn, mux, "/private/it", nil).body)
+	keys.Delete("ed")
+	assert.Equal(t, 401, ways["message"](t, t.Context(), mux, "/private/it", header).status)
+	assert.Equal(t, 401, ways["message"](t, conn, mux, "/private/it", nil).status)
+}
+
+// TestU02KeysAreCopied has an owner of keys that writes the new key over the old one.
+func TestU02KeysAreCopied(t *testing.T) {
+	for name, test := range map[string]struct {
+		alg  string
+		sign any
+		key  crypto.PublicKey
+		over func(key crypto.PublicKey)
+	}{
+		"Ed25519": {"EdDSA", edKey, slices.Clone(edKey.Public().(ed25519.PublicKey)), func(key crypto.PublicKey) {
+			copy(key.(ed25519.PublicKey), otherEdKey.Public().(ed25519.PublicKey))
+		}},
+		"EC":  {"ES256", p256Key, &ecdsa.PublicKey{}, func(key crypto.PublicKey) { *key.(*ecdsa.PublicKey) = newEC(elliptic.P256()).PublicKey }},
+		"RSA": {"RS256", rsaKey, &rsa.PublicKey{}, func(key crypto.PublicKey) { *key.(*rsa.PublicKey) = newRSA(2048).PublicKey }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logs(t)
+			switch key := test.key.(type) {
+			case *ecdsa.PublicKey:
+				*key = p256Key.PublicKey
+			case *rsa.PublicKey:
+				*key = rsaKey.PublicKey
+			}
+			token := sign(test.alg, M{"alg": test.alg, "kid": "k"}, M{"sub": "greg", "exp": farAway}, test.sign)
+			keys := new(auth.Keys)
+			keys.Set("k", test.key)
+			careless := source(func(context.Context, string) (crypto.PublicKey, error) { return test.key, nil })
+			copied, shared := auth.Schemes{"Bearer": auth.JWT(keys)}, auth.Schemes{"Bearer": auth.JWT(careless)}
+			mux, header := guarded(copied), authorization("Bearer "+token)
+			conn, carelessConn := open(t, copied, header), open(t, shared, header)
+			test.over(test.key)
+			assert.Equal(t, 200, ways["message"](t, conn, mux, "/private/it", nil).status)
+			assert.Equal(t, 401, ways["message"](t, carelessConn, guarded(shared), "/private/it", nil).status)
+		})
+	}
 }
