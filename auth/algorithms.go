@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -138,8 +139,11 @@ func checkRSA(key *rsa.PublicKey) error {
 	if bits := key.N.BitLen(); bits < least || bits > most {
 		return fmt.Errorf("the RSA key has %d bits, and should have from %d to %d", bits, least, most)
 	}
-	if key.E < 3 || key.E%2 == 0 {
-		return fmt.Errorf("the RSA key's exponent %d is not odd and above 2", key.E)
+	if key.N.Sign() < 0 || key.N.Bit(0) == 0 {
+		return errors.New("the RSA key's modulus is negative or even")
+	}
+	if key.E < 3 || key.E > math.MaxInt32 || key.E%2 == 0 {
+		return fmt.Errorf("the RSA key's exponent %d is not odd, above 2 and below 2^31", key.E)
 	}
 	return nil
 }

@@ -26,10 +26,10 @@ func Require(ctx context.Context, w http.ResponseWriter, r *http.Request) contex
 // RequireAudience returns middleware that does what [Require] does, and lets only those pass whose audience covers the path. It
 // answers all others with 403.
 //
-// A path has parts, as "/user/env/name", and says what is behind the middleware. An audience covers it whose parts are equal to
-// the path's first parts, so that "/user" covers all of a user, and "/" everything; an empty part of the audience, as in
-// "/user//name", is equal to any. An audience that does not begin with a slash covers nothing. Of a token with several
-// audiences one has to cover the path.
+// The path names the place behind the middleware, in parts: "/user/env/name". An audience covers a path if its parts are the first
+// parts of the path: "/user" covers all of a user, and "/" everything. An empty part of an audience is equal to any, as in
+// "/user//name": an issuer must not leave out a part by mistake. An audience that does not begin with a slash covers nothing. A token
+// with several audiences passes if one of them covers the path.
 //
 // It panics if the path does not begin with a slash, or has an empty part.
 func RequireAudience(path string) kami.Middleware {

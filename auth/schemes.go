@@ -15,13 +15,14 @@ import (
 // Scheme authenticates the credential of an authentication scheme (RFC 9110, 11.4): what follows the scheme's name in the header
 // Authorization. It may be called by many goroutines at once, and must not log the credential.
 //
-// A Scheme around another one changes the Identity that it gets, or a copy, for a new one would lose by which key it is checked later.
+// It returns an Identity with a Subject, or an error. The error is answered with 401, and its text is only logged. If the Scheme
+// could not find out, as without its database, the error should have a method StatusCode() int that returns 503, or another
+// status from 500 to 599: a client would throw a good credential away after a 401. The status 429 is heeded too. An error that
+// wraps context.Canceled or context.DeadlineExceeded is a 503 by itself. A method Headers() http.Header of the error sets headers
+// of the answer; its WWW-Authenticate replaces all challenges.
 //
-// It returns an Identity with a Subject, or an error, which is answered with 401 and whose text is only logged. Where it could
-// not find out, as without its database, the error should have a method StatusCode() int that returns 500 to 599, as 503: a
-// client must not take it for a wrong credential. An error that wraps context.Canceled or context.DeadlineExceeded is a 503
-// by itself. 429 is heeded too. A method Headers() http.Header sets headers of the answer; its WWW-Authenticate replaces all
-// challenges.
+// A Scheme that wraps another one should change the Identity that it gets, and not make a new one: a new one does not know by which
+// key it is to be checked later, see [Require].
 type Scheme func(ctx context.Context, credential string) (*Identity, error)
 
 // Schemes are authenticators by the name of their scheme, which is compared without regard to case: "Bearer", "Basic", "Key".
