@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/session"
 )
 
 // Scheme authenticates the credential of an authentication scheme (RFC 9110, 11.4): what follows the scheme's name in the header
@@ -32,6 +33,7 @@ type Schemes map[string]Scheme
 var (
 	errSeveral    = errors.New("there are several headers Authorization")
 	errMalformed  = errors.New(`the header Authorization is not a scheme, a space and a credential`)
+	errOther      = errors.New("the subject is another than the session's user")
 	errUnknown    = errors.New("the scheme is unknown") // its name may be a credential that somebody has put in its place
 	errEmpty      = errors.New("the credential is empty")
 	errControls   = errors.New("the credential has control characters")
@@ -40,7 +42,7 @@ var (
 )
 
 // Identify is middleware that authenticates the header Authorization of a request. The Identity is then in the context, see
-// [FromContext], and its subject where package session looks for it.
+// [FromContext], and its subject where transports look for it, see session.Subject.
 //
 //	mux.Use("/", schemes.Identify)
 //	mux.Use("/private/", auth.Require)
@@ -48,7 +50,8 @@ var (
 // A request without the header passes, with the identity that its context has already, as a message has from its connection. A
 // credential that is refused is answered with 401 and a WWW-Authenticate header for each scheme, sorted by name, and with
 // 503 if the scheme could not find out. The answer is written by [kami.HandleError]. The reason is in the log and
-// nowhere else, on slog.Default at the level Info.
+// nowhere else, on slog.Default at the level Info. A message of a session that is bound to a user may only have a credential of
+// that user.
 func (s Schemes) Identify(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -59,14 +62,24 @@ func (s Schemes) Identify(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return s.answer(ctx, w, r, "", err)
 	}
 	name, id, err := s.identity(ctx, scheme, credential)
+	if err == nil && !fitsSession(ctx, id) {
+		err = errOther
+	}
 	if err != nil {
 		return s.answer(ctx, w, r, name, err)
 	}
 	return s.with(ctx, id)
 }
 
+// fitsSession reports whether the identity may act in the session that a message belongs to. With another one, a client whose own
+// identity has expired would go on by somebody else's credential.
+func fitsSession(ctx context.Context, id *Identity) bool {
+	s := session.FromContext(ctx)
+	return s == nil || s.UID() == "" || s.UID() == id.Subject
+}
+
 // Authenticate returns a context with the identity of a credential, for transports that get it by other ways than the header of
-// a request. It replaces the one that ctx has.
+// a request. It replaces the one that ctx has. Comparing the subject with a session's user is up to the transport.
 //
 // The text of its error is only the text of a status, which its method StatusCode() int returns: 401, 503 if the scheme could
 // not find out, or that of the scheme. Its method Headers() http.Header returns the challenges. The error wraps the reason, which
@@ -122,8 +135,9 @@ func (s Schemes) find(scheme string) (found string) {
 	return found
 }
 
-// with returns ctx with an identity.
+// with returns ctx with an identity, of which transports see the subject.
 func (s Schemes) with(ctx context.Context, id *Identity) context.Context {
+	ctx = session.WithSubject(ctx, id.Subject)
 	return context.WithValue(ctx, stateKey{}, &state{id, s})
 }
 

@@ -21,6 +21,8 @@ import (
 
 	"github.com/guregu/kami"
 	"github.com/guregu/kami/auth"
+	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/session"
 )
 
 // bearer is the header with a token of edKey that lives for ttl.
@@ -362,4 +364,41 @@ func TestU02KeysAreCopied(t *testing.T) {
 			assert.Equal(t, 401, ways["message"](t, carelessConn, guarded(shared), "/private/it", nil).status)
 		})
 	}
+}
+
+// link is a connection that takes everything.
+type link struct{ _ int }
+
+func (*link) Push(context.Context, *message.Message) error { return nil }
+func (*link) Close(context.Context, string) error          { return nil }
+
+// TestU02Subject is there for transports, which compare it with the session's user.
+func TestU02Subject(t *testing.T) {
+	logs(t)
+	schemes := auth.Schemes{"Key": auth.Secret(map[string]string{"ann": "a", "bob": "b"})}
+	conn := open(t, schemes, authorization("Key ann:a"))
+	assert.Equal(t, "ann", session.Subject(conn))
+	next, err := schemes.Authenticate(conn, "Key", "bob:b")
+	require.NoError(t, err)
+	assert.Equal(t, "bob", session.Subject(next))
+	assert.Empty(t, session.Subject(open(t, schemes, nil)))
+}
+
+// TestU02AnotherSubjectInASession is what a client must not send with a message: with it, ann's session would go on after her own
+// identity has expired.
+func TestU02AnotherSubjectInASession(t *testing.T) {
+	log := logs(t)
+	mux := guarded(auth.Schemes{"Key": auth.Secret(map[string]string{"ann": "a", "bob": "b"})})
+	pool := new(session.Pool)
+	s := pool.Open(new(link))
+	defer s.Detach()
+	ctx := session.NewContext(t.Context(), s)
+	ask := func(credential string) answer {
+		return ways["message"](t, ctx, mux, "/private/it", authorization("Key "+credential))
+	}
+	assert.Equal(t, "bob by Key", ask("bob:b").body, "nobody's session yet")
+	require.NoError(t, s.Bind(ctx, "ann"))
+	assert.Equal(t, "ann by Key", ask("ann:a").body)
+	assert.Equal(t, 401, ask("bob:b").status)
+	assert.Contains(t, log.take(), "the subject is another than the session's user")
 }
