@@ -35,7 +35,8 @@ type Message struct {
 	// at a time, and not after the call has returned; it may keep the item, and must return when the call's context ends.
 	// Its error ends the handler's context. Without Stream an answer is whole, in the Reply.
 	Stream func(item []byte) error
-	// Window is how many items a transport may have under way that Stream has not returned from. Zero means 64.
+	// Window is how many items a transport may have under way that Stream has not returned from: the handler makes no more before
+	// it has. Zero means 64.
 	Window int
 }
 

@@ -36,7 +36,7 @@ func Stream[Req, Item any](to Caller, route string, opts ...CallOption) func(con
 // receiveStream makes the call and yields its items. It returns errLeft if yield does not want more.
 func receiveStream[Req, Item any](ctx context.Context, o *callOptions, request *Req, yield func(Item) bool) error {
 	calling, cancel := context.WithCancelCause(ctx)
-	items, ended := make(chan []byte, o.window-1), make(chan struct{})
+	items, ended := make(chan []byte, o.buffer()), make(chan struct{})
 	m := Message{Route: o.route, Window: o.window, Stream: func(item []byte) error {
 		select {
 		case items <- item:
@@ -76,6 +76,16 @@ func receiveStream[Req, Item any](ctx context.Context, o *callOptions, request *
 		return decode(codec, reply, new(Item))
 	}
 	return decodeItems(codec, reply.Body, yield)
+}
+
+// buffer returns how many items wait for the consumer here. Transports that have a window keep them themselves, so that no more are
+// under way than it says. In this process a handler would otherwise wait for each item, and HTTP counts none.
+func (o *callOptions) buffer() int {
+	switch o.to.(type) {
+	case local, overHTTP:
+		return o.window - 1
+	}
+	return 0
 }
 
 // decodeItems yields what is in a piece of an answer: one item, or those of JSON one after the other.

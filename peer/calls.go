@@ -1,0 +1,324 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/guregu/kami/message"
+)
+
+var (
+	// ErrClosed is the error of a call that has not been answered when its connection ended: its handler may have run.
+	ErrClosed = errors.New("peer: the connection is closed")
+	// ErrNotSent is the error of a call that has reached nobody. It is safe to repeat, and wraps message.ErrUndelivered.
+	ErrNotSent = fmt.Errorf("peer: the call was not sent: %w", message.ErrUndelivered)
+)
+
+// calls has the calls of this side that have not been answered.
+type calls struct {
+	mu      sync.Mutex
+	last    uint64
+	pending map[uint64]*pending
+	err     error         // why no more are made
+	quiet   chan struct{} // closed when none is pending, for whoever has asked
+}
+
+// pending is a call that waits for its answer.
+type pending struct {
+	done  chan outcome // gets one
+	items chan []byte  // those of a stream, as many as its window has; nil if it is none
+}
+
+// outcome is the answer to a call, or why there is none.
+type outcome struct {
+	reply *message.Reply
+	err   error
+}
+
+var errWindow = errors.New("peer: the other side has sent more items of a stream than its window has")
+
+// optimization: what waits for an answer is used again (BenchmarkCall). Whoever takes it out of the map sends its outcome, or is the
+// caller itself, so that nothing comes later.
+var pendings = sync.Pool{New: func() any { return &pending{done: make(chan outcome, 1)} }}
+
+// add makes room for the answer to a call.
+func (c *calls) add(p *pending) (id uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	c.last++
+	if c.pending == nil {
+		c.pending = make(map[uint64]*pending)
+	}
+	c.pending[c.last] = p
+	return c.last, nil
+}
+
+// remove takes a call out, or returns nil if somebody else has.
+func (c *calls) remove(id uint64) *pending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.pending[id]
+	if p != nil {
+		delete(c.pending, id)
+		c.settle()
+	}
+	return p
+}
+
+func (c *calls) settle() {
+	if c.quiet != nil && len(c.pending) == 0 {
+		close(c.quiet)
+		c.quiet = nil
+	}
+}
+
+// idle returns what is closed when no call is pending.
+func (c *calls) idle() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.quiet == nil {
+		c.quiet = make(chan struct{})
+	}
+	quiet := c.quiet
+	c.settle()
+	return quiet
+}
+
+// answer gives a call its answer. One that nobody waits for is dropped.
+func (c *calls) answer(f *frame) {
+	id, err := strconv.ParseUint(string(f.id), 10, 64)
+	if err != nil {
+		return
+	}
+	if p := c.remove(id); p != nil {
+		p.done <- outcome{reply: replyOf(f)}
+	}
+}
+
+// item gives a call an item of its stream.
+func (c *calls) item(id, value []byte) {
+	n, err := strconv.ParseUint(string(id), 10, 64)
+	if err != nil || value == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.pending[n]
+	if p == nil || p.items == nil {
+		return
+	}
+	select {
+	case p.items <- itemOf(value):
+	default:
+		delete(c.pending, n)
+		c.settle()
+		p.done <- outcome{err: errWindow}
+	}
+}
+
+// fail ends all calls, with the error, and lets none begin.
+func (c *calls) fail(err, later error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = later
+	for id, p := range c.pending {
+		delete(c.pending, id)
+		p.done <- outcome{err: err}
+	}
+	c.settle()
+}
+
+// call makes a call by the link.
+func (l *link) call(ctx context.Context, m *message.Message) (*message.Reply, error) {
+	deadline, _ := ctx.Deadline()
+	if m.Notify {
+		return l.notify(ctx, m, deadline)
+	}
+	p := pendings.Get().(*pending)
+	if m.Stream != nil {
+		p.items = make(chan []byte, windowOf(m))
+	}
+	id, err := l.calls.add(p)
+	if err != nil {
+		p.free()
+		return nil, err
+	}
+	buffer := takeBuffer()
+	buffer.b = appendCall(buffer.b, id, m, deadline)
+	if err = l.send(ctx, buffer); err != nil {
+		return l.unsent(id, p, err)
+	}
+	return l.await(ctx, id, p, m)
+}
+
+// notify sends a notification, which nobody answers.
+func (l *link) notify(ctx context.Context, m *message.Message, deadline time.Time) (*message.Reply, error) {
+	if err := l.calls.failed(); err != nil {
+		return nil, err
+	}
+	buffer := takeBuffer()
+	buffer.b = appendCall(buffer.b, 0, m, deadline)
+	if err := l.send(ctx, buffer); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, withCause(ctx, fmt.Errorf("peer: notifying %s", quote(m.Route)))
+	}
+	return &message.Reply{Status: http.StatusNoContent}, nil
+}
+
+func (c *calls) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// free gives back what waited for an answer. Nothing comes any more.
+func (p *pending) free() {
+	p.items = nil
+	pendings.Put(p)
+}
+
+// unsent ends a call that could not be sent.
+func (l *link) unsent(id uint64, p *pending, err error) (*message.Reply, error) {
+	if l.calls.remove(id) == nil { // the connection has ended meanwhile
+		<-p.done
+	}
+	p.free()
+	return nil, err
+}
+
+// await waits for the answer to a call, and gives the items that come before it to their consumer.
+func (l *link) await(ctx context.Context, id uint64, p *pending, m *message.Message) (*message.Reply, error) {
+	taken := 0
+	for {
+		select {
+		case got := <-p.done:
+			return l.complete(ctx, id, p, m, got)
+		case item := <-p.items:
+			if err := m.Stream(item); err != nil {
+				return l.giveUp(id, p, err)
+			}
+			if taken++; 2*taken >= windowOf(m) {
+				l.more(id, taken)
+				taken = 0
+			}
+		case <-ctx.Done():
+			return l.giveUp(id, p, withCause(ctx, fmt.Errorf("peer: calling %s", quote(m.Route))))
+		}
+	}
+}
+
+// complete ends a call that has been answered: the items that came before are given first.
+func (l *link) complete(ctx context.Context, id uint64, p *pending, m *message.Message, got outcome) (*message.Reply, error) {
+	defer p.free()
+	for got.err == nil && len(p.items) > 0 {
+		if ctx.Err() != nil {
+			return nil, withCause(ctx, fmt.Errorf("peer: calling %s", quote(m.Route)))
+		}
+		if err := m.Stream(<-p.items); err != nil {
+			return nil, err
+		}
+	}
+	if got.err == errWindow {
+		l.cancelCall(id)
+	}
+	return got.reply, got.err
+}
+
+// giveUp ends a call before it has been answered.
+func (l *link) giveUp(id uint64, p *pending, err error) (*message.Reply, error) {
+	if l.calls.remove(id) == nil {
+		<-p.done // it was answered just now
+	} else {
+		l.cancelCall(id)
+	}
+	p.free()
+	return nil, err
+}
+
+// cancelCall tells the other side that nobody waits for an answer any more.
+func (l *link) cancelCall(id uint64) {
+	_ = l.out.enqueue(appendNotification(nil, methodCancel, func(b []byte) []byte {
+		return strconv.AppendUint(append(b, `"id":`...), id, 10)
+	}))
+}
+
+// more lets the other side send more items.
+func (l *link) more(id uint64, n int) {
+	_ = l.out.enqueue(appendNotification(nil, methodMore, func(b []byte) []byte {
+		b = strconv.AppendUint(append(b, `"id":`...), id, 10)
+		return strconv.AppendInt(append(b, `,"n":`...), int64(n), 10)
+	}))
+}
+
+// send writes the frame of a call, and frees its buffer. ctx bounds the wait; what has been begun to be written is sent whole.
+func (l *link) send(ctx context.Context, buffer *buffer) error {
+	done, err := l.out.tryWrite(buffer.b)
+	switch {
+	case done && err != nil:
+		buffer.free()
+		l.broken(err)
+		return l.calls.failed()
+	case done:
+		buffer.free()
+		return nil
+	}
+	return l.sendLater(ctx, buffer)
+}
+
+// sendLater has a goroutine write the frame, so that the caller need not wait for a connection that takes in nothing.
+func (l *link) sendLater(ctx context.Context, buffer *buffer) error {
+	written := make(chan error, 1)
+	go func() {
+		defer buffer.free()
+		select {
+		case l.out.turn <- struct{}{}:
+		case <-ctx.Done():
+			written <- withCause(ctx, ErrNotSent)
+			return
+		}
+		defer func() { <-l.out.turn }()
+		if ctx.Err() != nil {
+			written <- withCause(ctx, ErrNotSent)
+			return
+		}
+		err := l.out.writeQueue()
+		if err == nil {
+			err = l.out.send(buffer.b)
+		}
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		if err == nil || errors.Is(err, ErrNotSent) {
+			return err
+		}
+		l.broken(err)
+		return l.calls.failed()
+	case <-ctx.Done():
+	case <-l.done:
+	}
+	return nil // await sees the same, and whether it has been sent is not known
+}
+
+// withCause adds how the context has ended, and why, to an error which does not say it.
+func withCause(ctx context.Context, err error) error {
+	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
+		if end != nil && !errors.Is(err, end) {
+			err = fmt.Errorf("%w: %w", err, end)
+		}
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package peer
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+type connKey struct{}
+type incomingKey struct{}
+
+// FromContext returns the connection that a message came by, from the context of its handler, or nil if it came by none.
+func FromContext(ctx context.Context) *Conn {
+	if in := incomingOf(ctx); in != nil {
+		return in.link.conn
+	}
+	c, _ := ctx.Value(connKey{}).(*Conn)
+	return c
+}
+
+func incomingOf(ctx context.Context) *incoming {
+	in, _ := ctx.Value(incomingKey{}).(*incoming)
+	return in
+}
+
+// callContext is the context of an incoming message: that of its link, and what the caller says of its end.
+//
+// optimization: one that can end is made when somebody asks for its end (BenchmarkCall).
+type callContext struct {
+	base     context.Context
+	in       *incoming
+	deadline time.Time // zero if the caller has said none
+
+	mu     sync.Mutex
+	ending context.Context // nil until somebody asks
+	end    context.CancelFunc
+	cause  error // why the caller has ended it
+}
+
+func (c *callContext) Deadline() (time.Time, bool) {
+	d, ok := c.base.Deadline()
+	if !c.deadline.IsZero() && (!ok || c.deadline.Before(d)) {
+		return c.deadline, true
+	}
+	return d, ok
+}
+
+func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
+
+func (c *callContext) Err() error {
+	c.mu.Lock()
+	ending, cause := c.ending, c.cause
+	c.mu.Unlock()
+	switch {
+	case ending != nil:
+		return ending.Err()
+	case c.base.Err() != nil:
+		return c.base.Err()
+	case cause != nil:
+		return context.Canceled
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value answers for the keys of this package, and asks the one that can end, for the context package asks for its own there.
+func (c *callContext) Value(key any) any {
+	if key == (incomingKey{}) {
+		return c.in
+	}
+	c.mu.Lock()
+	ending := c.ending
+	c.mu.Unlock()
+	if ending != nil {
+		return ending.Value(key)
+	}
+	return c.base.Value(key)
+}
+
+// made returns the context that can end.
+func (c *callContext) made() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending == nil {
+		ending, end := context.WithCancelCause(c.base)
+		stop := func() {}
+		c.ending = ending
+		if !c.deadline.IsZero() {
+			c.ending, stop = context.WithDeadline(ending, c.deadline)
+		}
+		c.end = func() { end(c.cause); stop() }
+		if c.cause != nil {
+			c.end()
+		}
+	}
+	return c.ending
+}
+
+// cancel ends the context. The first cause counts. When the handler has returned it is context.Canceled, as net/http has it.
+func (c *callContext) cancel(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil {
+		c.cause = cause
+	}
+	if c.end != nil {
+		c.end()
+	}
+}
+
+// String names the context when it is printed.
+func (c *callContext) String() string { return "peer.Context(" + c.in.message.Route + ")" }

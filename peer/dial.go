@@ -1,0 +1,146 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	neturl "net/url"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/guregu/kami/endpoint"
+)
+
+// Dial connects to a Node at a URL of the scheme ws, wss, http or https. Both sides can call then. ctx bounds the connecting, and its
+// values are those of the contexts of messages. It returns when OnConnect has. If the server has answered without a connection, the
+// error is also that [endpoint.Error].
+func (n *Node) Dial(ctx context.Context, url string, opts ...DialOption) (*Conn, error) {
+	if err := n.check(); err != nil {
+		return nil, err
+	}
+	c := newConn(n)
+	r := &redialer{conn: c, url: url, base: context.WithoutCancel(ctx)}
+	for _, option := range opts {
+		option(&r.options)
+	}
+	if !n.begin() {
+		return nil, fmt.Errorf("peer: dialing %s: the Node is closed", redact(url))
+	}
+	if r.options.backoff != nil {
+		c.redial = r
+	}
+	l, err := r.first(ctx)
+	if err != nil {
+		n.running.Done()
+		return nil, err
+	}
+	go func() {
+		defer n.running.Done()
+		r.serve(l)
+	}()
+	if _, err := c.await(ctx); err != nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("peer: dialing %s: %w", redact(url), err)
+	}
+	return c, nil
+}
+
+// redact returns a URL without what may be secret.
+func redact(text string) string {
+	u, err := neturl.Parse(text)
+	if err != nil {
+		return "a URL that is none"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// connect makes one attempt.
+func (r *redialer) connect(ctx context.Context, url string) (l *link, err error) {
+	n := r.conn.node
+	header, expires, err := r.header(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sock := new(webSocket)
+	l = n.newLink(r.base, sock)
+	defer func() {
+		if err != nil {
+			l.cancel(err)
+		}
+	}()
+	client, below := r.client()
+	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{
+		HTTPClient: client, HTTPHeader: header, Subprotocols: []string{subprotocol},
+		CompressionMode: n.compression(), CompressionThreshold: compressOver,
+		OnPingReceived: func(context.Context, []byte) bool { l.pong(); return true },
+		OnPongReceived: func(context.Context, []byte) { l.pong() },
+	})
+	if err != nil {
+		return nil, refusal(url, response, err)
+	}
+	conn.SetReadLimit(n.maxMessage())
+	sock.conn, sock.raw = conn, below.body
+	l.conn, l.dialed, l.expires = r.conn, true, expires
+	l.remote = redact(url)
+	l.peer = infoOf(response.Header, l.remote)
+	return l, nil
+}
+
+// header returns the headers of the request, with the credential.
+func (r *redialer) header(ctx context.Context) (header http.Header, expires time.Time, err error) {
+	header = r.options.header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	header.Set(peerHeader, r.conn.node.info().header())
+	if r.options.token != nil {
+		var scheme, credential string
+		if scheme, credential, expires, err = r.options.token(ctx); err != nil {
+			return nil, expires, fmt.Errorf("peer: dialing: the Token has failed: %w", err)
+		}
+		r.mu.Lock()
+		r.shown = scheme + " " + credential
+		header.Set("Authorization", r.shown)
+		r.mu.Unlock()
+	}
+	return header, expires, nil
+}
+
+// client returns an HTTP client that takes note of the connection.
+func (r *redialer) client() (*http.Client, *dialer) {
+	client := http.DefaultClient
+	if r.options.client != nil {
+		client = r.options.client
+	}
+	own, below := *client, &dialer{RoundTripper: client.Transport}
+	if below.RoundTripper == nil {
+		below.RoundTripper = http.DefaultTransport
+	}
+	own.Transport = below
+	return &own, below
+}
+
+// refusal returns the error of an attempt. The server's answer is in it, if there is one.
+func refusal(url string, response *http.Response, err error) error {
+	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
+		var of *neturl.Error
+		if errors.As(err, &of) { // whose text has the URL
+			err = of.Err
+		}
+		return fmt.Errorf("peer: dialing %s: %w", redact(url), err)
+	}
+	text := http.StatusText(response.StatusCode)
+	if response.Body != nil {
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		if said := strings.TrimSpace(strings.ToValidUTF8(string(body), "?")); said != "" {
+			text = said
+		}
+	}
+	return fmt.Errorf("peer: dialing %s: the answer is %d and no websocket: %w", redact(url), response.StatusCode,
+		endpoint.Error(response.StatusCode, text))
+}

@@ -1,0 +1,185 @@
+package peer
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// calm is how long nothing must have come before a link is closed that was told to go.
+const calm = 500 * time.Millisecond
+
+// drain is the links of one server, which end when it begins to stop.
+//
+// optimization: one goroutine waits for the stop of each server, and not one for each link (TestP19Idle).
+type drain struct {
+	links map[*link]struct{}
+	none  chan struct{} // closed when there is no link left
+}
+
+// watch has the link go when the channel is closed, which is that of a server, or nil.
+func (n *Node) watch(stop <-chan struct{}, l *link) {
+	if stop == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.drains[stop]
+	if d == nil {
+		d = &drain{make(map[*link]struct{}), make(chan struct{})}
+		if n.drains == nil {
+			n.drains = make(map[<-chan struct{}]*drain)
+		}
+		n.drains[stop] = d
+		n.running.Go(func() { n.await(stop, d) })
+	}
+	d.links[l] = struct{}{}
+}
+
+// unwatch ends watch. Without links nothing waits for the server.
+func (n *Node) unwatch(stop <-chan struct{}, l *link) {
+	if stop == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.drains[stop]
+	delete(d.links, l)
+	if len(d.links) == 0 {
+		delete(n.drains, stop)
+		close(d.none)
+	}
+}
+
+func (n *Node) await(stop <-chan struct{}, d *drain) {
+	select {
+	case <-d.none:
+		return
+	case <-stop:
+	}
+	n.mu.Lock()
+	links := make([]*link, 0, len(d.links))
+	for l := range d.links {
+		links = append(links, l)
+	}
+	n.mu.Unlock()
+	n.dismiss(links)
+}
+
+// dismiss tells links to go, each at a random moment of a time that is long enough for all to come back.
+func (n *Node) dismiss(links []*link) {
+	within := time.Duration(len(links)) * time.Second / time.Duration(n.drainRate())
+	for _, l := range links {
+		l.dismiss(within)
+	}
+}
+
+// dismiss says goodbye, and closes the link when the time is over, nothing runs, and nothing has come for a moment.
+func (l *link) dismiss(within time.Duration) {
+	l.goodbye.Do(func() {
+		l.dismissed.Store(true)
+		_ = l.out.enqueue(appendNotification(nil, methodGoaway, func(b []byte) []byte {
+			return strconv.AppendInt(append(b, `"within":`...), within.Milliseconds(), 10)
+		}))
+		l.spawn(func() { l.closeWhenCalm(within) })
+	})
+}
+
+func (l *link) closeWhenCalm(within time.Duration) {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-l.done:
+			return
+		}
+		left, busy := l.in.rest(calm)
+		switch {
+		case busy != nil:
+			select {
+			case <-busy:
+			case <-l.done:
+				return
+			}
+		case left <= 0:
+			l.closeWith(closeRestart, "the server restarts")
+			return
+		}
+		timer.Reset(max(left, 0))
+	}
+}
+
+// limit ends the link when the context of its upgrade has ended, as at the end of DrainTimeout: handlers, whose contexts end too, have
+// a moment to answer.
+func (l *link) limit(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		l.in.close()
+		timer := time.NewTimer(calm / 2)
+		defer timer.Stop()
+		select {
+		case <-l.in.idle():
+		case <-timer.C:
+		}
+		l.closeWith(closeGoingAway, "the server stops")
+	})
+}
+
+// Close says goodbye to all, waits for what runs, and closes. Connections that this Node has dialed are closed when their calls have
+// been answered. At the end of ctx it closes what is left at once, and returns why ctx has ended. There are no connections after it,
+// and no goroutine. It must not be called by a handler with its own connection left: it would wait for itself.
+func (n *Node) Close(ctx context.Context) error {
+	n.mu.Lock()
+	if !n.closed {
+		n.closed = true
+		close(n.stop())
+	}
+	var served, dialed []*link
+	for l := range n.links {
+		if l.dialed {
+			dialed = append(dialed, l)
+		} else {
+			served = append(served, l)
+		}
+	}
+	n.mu.Unlock()
+	n.dismiss(served)
+	for _, l := range dialed {
+		l.goodbye.Do(func() { l.spawn(func() { l.closeWhenIdle(closeGoingAway, "the client stops") }) })
+	}
+	gone := make(chan struct{})
+	go func() {
+		n.running.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, l := range append(served, dialed...) {
+		l.closeWith(closeGoingAway, "the server stops")
+	}
+	<-gone
+	return context.Cause(ctx)
+}
+
+// closeWhenIdle closes a link when nothing waits for an answer at either side.
+func (l *link) closeWhenIdle(code int, reason string) {
+	for _, idle := range []<-chan struct{}{l.calls.idle(), l.in.idle()} {
+		select {
+		case <-idle:
+		case <-l.done:
+			return
+		}
+	}
+	l.closeWith(code, reason)
+}
+
+// stop returns what is closed when the Node is. Its caller has the lock.
+func (n *Node) stop() chan struct{} {
+	if n.stopped == nil {
+		n.stopped = make(chan struct{})
+	}
+	return n.stopped
+}

@@ -1,0 +1,197 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// writeTimeout is how long each write may take.
+const writeTimeout = 10 * time.Second
+
+// errSlow is why a link ends whose other side does not read fast enough.
+var errSlow = errors.New("the other side does not read what is sent")
+
+// outbox writes to a socket: at once for whoever has an answer or makes a call, and by a queue for pushes and for what the reader
+// answers, neither of which may wait.
+type outbox struct {
+	sock  socket
+	limit int         // bytes in the queue
+	slow  func(error) // called, maybe more than once, when the other side does not read
+
+	turn  chan struct{} // has room for the one that writes
+	since atomic.Int64  // when the write in progress began, in nanoseconds since epoch; 0 if there is none
+	watch *time.Timer   // of writes, made with the first one, guarded by turn
+	armed atomic.Bool
+	ahead atomic.Int64 // bytes written since something was read
+
+	mu       sync.Mutex
+	queue    [][]byte
+	bytes    int
+	flushing bool // a goroutine writes the queue, or is about to
+	closed   bool
+}
+
+var epoch = time.Now()
+
+func newOutbox(sock socket, limit int, slow func(error)) *outbox {
+	return &outbox{sock: sock, limit: limit, slow: slow, turn: make(chan struct{}, 1)}
+}
+
+// write writes a frame after all that is queued.
+func (o *outbox) write(frame []byte) error {
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	if err := o.writeQueue(); err != nil {
+		return err
+	}
+	return o.send(frame)
+}
+
+// tryWrite is write where that need not wait as far as can be known: nobody else writes, nothing is queued, and the other side has
+// read most of what was written.
+func (o *outbox) tryWrite(frame []byte) (done bool, err error) {
+	const likely = 16 << 10 // what a connection takes in without waiting for the other side
+	if len(frame)+int(o.ahead.Load()) > likely {
+		return false, nil
+	}
+	select {
+	case o.turn <- struct{}{}:
+	default:
+		return false, nil
+	}
+	defer func() { <-o.turn }()
+	if o.queued() > 0 {
+		return false, nil
+	}
+	return true, o.send(frame)
+}
+
+// send writes a frame. Its caller has the turn.
+func (o *outbox) send(frame []byte) error {
+	o.since.Store(int64(time.Since(epoch)) | 1)
+	if !o.armed.Swap(true) {
+		o.watchFor(writeTimeout)
+	}
+	o.ahead.Add(int64(len(frame)))
+	err := o.sock.write(frame)
+	o.since.Store(0)
+	return err
+}
+
+// watchFor has somebody look at the write in progress after a while.
+//
+// optimization: there is one timer for all writes, which goes off once in ten seconds (BenchmarkCall).
+func (o *outbox) watchFor(d time.Duration) {
+	if o.watch == nil {
+		o.watch = time.AfterFunc(d, o.look)
+		return
+	}
+	o.watch.Reset(d)
+}
+
+// look ends the link if a write has taken too long.
+func (o *outbox) look() {
+	o.armed.Store(false)
+	since := o.since.Load()
+	if since == 0 {
+		return
+	}
+	if left := writeTimeout - (time.Since(epoch) - time.Duration(since)); left <= 0 {
+		o.slow(fmt.Errorf("%w: a write has taken %v", errSlow, writeTimeout))
+	} else if !o.armed.Swap(true) {
+		o.watch.Reset(left)
+	}
+}
+
+// enqueue has a frame written when its turn comes, and never waits. It returns an error if that would be too much.
+func (o *outbox) enqueue(frames ...[]byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	total := 0
+	for _, frame := range frames {
+		total += len(frame)
+	}
+	switch {
+	case o.closed:
+		return ErrClosed
+	case total > o.limit:
+		return fmt.Errorf("peer: a message of %d bytes is longer than PushQueue, which is %d", total, o.limit)
+	case o.bytes+total > o.limit:
+		err := fmt.Errorf("%w: more than PushQueue, %d bytes, wait to be written", errSlow, o.limit)
+		go o.slow(err)
+		return err
+	}
+	o.queue, o.bytes = append(o.queue, frames...), o.bytes+total
+	if !o.flushing {
+		o.flushing = true
+		go o.flush()
+	}
+	return nil
+}
+
+// flush writes the queue until it is empty.
+func (o *outbox) flush() {
+	for {
+		o.turn <- struct{}{}
+		err := o.writeQueue()
+		<-o.turn
+		if err != nil { // the reader hears of it too
+			o.slow(err)
+		}
+		o.mu.Lock()
+		if len(o.queue) == 0 || o.closed || err != nil {
+			o.flushing = false
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+	}
+}
+
+// writeQueue writes what is queued now. Its caller has the turn.
+func (o *outbox) writeQueue() error {
+	for {
+		o.mu.Lock()
+		if len(o.queue) == 0 {
+			o.queue = nil
+			o.mu.Unlock()
+			return nil
+		}
+		frame := o.queue[0]
+		o.queue[0], o.queue = nil, o.queue[1:]
+		o.mu.Unlock()
+		err := o.send(frame)
+		o.mu.Lock()
+		o.bytes -= len(frame)
+		o.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// queued returns how many bytes wait to be written.
+func (o *outbox) queued() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// close lets nothing more be queued.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+}
+
+// stop ends the timer. Nothing may be written any more.
+func (o *outbox) stop() {
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	if o.watch != nil {
+		o.watch.Stop()
+	}
+}

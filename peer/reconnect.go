@@ -1,0 +1,319 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/message"
+)
+
+// redialer makes the links of a Conn.
+type redialer struct {
+	conn    *Conn
+	url     string
+	base    context.Context // of messages
+	options dialOptions
+
+	mu     sync.Mutex
+	failed int    // attempts since a link has lived
+	token  string // of the session at the other side
+	seq    uint64 // of the last push
+	shown  string // the last credential
+	begun  bool   // a link has worked
+}
+
+// first makes the first link, at once or, with Reconnect, when that works.
+func (r *redialer) first(ctx context.Context) (*link, error) {
+	if r.options.backoff == nil {
+		return r.connect(ctx, r.url)
+	}
+	return r.again(ctx, "")
+}
+
+// serve serves a link and those after it.
+func (r *redialer) serve(l *link) {
+	for l != nil {
+		n := r.conn.node
+		if !n.join(l) {
+			l.sock.cut()
+			r.conn.finish(fmt.Errorf("%w: the Node is closed", ErrClosed))
+			return
+		}
+		began := time.Now()
+		l.run()
+		n.leave(l)
+		if r.conn.redial == nil || l.isMoving() {
+			return // another goroutine goes on
+		}
+		if time.Since(began) >= lived {
+			r.failures(func(int) int { return 0 })
+		}
+		l = r.next("")
+	}
+}
+
+// next makes the next link, or returns nil if there is none.
+func (r *redialer) next(url string) *link {
+	ctx, cancel := context.WithCancel(r.base)
+	defer cancel()
+	n := r.conn.node
+	n.mu.Lock()
+	stopped := n.stop()
+	n.mu.Unlock()
+	go func() {
+		select {
+		case <-r.conn.done:
+		case <-stopped:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	l, err := r.again(ctx, url)
+	if err != nil {
+		r.conn.finish(fmt.Errorf("%w: %w", ErrClosed, err))
+		return nil
+	}
+	return l
+}
+
+// again tries until it works, until ctx ends, or until the server has refused for good. The url is for the first attempt; "" is that
+// of Dial.
+func (r *redialer) again(ctx context.Context, url string) (*link, error) {
+	for {
+		if failed := r.failures(func(n int) int { return n + 1 }); failed > 1 {
+			if err := pause(ctx, r.options.backoff.wait(failed-1)); err != nil {
+				return nil, err
+			}
+		}
+		to := r.url
+		if url != "" {
+			to, url = url, ""
+		}
+		l, err := r.connect(ctx, to)
+		if err == nil {
+			return l, nil
+		}
+		if ctx.Err() != nil {
+			return nil, withCause(ctx, err)
+		}
+		if r.isFinal(ctx, err) {
+			return nil, err
+		}
+		r.conn.node.log().Info("peer: connecting failed, and is tried again", "err", err)
+	}
+}
+
+func (r *redialer) failures(change func(int) int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = change(r.failed)
+	return r.failed
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// isFinal reports whether an attempt need not be repeated: the credential was refused, and there is no other.
+func (r *redialer) isFinal(ctx context.Context, err error) bool {
+	var coder endpoint.StatusCoder
+	if !errors.As(err, &coder) || coder.StatusCode() != 401 && coder.StatusCode() != 403 {
+		return false
+	}
+	r.mu.Lock()
+	shown := r.shown
+	r.mu.Unlock()
+	if r.options.token == nil {
+		return true
+	}
+	scheme, credential, _, err := r.options.token(ctx)
+	return err == nil && shown == scheme+" "+credential
+}
+
+// comeBack begins the work with a link of a Dial with Reconnect: it resumes the session of the one before, and then calls go there.
+func (l *link) comeBack() {
+	r := l.conn.redial
+	recovered, again, err := r.resume(l)
+	if err != nil {
+		l.closeWith(closePolicy, "the session could not be resumed")
+		return
+	}
+	before := l.conn.opened(l)
+	if before != nil && before != l {
+		before.spawn(before.retire)
+	}
+	l.refreshToken(r)
+	if again && l.node.OnResume != nil {
+		l.hook("OnResume", func(c *Conn) { l.node.OnResume(c, recovered) })
+	}
+}
+
+// resume asks the other side for the session of before. again says that there was one before.
+func (r *redialer) resume(l *link) (recovered, again bool, err error) {
+	r.mu.Lock()
+	params := resumeParams{r.token, r.seq}
+	again, r.begun = r.begun, true
+	r.mu.Unlock()
+	body, _ := json.Marshal(params)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	reply, err := l.call(ctx, &message.Message{Route: methodResume, Body: body})
+	if err != nil {
+		return false, again, err
+	}
+	var result resumeResult
+	if reply.Status >= 400 || json.Unmarshal(reply.Body, &result) != nil {
+		return false, again, nil // it knows of no sessions
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.token = result.Token
+	if !result.Recovered {
+		r.seq = result.Seq
+	}
+	return result.Recovered, again, nil
+}
+
+// isNext takes note of the number of a push, and reports whether it is a new one.
+func (r *redialer) isNext(seq int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if uint64(seq) <= r.seq {
+		return false
+	}
+	r.seq = uint64(seq)
+	return true
+}
+
+// retire closes a link when nothing waits for an answer by it.
+func (l *link) retire() {
+	l.goodbye.Do(func() {})
+	l.closeWhenIdle(closeNormal, "")
+}
+
+// goaway is told that the server is about to go: another link is made at a random moment of the time that it says.
+func (l *link) goaway(params []byte) {
+	r := l.conn.redial
+	if r == nil || !l.dialed {
+		return
+	}
+	var said struct {
+		Within int64  `json:"within"`
+		URL    string `json:"url"`
+	}
+	if json.Unmarshal(params, &said) != nil {
+		return
+	}
+	within := time.Duration(min(max(said.Within, 0), int64(time.Hour/time.Millisecond))) * time.Millisecond
+	l.goodbye.Do(func() {
+		l.spawn(func() { l.move(rand.N(within+1), r.allowed(said.URL)) })
+	})
+}
+
+// allowed returns the URL if the next link may be made there: a credential that was encrypted must not be sent otherwise.
+func (r *redialer) allowed(to string) string {
+	next, err := url.Parse(to)
+	if err != nil || to == "" {
+		return ""
+	}
+	now, err := url.Parse(r.url)
+	secure := err == nil && (now.Scheme == "wss" || now.Scheme == "https")
+	switch next.Scheme {
+	case "wss", "https":
+		return to
+	case "ws", "http":
+		if !secure {
+			return to
+		}
+	}
+	return ""
+}
+
+// move makes another link, unless this one ends before.
+func (l *link) move(after time.Duration, url string) {
+	r, n := l.conn.redial, l.node
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.done:
+		return
+	}
+	if !l.startMoving() || !n.begin() {
+		return
+	}
+	r.failures(func(int) int { return 0 })
+	go func() {
+		defer n.running.Done()
+		r.serve(r.next(url))
+	}()
+}
+
+// startMoving has another goroutine make the next link, unless the link has ended.
+func (l *link) startMoving() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return false
+	}
+	l.moving = true
+	return true
+}
+
+func (l *link) isMoving() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.moving
+}
+
+// refreshToken shows a credential again before it expires.
+func (l *link) refreshToken(r *redialer) {
+	if r.options.token == nil || l.expires.IsZero() {
+		return
+	}
+	left := time.Until(l.expires)
+	l.after(max(left-max(left/10, time.Second), time.Second), func() { l.showToken(r) })
+}
+
+// showToken shows a new credential in band.
+func (l *link) showToken(r *redialer) {
+	ctx, cancel := context.WithTimeout(l.upgrade, writeTimeout)
+	defer cancel()
+	scheme, credential, expires, err := r.options.token(ctx)
+	if err == nil {
+		var reply *message.Reply
+		body, _ := json.Marshal(authParams{scheme, credential})
+		if reply, err = l.call(ctx, &message.Message{Route: methodAuth, Body: body}); err == nil {
+			err = reply.Err()
+		}
+	}
+	if err != nil {
+		l.node.log().Warn("peer: showing a new credential failed", "err", err, "remote", l.remote)
+		expires = time.Now().Add(writeTimeout)
+	}
+	l.expires = expires
+	l.refreshToken(r)
+}
+
+// after runs f after a while, unless the link ends before.
+func (l *link) after(d time.Duration, f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.refresh = time.AfterFunc(d, func() { l.spawn(f) })
+	}
+}

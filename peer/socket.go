@@ -1,0 +1,153 @@
+package peer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/coder/websocket"
+)
+
+// socket is what a link needs of its websocket.
+type socket interface {
+	// read reads a message. It is called by one goroutine at a time.
+	read() (text bool, data []byte, err error)
+	// write writes a text message. It is called by one goroutine at a time, and may wait for the other side until cut.
+	write(data []byte) error
+	// ping sends a ping, whose answer is heard of where the socket was made.
+	ping()
+	// close sends a close frame and waits a moment for the other side's. It may be called at any time.
+	close(code int, reason string)
+	// cut closes the connection at once: read and write return.
+	cut()
+}
+
+// Status codes of RFC 6455, section 7.4, and of IANA's registry.
+const (
+	closeNormal      = 1000
+	closeGoingAway   = 1001
+	closeProtocol    = 1002
+	closeUnsupported = 1003
+	closeInvalid     = 1007
+	closePolicy      = 1008
+	closeTooBig      = 1009
+	closeRestart     = 1012
+)
+
+// closeError is the error of a read that has come to the other side's close frame.
+type closeError struct {
+	code   int
+	reason string
+}
+
+func (e *closeError) Error() string {
+	text := websocket.CloseError{Code: websocket.StatusCode(e.code), Reason: e.reason}.Error()
+	return "the other side has closed it: " + text
+}
+
+// errTooBig is the error of a message over the limit. The close frame has been sent.
+var errTooBig = errors.New("a message is longer than MaxMessage")
+
+// webSocket is a socket over coder/websocket.
+//
+// A context that ends during a call of that package closes the connection, and costs something in each call, so that none of its
+// calls here gets one that ends. Its Close may take ten seconds; cut ends that too, for it closes the connection below.
+type webSocket struct {
+	conn *websocket.Conn
+	raw  io.Closer
+}
+
+var reading = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxPooled is how long a buffer may be that is kept for others.
+const maxPooled = 64 << 10
+
+func (s *webSocket) read() (text bool, data []byte, err error) {
+	kind, r, err := s.conn.Reader(context.Background())
+	if err == nil {
+		// optimization: a message gets no more memory than it needs (BenchmarkCall).
+		buffer := reading.Get().(*bytes.Buffer)
+		buffer.Reset()
+		if _, err = buffer.ReadFrom(r); err == nil {
+			data = bytes.Clone(buffer.Bytes())
+		}
+		if buffer.Cap() <= maxPooled {
+			reading.Put(buffer)
+		}
+	}
+	var closed websocket.CloseError
+	switch {
+	case errors.As(err, &closed):
+		err = &closeError{int(closed.Code), closed.Reason}
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		err = errTooBig
+	}
+	return kind == websocket.MessageText, data, err
+}
+
+func (s *webSocket) write(data []byte) error {
+	return s.conn.Write(context.Background(), websocket.MessageText, data)
+}
+
+// ping returns with the pong, or when that does not come. A context that ends while the ping is written would close the connection.
+func (s *webSocket) ping() {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	_ = s.conn.Ping(ctx)
+}
+
+func (s *webSocket) close(code int, reason string) {
+	_ = s.conn.Close(websocket.StatusCode(code), reason)
+}
+
+func (s *webSocket) cut() { _ = s.raw.Close() }
+
+// hijacker takes note of the connection below a websocket.
+type hijacker struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Unwrap is for http.ResponseController.
+func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// Hijack takes the connection over.
+func (h *hijacker) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
+	conn, rw, err = http.NewResponseController(h.ResponseWriter).Hijack()
+	h.conn = conn
+	return conn, rw, err
+}
+
+// canHijack reports whether a connection can be taken over, which that of HTTP/2 cannot.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch outer := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = outer.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// dialer takes note of the connection below a websocket where this side dials.
+type dialer struct {
+	http.RoundTripper
+	body io.Closer
+}
+
+// RoundTrip makes a request.
+func (d *dialer) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := d.RoundTripper.RoundTrip(r)
+	if err == nil {
+		d.body = response.Body
+	}
+	return response, err
+}

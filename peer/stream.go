@@ -1,0 +1,74 @@
+package peer
+
+import (
+	"context"
+	"sync"
+)
+
+// maxWindow is how many items of a stream may be under way, whatever the other side asks for.
+const maxWindow = 1 << 20
+
+// credit is how many items of a stream may still be sent.
+type credit struct {
+	mu   sync.Mutex
+	left int
+	more chan struct{} // closed when there is more; nil if nobody waits
+}
+
+// take takes one, of which there must be one, and returns what is closed when there is another. It is nil if there is.
+func (c *credit) take() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left--; c.left > 0 {
+		return nil
+	}
+	c.more = make(chan struct{})
+	return c.more
+}
+
+func (c *credit) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = min(c.left+n, maxWindow)
+	if c.more != nil && c.left > 0 {
+		close(c.more)
+		c.more = nil
+	}
+}
+
+// stream has the call's handler send items, so many at first. After each it waits until there may be another one, and so the handler
+// does not make more than the window has. It waits for its caller there, and gives its place to the next call meanwhile.
+func (in *incoming) stream(window int) {
+	in.window, in.credit.left = window, window
+	in.message.Window = window
+	in.message.Stream = func(item []byte) error {
+		buffer := takeBuffer()
+		buffer.b = appendItem(buffer.b, in.id, item)
+		err := in.link.out.write(buffer.b)
+		buffer.free()
+		if err != nil {
+			in.link.broken(err)
+			return err
+		}
+		if more := in.credit.take(); more != nil {
+			return in.link.awaitMore(in, more)
+		}
+		return nil
+	}
+}
+
+func (l *link) awaitMore(in *incoming, more <-chan struct{}) error {
+	select {
+	case <-more: // without the queue's lock, as where the caller keeps up
+		return nil
+	default:
+	}
+	l.in.leave(in)
+	defer l.in.enter(&in.ctx, in)
+	select {
+	case <-more:
+		return nil
+	case <-in.ctx.Done():
+		return context.Cause(&in.ctx)
+	}
+}
