@@ -2,6 +2,7 @@ package peer
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -105,7 +106,16 @@ func appendError(b, id []byte, r *message.Reply) []byte {
 		b = append(b, '}')
 	}
 	b = append(b, '}')
-	return append(appendHeaders(b, r.Header, ""), '}')
+	return append(appendHeaders(b, withoutType(r.Header), ""), '}')
+}
+
+// withoutType returns the headers of an error without its Content-Type, which its form says.
+func withoutType(header http.Header) http.Header {
+	if len(header) > 0 {
+		header = maps.Clone(header)
+		delete(header, "Content-Type")
+	}
+	return header
 }
 
 // textOfProblem returns what problem details say in one sentence.

@@ -60,7 +60,7 @@ type link struct {
 // newLink makes a link whose messages have the values of ctx.
 func (n *Node) newLink(ctx context.Context, sock socket) *link {
 	l := &link{node: n, sock: sock, done: make(chan struct{}), shut: make(chan struct{})}
-	l.out = newOutbox(sock, n.pushQueue(), l.slow)
+	l.out = newOutbox(sock, n.pushQueue(), l.slow, l.broken)
 	l.in.places, l.in.most, l.in.room, l.in.pushes = n.concurrent(), n.concurrent(), n.queue(), n.pushQueue()
 	l.in.start = func(in *incoming) { go l.work(in) }
 	ctx, l.cancel = context.WithCancelCause(ctx)
@@ -188,7 +188,9 @@ func (l *link) slow(err error) { l.closeWith(closePolicy, err.Error()) }
 // closeWith closes the link with a status of RFC 6455, after what is queued. It does not wait.
 func (l *link) closeWith(code int, reason string) {
 	l.closing.Do(func() {
-		l.log(code, reason)
+		if code != closeNormal {
+			l.log(code, reason)
+		}
 		l.spawn(func() {
 			l.end(fmt.Errorf("%w: with the status %d: %s", ErrClosed, code, reason), false)
 			l.handshake(code, closeReason(reason))

@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 // newNode returns a Node that calls the handler.
 func newNode(h http.Handler) *peer.Node {
-	return &peer.Node{Name: "test", Version: "1.2.3", Handler: h}
+	return &peer.Node{Name: "test", Version: "1.2.3", Handler: h, Log: slog.New(slog.DiscardHandler)}
 }
 
 // start serves a Node over loopback until the test's end.

@@ -20,6 +20,7 @@ type outbox struct {
 	sock  socket
 	limit int         // bytes in the queue
 	slow  func(error) // called, maybe more than once, when the other side does not read
+	fail  func(error) // called when a write that nobody waits for has failed
 
 	turn  chan struct{} // has room for the one that writes
 	since atomic.Int64  // when the write in progress began, in nanoseconds since epoch; 0 if there is none
@@ -36,8 +37,8 @@ type outbox struct {
 
 var epoch = time.Now()
 
-func newOutbox(sock socket, limit int, slow func(error)) *outbox {
-	return &outbox{sock: sock, limit: limit, slow: slow, turn: make(chan struct{}, 1)}
+func newOutbox(sock socket, limit int, slow, fail func(error)) *outbox {
+	return &outbox{sock: sock, limit: limit, slow: slow, fail: fail, turn: make(chan struct{}, 1)}
 }
 
 // write writes a frame after all that is queued.
@@ -138,8 +139,8 @@ func (o *outbox) flush() {
 		o.turn <- struct{}{}
 		err := o.writeQueue()
 		<-o.turn
-		if err != nil { // the reader hears of it too
-			o.slow(err)
+		if err != nil {
+			o.fail(err)
 		}
 		o.mu.Lock()
 		if len(o.queue) == 0 || o.closed || err != nil {
