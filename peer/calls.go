@@ -24,6 +24,7 @@ type calls struct {
 	mu      sync.Mutex
 	last    uint64
 	pending map[uint64]*pending
+	free    []*pending
 	err     error         // why no more are made
 	quiet   chan struct{} // closed when none is pending, for whoever has asked
 }
@@ -42,23 +43,43 @@ type outcome struct {
 
 var errWindow = errors.New("peer: the other side has sent more items of a stream than its window has")
 
+// maxFree is how many of those that waited are kept for other calls.
+const maxFree = 16
+
+// add makes room for the answer to a call, and for so many items of a stream.
+//
 // optimization: what waits for an answer is used again (BenchmarkCall). Whoever takes it out of the map sends its outcome, or is the
 // caller itself, so that nothing comes later.
-var pendings = sync.Pool{New: func() any { return &pending{done: make(chan outcome, 1)} }}
-
-// add makes room for the answer to a call.
-func (c *calls) add(p *pending) (id uint64, err error) {
+func (c *calls) add(items int) (id uint64, p *pending, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		return 0, c.err
+		return 0, nil, c.err
+	}
+	if last := len(c.free) - 1; last >= 0 {
+		p, c.free = c.free[last], c.free[:last]
+	} else {
+		p = &pending{done: make(chan outcome, 1)}
+	}
+	if items > 0 {
+		p.items = make(chan []byte, items)
 	}
 	c.last++
 	if c.pending == nil {
 		c.pending = make(map[uint64]*pending)
 	}
 	c.pending[c.last] = p
-	return c.last, nil
+	return c.last, p, nil
+}
+
+// recycle takes back what waited for an answer. Nothing comes any more.
+func (c *calls) recycle(p *pending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.items = nil
+	if len(c.free) < maxFree {
+		c.free = append(c.free, p)
+	}
 }
 
 // remove takes a call out, or returns nil if somebody else has.
@@ -145,13 +166,12 @@ func (l *link) call(ctx context.Context, m *message.Message) (*message.Reply, er
 	if m.Notify {
 		return l.notify(ctx, m, deadline)
 	}
-	p := pendings.Get().(*pending)
+	items := 0
 	if m.Stream != nil {
-		p.items = make(chan []byte, windowOf(m))
+		items = windowOf(m)
 	}
-	id, err := l.calls.add(p)
+	id, p, err := l.calls.add(items)
 	if err != nil {
-		p.free()
 		return nil, err
 	}
 	buffer := takeBuffer()
@@ -184,18 +204,12 @@ func (c *calls) failed() error {
 	return c.err
 }
 
-// free gives back what waited for an answer. Nothing comes any more.
-func (p *pending) free() {
-	p.items = nil
-	pendings.Put(p)
-}
-
 // unsent ends a call that could not be sent.
 func (l *link) unsent(id uint64, p *pending, err error) (*message.Reply, error) {
 	if l.calls.remove(id) == nil { // the connection has ended meanwhile
 		<-p.done
 	}
-	p.free()
+	l.calls.recycle(p)
 	return nil, err
 }
 
@@ -222,7 +236,7 @@ func (l *link) await(ctx context.Context, id uint64, p *pending, m *message.Mess
 
 // complete ends a call that has been answered: the items that came before are given first.
 func (l *link) complete(ctx context.Context, id uint64, p *pending, m *message.Message, got outcome) (*message.Reply, error) {
-	defer p.free()
+	defer l.calls.recycle(p)
 	for got.err == nil && len(p.items) > 0 {
 		if ctx.Err() != nil {
 			return nil, withCause(ctx, fmt.Errorf("peer: calling %s", quote(m.Route)))
@@ -244,7 +258,7 @@ func (l *link) giveUp(id uint64, p *pending, err error) (*message.Reply, error) 
 	} else {
 		l.cancelCall(id)
 	}
-	p.free()
+	l.calls.recycle(p)
 	return nil, err
 }
 

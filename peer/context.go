@@ -34,7 +34,7 @@ type callContext struct {
 	mu     sync.Mutex
 	ending context.Context // nil until somebody asks
 	end    context.CancelFunc
-	cause  error // why the caller has ended it
+	ended  bool
 }
 
 func (c *callContext) Deadline() (time.Time, bool) {
@@ -49,14 +49,14 @@ func (c *callContext) Done() <-chan struct{} { return c.made().Done() }
 
 func (c *callContext) Err() error {
 	c.mu.Lock()
-	ending, cause := c.ending, c.cause
+	ending, ended := c.ending, c.ended
 	c.mu.Unlock()
 	switch {
 	case ending != nil:
 		return ending.Err()
 	case c.base.Err() != nil:
 		return c.base.Err()
-	case cause != nil:
+	case ended:
 		return context.Canceled
 	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
 		return context.DeadlineExceeded
@@ -83,27 +83,23 @@ func (c *callContext) made() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ending == nil {
-		ending, end := context.WithCancelCause(c.base)
-		stop := func() {}
-		c.ending = ending
-		if !c.deadline.IsZero() {
-			c.ending, stop = context.WithDeadline(ending, c.deadline)
+		if c.deadline.IsZero() {
+			c.ending, c.end = context.WithCancel(c.base)
+		} else {
+			c.ending, c.end = context.WithDeadline(c.base, c.deadline)
 		}
-		c.end = func() { end(c.cause); stop() }
-		if c.cause != nil {
+		if c.ended {
 			c.end()
 		}
 	}
 	return c.ending
 }
 
-// cancel ends the context. The first cause counts. When the handler has returned it is context.Canceled, as net/http has it.
-func (c *callContext) cancel(cause error) {
+// cancel ends the context: the caller has cancelled the call, or, as net/http has it, the handler has returned.
+func (c *callContext) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause == nil {
-		c.cause = cause
-	}
+	c.ended = true
 	if c.end != nil {
 		c.end()
 	}

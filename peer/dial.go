@@ -24,6 +24,7 @@ func (n *Node) Dial(ctx context.Context, url string, opts ...DialOption) (*Conn,
 	}
 	c := newConn(n)
 	r := &redialer{conn: c, url: url, base: context.WithoutCancel(ctx)}
+	r.options.open = r.options.openWebSocket
 	for _, option := range opts {
 		option(&r.options)
 	}
@@ -61,19 +62,26 @@ func redact(text string) string {
 
 // connect makes one attempt.
 func (r *redialer) connect(ctx context.Context, url string) (l *link, err error) {
-	n := r.conn.node
 	header, expires, err := r.header(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sock := new(webSocket)
-	l = n.newLink(r.base, sock)
-	defer func() {
-		if err != nil {
-			l.cancel(err)
-		}
-	}()
-	client, below := r.client()
+	l = r.conn.node.newLink(r.base)
+	answer, err := r.options.open(ctx, url, header, l)
+	if err != nil {
+		l.cancel()
+		return nil, err
+	}
+	l.conn, l.dialed, l.expires = r.conn, true, expires
+	l.remote = redact(url)
+	l.peer = infoOf(answer, l.remote)
+	return l, nil
+}
+
+// openWebSocket gives the link a websocket, and returns the headers of the answer.
+func (o *dialOptions) openWebSocket(ctx context.Context, url string, header http.Header, l *link) (http.Header, error) {
+	n := l.node
+	client, below := o.httpClient()
 	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 		HTTPClient: client, HTTPHeader: header, Subprotocols: []string{subprotocol},
 		CompressionMode: n.compression(), CompressionThreshold: compressOver,
@@ -84,11 +92,8 @@ func (r *redialer) connect(ctx context.Context, url string) (l *link, err error)
 		return nil, refusal(url, response, err)
 	}
 	conn.SetReadLimit(n.maxMessage())
-	sock.conn, sock.raw = conn, below.body
-	l.conn, l.dialed, l.expires = r.conn, true, expires
-	l.remote = redact(url)
-	l.peer = infoOf(response.Header, l.remote)
-	return l, nil
+	l.use(&webSocket{conn, below.body})
+	return response.Header, nil
 }
 
 // header returns the headers of the request, with the credential.
@@ -111,11 +116,11 @@ func (r *redialer) header(ctx context.Context) (header http.Header, expires time
 	return header, expires, nil
 }
 
-// client returns an HTTP client that takes note of the connection.
-func (r *redialer) client() (*http.Client, *dialer) {
+// httpClient returns an HTTP client that takes note of the connection.
+func (o *dialOptions) httpClient() (*http.Client, *dialer) {
 	client := http.DefaultClient
-	if r.options.client != nil {
-		client = r.options.client
+	if o.client != nil {
+		client = o.client
 	}
 	own, below := *client, &dialer{RoundTripper: client.Transport}
 	if below.RoundTripper == nil {

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -15,9 +14,6 @@ import (
 	"github.com/guregu/kami/message"
 	"github.com/guregu/kami/session"
 )
-
-// errCancelled is the cause with which the context of a handler ends whose caller has cancelled the call.
-var errCancelled = errors.New("peer: the caller has cancelled the call")
 
 // incoming is a call or a notification that has come.
 type incoming struct {
@@ -227,7 +223,7 @@ func (l *link) perform(in *incoming) (next *incoming) {
 		if !returned {
 			l.answer(in, fail(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)))
 		}
-		in.ctx.cancel(context.Canceled)
+		in.ctx.cancel()
 		next = l.in.finish(in)
 		if !returned && next != nil {
 			go l.work(next)

@@ -31,7 +31,7 @@ type link struct {
 	upgrade context.Context // of the upgrade, without an identity that was shown later
 	base    atomic.Pointer[context.Context]
 	sess    atomic.Pointer[session.Session]
-	cancel  context.CancelCauseFunc
+	cancel  context.CancelFunc
 
 	in        queue
 	calls     calls
@@ -58,14 +58,19 @@ type link struct {
 }
 
 // newLink makes a link whose messages have the values of ctx.
-func (n *Node) newLink(ctx context.Context, sock socket) *link {
-	l := &link{node: n, sock: sock, done: make(chan struct{}), shut: make(chan struct{})}
-	l.out = newOutbox(sock, n.pushQueue(), l.slow, l.broken)
+func (n *Node) newLink(ctx context.Context) *link {
+	l := &link{node: n, done: make(chan struct{}), shut: make(chan struct{})}
 	l.in.places, l.in.most, l.in.room, l.in.pushes = n.concurrent(), n.concurrent(), n.queue(), n.pushQueue()
 	l.in.start = func(in *incoming) { go l.work(in) }
-	ctx, l.cancel = context.WithCancelCause(ctx)
+	ctx, l.cancel = context.WithCancel(ctx)
 	l.upgrade = ctx
 	return l
+}
+
+// use gives the link its socket.
+func (l *link) use(sock socket) {
+	l.sock = sock
+	l.out = newOutbox(sock, l.node.pushQueue(), l.slow, l.broken)
 }
 
 // run serves the link until it has ended: the last handler has returned, and OnDisconnect.
@@ -168,7 +173,7 @@ func (l *link) end(err error, unrun bool) {
 		err = later
 	}
 	l.calls.fail(err, later)
-	l.cancel(err)
+	l.cancel()
 	close(l.done)
 	l.conn.lost(l)
 }

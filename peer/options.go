@@ -15,6 +15,7 @@ type dialOptions struct {
 	token   func(context.Context) (scheme, credential string, expires time.Time, err error)
 	client  *http.Client
 	header  http.Header
+	open    func(ctx context.Context, url string, header http.Header, l *link) (http.Header, error)
 }
 
 // Backoff is how long to wait before each attempt to connect: a random time up to Min, then up to twice as long each time, and never

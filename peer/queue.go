@@ -214,7 +214,7 @@ func (q *queue) cancel(id []byte) {
 	}
 	q.mu.Unlock()
 	if found != nil {
-		found.ctx.cancel(errCancelled)
+		found.ctx.cancel() // as where a client has left, which kami does not log
 	}
 }
 

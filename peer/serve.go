@@ -41,15 +41,17 @@ func (n *Node) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *h
 		kami.HandleError(ctx, w, r, err)
 		return
 	}
-	stop := kami.Draining(ctx) // before the connection is hijacked
-	l, err := n.accept(identified, w, r)
-	if err != nil {
-		return // which has been answered
+	stop := kami.Draining(ctx)                            // before the connection is hijacked
+	if l, err := n.accept(identified, w, r); err == nil { // else it has been answered
+		n.serve(ctx, l, stop)
 	}
+}
+
+// serve serves a link until it has ended. It goes when stop is closed, and ends soon after ctx.
+func (n *Node) serve(ctx context.Context, l *link, stop <-chan struct{}) {
 	if !n.join(l) {
-		l.conn.link = l
 		l.closeWith(closeRestart, "the server stops")
-		l.closers.Wait()
+		l.wait()
 		return
 	}
 	defer n.leave(l)
@@ -66,8 +68,7 @@ func (n *Node) accept(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		w = raw
 	}
 	w.Header().Set(peerHeader, n.info().header())
-	sock := new(webSocket)
-	l := n.newLink(ctx, sock)
+	l := n.newLink(ctx)
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:         []string{subprotocol},
 		OriginPatterns:       n.Origins,
@@ -77,11 +78,11 @@ func (n *Node) accept(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		OnPongReceived:       func(context.Context, []byte) { l.pong() },
 	})
 	if err != nil {
-		l.cancel(err)
+		l.cancel()
 		return nil, err
 	}
 	conn.SetReadLimit(n.maxMessage())
-	sock.conn, sock.raw = conn, raw.conn
+	l.use(&webSocket{conn, raw.conn})
 	l.remote, l.peer = r.RemoteAddr, infoOf(r.Header, r.RemoteAddr)
 	l.conn = newConn(n)
 	return l, nil

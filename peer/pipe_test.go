@@ -1,0 +1,247 @@
+package peer
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/guregu/kami/endpoint"
+)
+
+// Pipe is a network without sockets, for tests with a clock of their own: testing/synctest.
+type Pipe struct {
+	Stop chan struct{} // closed when the server of those that connect begins to stop
+
+	mu      sync.Mutex
+	server  *Node
+	base    context.Context
+	refuse  error
+	dials   int
+	ends    []*pipeEnd // of the servers
+	Header  http.Header
+	serving sync.WaitGroup
+}
+
+// NewPipe returns a network with a server.
+func NewPipe(server *Node) *Pipe {
+	return &Pipe{server: server, Stop: make(chan struct{}), base: context.Background()}
+}
+
+// Serve has another server take connections, or, with nil, none.
+func (p *Pipe) Serve(server *Node, stop chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server, p.Stop, p.refuse = server, stop, nil
+}
+
+// Refuse has connections refused with a status.
+func (p *Pipe) Refuse(status int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = endpoint.Error(status, http.StatusText(status))
+}
+
+// Base sets the context of upgrades.
+func (p *Pipe) Base(ctx context.Context) { p.base = ctx }
+
+// Dials returns how many attempts there were.
+func (p *Pipe) Dials() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dials
+}
+
+// Cut cuts all connections.
+func (p *Pipe) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		end.cut()
+	}
+}
+
+// Wait waits until no connection is served any more.
+func (p *Pipe) Wait() { p.serving.Wait() }
+
+// Jam has the clients read nothing, so that the servers can write so many messages.
+func (p *Pipe) Jam() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		end.jammed.Lock()
+	}
+}
+
+// Deaf has the clients' pings and the servers' go nowhere.
+func (p *Pipe) Deaf() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		end.mu.Lock()
+		end.deaf = true
+		end.mu.Unlock()
+	}
+}
+
+// Over is the option of a Dial over the network.
+func (p *Pipe) Over() DialOption {
+	return func(o *dialOptions) { o.open = p.open }
+}
+
+func (p *Pipe) open(ctx context.Context, _ string, header http.Header, l *link) (http.Header, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dials++
+	p.Header = header
+	if p.refuse != nil {
+		return nil, p.refuse
+	}
+	if p.server == nil || !p.server.begin() {
+		return nil, io.ErrUnexpectedEOF
+	}
+	server, stop, base := p.server, p.Stop, p.base
+	here, there := newPipeEnds()
+	other := server.newLink(base)
+	other.conn = newConn(server)
+	other.remote, other.peer = "pipe", infoOf(header, "pipe")
+	here.pong, there.pong = l.pong, other.pong
+	other.use(there)
+	l.use(here)
+	p.ends = append(p.ends, there)
+	p.serving.Go(func() {
+		defer server.running.Done()
+		server.serve(base, other, stop)
+	})
+	return http.Header{peerHeader: {server.info().header()}}, nil
+}
+
+// pipeEnd is one end of a connection.
+type pipeEnd struct {
+	other  *pipeEnd
+	frames chan pipeFrame // that come here
+	gone   chan struct{}  // closed when the connection is cut
+	once   *sync.Once
+	jammed *jam
+	pong   func()
+
+	mu     sync.Mutex
+	deaf   bool
+	closed bool // a close frame has been sent
+}
+
+// jam keeps a writer from writing.
+type jam struct {
+	mu    sync.Mutex
+	until chan struct{}
+}
+
+func (j *jam) Lock() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.until = make(chan struct{})
+}
+
+func (j *jam) get() chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.until
+}
+
+type pipeFrame struct {
+	data  []byte
+	close *closeError
+}
+
+func newPipeEnds() (a, b *pipeEnd) {
+	gone, once := make(chan struct{}), new(sync.Once)
+	a = &pipeEnd{frames: make(chan pipeFrame, 1000), gone: gone, once: once, jammed: new(jam)}
+	b = &pipeEnd{frames: make(chan pipeFrame, 1000), gone: gone, once: once, jammed: new(jam)}
+	a.other, b.other = b, a
+	return a, b
+}
+
+func (e *pipeEnd) read() (bool, []byte, error) {
+	select {
+	case f := <-e.frames:
+		return e.got(f)
+	default:
+	}
+	select {
+	case f := <-e.frames:
+		return e.got(f)
+	case <-e.gone:
+		return false, nil, io.ErrUnexpectedEOF
+	}
+}
+
+func (e *pipeEnd) got(f pipeFrame) (bool, []byte, error) {
+	if f.close != nil {
+		e.close(f.close.code, f.close.reason)
+		return false, nil, f.close
+	}
+	return true, f.data, nil
+}
+
+func (e *pipeEnd) write(data []byte) error {
+	e.mu.Lock()
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return io.ErrClosedPipe
+	}
+	return e.put(pipeFrame{data: append([]byte(nil), data...)})
+}
+
+func (e *pipeEnd) put(f pipeFrame) error {
+	if until := e.jammed.get(); until != nil {
+		select {
+		case <-until:
+		case <-e.gone:
+			return io.ErrClosedPipe
+		}
+	}
+	select {
+	case <-e.gone:
+		return io.ErrClosedPipe
+	default:
+	}
+	select {
+	case e.other.frames <- f:
+		return nil
+	case <-e.gone:
+		return io.ErrClosedPipe
+	}
+}
+
+func (e *pipeEnd) ping() {
+	e.mu.Lock()
+	deaf := e.deaf
+	e.mu.Unlock()
+	e.other.mu.Lock()
+	deaf = deaf || e.other.deaf
+	e.other.mu.Unlock()
+	if !deaf {
+		e.other.pong()
+		e.pong()
+	}
+}
+
+// close sends a close frame once, and waits for the other side to cut the connection, as it does when it has answered.
+func (e *pipeEnd) close(code int, reason string) {
+	e.mu.Lock()
+	first := !e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if !first || e.put(pipeFrame{close: &closeError{code, reason}}) != nil {
+		return
+	}
+	e.other.mu.Lock()
+	answered := e.other.closed
+	e.other.mu.Unlock()
+	if !answered {
+		<-e.gone
+	}
+}
+
+func (e *pipeEnd) cut() { e.once.Do(func() { close(e.gone) }) }
