@@ -1,0 +1,256 @@
+package peer_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/peer"
+)
+
+// logging returns a Node with a log.
+func logging(n *peer.Node) (*peer.Node, *lockedBuffer) {
+	log := new(lockedBuffer)
+	n.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "remote" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	return n, log
+}
+
+func TestP05(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		kind   websocket.MessageType
+		data   []byte
+		code   int
+		reason string
+		log    string
+	}{
+		{"binary", websocket.MessageBinary, []byte(`{}`), 1003, "a message is not text", ""},
+		{"too long", websocket.MessageText, make([]byte, 1001), 1009, "read limited at 1001 bytes", "a message is longer than MaxMessage"},
+		{"no UTF-8", websocket.MessageText, []byte("{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}"), 1007, "a message is not UTF-8", ""},
+		{"surrogates", websocket.MessageText, []byte("\"\xed\xa0\x80\""), 1007, "a message is not UTF-8", ""},
+	} {
+		node := newNode(nil)
+		node.MaxMessage = 1000
+		node, log := logging(node)
+		url := start(t, node)
+		r := dialRaw(t, url, nil)
+		r.silence()
+		require.NoError(t, r.Write(t.Context(), test.kind, test.data))
+		code, reason := r.closed()
+		assert.Equal(t, test.code, code, test.name)
+		assert.Equal(t, test.reason, reason, test.name)
+		if test.log == "" {
+			test.log = test.reason
+		}
+		assert.Equal(t, fmt.Sprintf("level=INFO msg=\"peer: closing a connection\" status=%d reason=%q\n", test.code, test.log), log.String())
+		dialRaw(t, url, nil).silence() // others notice nothing
+	}
+}
+
+// TestP05Limit has a message of just the limit.
+func TestP05Limit(t *testing.T) {
+	node := newNode(nil)
+	node.MaxMessage = 1000
+	r := dialRaw(t, start(t, node), nil)
+	const call = `{"jsonrpc":"2.0","id":1,"method":"kami.ping"}`
+	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":"pong"}`, r.ask(call+strings.Repeat(" ", 1000-len(call))))
+}
+
+// TestP05Compressed has a small frame that would be a long message.
+func TestP05Compressed(t *testing.T) {
+	node := newNode(nil)
+	node.MaxMessage, node.Compress = 100_000, true
+	url := start(t, node)
+	c, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
+	require.NoError(t, err)
+	defer func() { _ = c.CloseNow() }()
+	r := raw{t, c}
+	r.silence()
+	r.send(strings.Repeat(" ", 10<<20))
+	code, _ := r.closed()
+	assert.Equal(t, 1009, code)
+
+	client := newNode(mux("/echo", echo))
+	client.Compress = true
+	both := dial(t, client, url)
+	reply, err := both.Call(t.Context(), &message.Message{Route: "kami.ping", Body: []byte(`"` + strings.Repeat("long ", 10_000) + `"`)})
+	require.NoError(t, err)
+	assert.Equal(t, `"pong"`, string(reply.Body))
+}
+
+// TestP05Unread has a client that sends calls and reads none of their answers: it is cut off after ten seconds, or when more waits to be
+// written than may, and costs nobody else anything.
+func TestP05Unread(t *testing.T) {
+	node, log := logging(newNode(mux("/a", func(http.ResponseWriter, *http.Request) {})))
+	node.PushQueue = 100_000
+	url := start(t, node)
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(4096))
+	_, err = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+	require.NoError(t, err)
+	bad := textFrame(`[` + strings.Repeat(`1,`, 99) + `1]`)
+	for err == nil {
+		_, err = c.Write(bad) // each is answered with a longer one
+	}
+	dialRaw(t, url, nil).silence()
+	assert.Contains(t, log.String(), `status=1008 reason="the other side does not read what is sent: more than PushQueue, 100000 bytes, wait to be written"`)
+}
+
+// textFrame is a frame as clients send it.
+func textFrame(text string) []byte {
+	frame := []byte{0x81}
+	if len(text) < 126 {
+		frame = append(frame, 0x80|byte(len(text)))
+	} else {
+		frame = binary.BigEndian.AppendUint16(append(frame, 0x80|126), uint16(len(text)))
+	}
+	return append(append(frame, 0, 0, 0, 0), text...)
+}
+
+// TestBadFrames has input of all kinds that is no message.
+func TestBadFrames(t *testing.T) {
+	r := dialRaw(t, start(t, newNode(nil)), nil)
+	parse := `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}`
+	invalid := func(text string) string {
+		return `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Invalid Request: ` + text + `"}}`
+	}
+	for send, want := range map[string]string{
+		"": parse, " ": parse, "{": parse, "}": parse, "nul": parse, `{"a":1}x`: parse, `{"jsonrpc":"2.0",}`: parse, "\x00": parse, "\ufeff{}": parse,
+		strings.Repeat("[", 1_000_000):                              parse,
+		strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000): parse,
+		`null`:                                   invalid("a message is an object"),
+		`"x"`:                                    invalid("a message is an object"),
+		` 1 `:                                    invalid("a message is an object"),
+		`{}`:                                     invalid(`jsonrpc must be \"2.0\"`),
+		`{"jsonrpc":"1.0","id":1,"method":"a"}`:  strings.Replace(invalid(`jsonrpc must be \"2.0\"`), "null", "1", 1),
+		`{"jsonrpc":2.0,"method":"a"}`:           invalid(`jsonrpc must be \"2.0\"`),
+		`{"jsonrpc":"2.0","id":1}`:               strings.Replace(invalid("method must be a string"), "null", "1", 1),
+		`{"jsonrpc":"2.0","method":null}`:        invalid("method must be a string"),
+		`[` + strings.Repeat(`{},`, 100) + `{}]`: invalid("a batch has 1 to 100 messages"),
+		`[` + strings.Repeat(`1,`, 9_999) + `1]`: invalid("a batch has 1 to 100 messages"),
+		`[[]]`:                                   `[` + invalid("a message is an object") + `]`,
+		`{"jsonrpc":"2.0","jsonrpc":"1.0","method":"a"}`:                    invalid(`jsonrpc must be \"2.0\"`), // the last one counts
+		`{"jsonrpc":"2.0","ID":1,"Method":"a"}`:                             invalid("method must be a string"),
+		`{"\u006asonrpc":"2.0","i\u0064":1,"method":"kami.\u0070ing"}`:      `{"jsonrpc":"2.0","id":1,"result":"pong"}`,
+		`{"jsonrpc":"2.0","id":1,"method":"kami.ping","result":1,"x":[{}]}`: `{"jsonrpc":"2.0","id":1,"result":"pong"}`,
+	} {
+		got := r.ask(send)
+		assert.True(t, got == want, "%.60q: got %.300s", send, got)
+	}
+	for _, unasked := range []string{
+		`{"jsonrpc":"2.0","id":1,"result":1}`, `{"jsonrpc":"2.0","id":"x","error":{}}`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}`,
+		`{"result":1}`, `{"id":{},"error":null,"result":null}`, `{"jsonrpc":"2.0","method":"$/more","params":{"id":1,"n":1}}`,
+		`{"jsonrpc":"2.0","method":"$/item","params":{"id":1,"value":1}}`, `{"jsonrpc":"2.0","method":"$/item"}`,
+		`{"jsonrpc":"2.0","method":"kami.goaway","params":{"within":-1}}`, `{"jsonrpc":"2.0","method":"$/unknown"}`,
+		`{"jsonrpc":"2.0","method":"$/callback","params":{"$callback":"1"}}`,
+	} {
+		r.send(unasked)
+		r.silence()
+	}
+}
+
+// TestBadAnswers has a server that answers more often than it is asked.
+func TestBadAnswers(t *testing.T) {
+	url := fake(t, func(r raw) {
+		for n := 1; n <= 2; n++ {
+			r.receive()
+			r.send(`{"jsonrpc":"2.0","id":7,"result":"nobody asked"}`)
+			r.send(`{"jsonrpc":"2.0","id":-1,"result":"nobody asked"}`)
+			r.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":"%d","result":"a string"}`, n))
+			r.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":"first %d"}`, n, n))
+			r.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":"second"}`, n))
+		}
+		_, _, _ = r.Read(context.Background())
+	})
+	c := dial(t, newNode(nil), url)
+	for n := 1; n <= 2; n++ {
+		got, err := message.Remote[int, string](c, "a")(t.Context(), 1)
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("first %d", n), got)
+	}
+}
+
+// TestBadFragments has a message in pieces, with a ping between them, and an empty one.
+func TestBadFragments(t *testing.T) {
+	c, err := net.Dial("tcp", strings.TrimPrefix(start(t, newNode(nil)), "ws://"))
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+	require.NoError(t, err)
+	piece := func(first byte, text string) {
+		_, err = c.Write(append([]byte{first, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...))
+		require.NoError(t, err)
+	}
+	piece(0x01, `{"jsonrpc":"2.0",`)
+	piece(0x00, ``)
+	piece(0x89, `beat`)
+	piece(0x00, `"id":"é"`[:7])
+	piece(0x80, `"id":"é"`[7:]+`,"method":"kami.ping"}`)
+	buffer, got := make([]byte, 4096), ""
+	for !strings.Contains(got, "pong") {
+		n, err := c.Read(buffer)
+		require.NoError(t, err)
+		got += string(buffer[:n])
+	}
+	assert.Contains(t, got, "beat")
+	assert.Contains(t, got, `{"jsonrpc":"2.0","id":"é","result":"pong"}`)
+}
+
+// TestBadEnds has connections that end in the middle of something.
+func TestBadEnds(t *testing.T) {
+	ended := make(chan error, 1)
+	node := newNode(nil)
+	node.OnDisconnect = func(c *peer.Conn) { ended <- c.Err() }
+	url := start(t, node)
+	for name, end := range map[string]func(net.Conn){
+		"mid-frame":  func(c net.Conn) { _, _ = c.Write([]byte{0x81, 0x80 | 100, 0, 0, 0, 0, '{'}); _ = c.Close() },
+		"mid-header": func(c net.Conn) { _, _ = c.Write([]byte{0x81}); _ = c.Close() },
+		"reset":      func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() },
+		"unmasked":   func(c net.Conn) { _, _ = c.Write([]byte{0x81, 2, '{', '}'}) },
+		"rsv":        func(c net.Conn) { _, _ = c.Write([]byte{0xf1, 0x80, 0, 0, 0, 0}) },
+		"opcode":     func(c net.Conn) { _, _ = c.Write([]byte{0x83, 0x80, 0, 0, 0, 0}) },
+		"garbage": func(c net.Conn) {
+			noise := make([]byte, 1000)
+			_, _ = rand.Read(noise)
+			noise[0] |= 0x70
+			_, _ = c.Write(noise)
+		},
+		"negative": func(c net.Conn) {
+			_, _ = c.Write([]byte{0x81, 0x80 | 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+		},
+		"bad close": func(c net.Conn) { _, _ = c.Write([]byte{0x88, 0x81, 0, 0, 0, 0, 1}) },
+		"no code":   func(c net.Conn) { _, _ = c.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) },
+	} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+		require.NoError(t, err)
+		end(c)
+		select {
+		case err := <-ended:
+			assert.ErrorIs(t, err, peer.ErrClosed, name)
+		case <-time.After(30 * time.Second):
+			t.Errorf("%s: the connection has not ended", name)
+		}
+		_ = c.Close()
+	}
+}
