@@ -49,6 +49,8 @@ func TestP05(t *testing.T) {
 		node := newNode(nil)
 		node.MaxMessage = 1000
 		node, log := logging(node)
+		ended := make(chan struct{}, 2)
+		node.OnDisconnect = func(*peer.Conn) { ended <- struct{}{} }
 		url := start(t, node)
 		r := dialRaw(t, url, nil)
 		r.silence()
@@ -59,6 +61,7 @@ func TestP05(t *testing.T) {
 		if test.log == "" {
 			test.log = test.reason
 		}
+		<-ended
 		assert.Equal(t, fmt.Sprintf("level=INFO msg=\"peer: closing a connection\" status=%d reason=%q\n", test.code, test.log), log.String())
 		dialRaw(t, url, nil).silence() // others notice nothing
 	}

@@ -6,39 +6,37 @@ import (
 	"time"
 )
 
-// heartbeat pings the other side, and ends a link from which nothing is read. Between two pings it is a timer.
-type heartbeat struct {
+// alarm is a timer that can be stopped for good.
+type alarm struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
 }
 
-func (h *heartbeat) start(l *link) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.stopped {
-		h.timer = time.AfterFunc(l.node.heartbeat(), l.heartbeat)
+// set has ring run after a while, in a goroutine of its own. It is the same function each time.
+func (a *alarm) set(d time.Duration, ring func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.stopped:
+	case a.timer == nil:
+		a.timer = time.AfterFunc(d, ring)
+	default:
+		a.timer.Reset(d)
 	}
 }
 
-func (h *heartbeat) stop() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stopped = true
-	if h.timer != nil {
-		h.timer.Stop()
+// stop ends it: ring does not begin any more.
+func (a *alarm) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+	if a.timer != nil {
+		a.timer.Stop()
 	}
 }
 
-func (h *heartbeat) reset(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.stopped {
-		h.timer.Reset(d)
-	}
-}
-
-// heartbeat is one beat. The next one comes when a ping is due, or when the other side has been silent for too long.
+// heartbeat pings the other side, and ends a link from which nothing has been read for two beats. The next one comes when a ping is due, or when the other side has been silent for too long.
 func (l *link) heartbeat() {
 	every := l.node.heartbeat()
 	silent := time.Since(epoch) - time.Duration(l.heard.Load())
@@ -46,7 +44,7 @@ func (l *link) heartbeat() {
 		l.closeWith(closePolicy, fmt.Sprintf("nothing has been read for %v", 2*every))
 		return
 	}
-	l.beat.reset(min(every, 2*every-silent))
+	l.beat.set(min(every, 2*every-silent), l.heartbeat)
 	l.sock.ping()
 }
 

@@ -40,7 +40,7 @@ type link struct {
 	seq       bool // pushes tell their numbers; guarded by the order of what the session gives
 	first     sync.Once
 	heard     atomic.Int64 // when something was read, in nanoseconds since epoch
-	beat      heartbeat
+	beat      alarm
 	goodbye   sync.Once
 	dismissed atomic.Bool
 
@@ -76,7 +76,7 @@ func (l *link) use(sock socket) {
 // run serves the link until it has ended: the last handler has returned, and OnDisconnect.
 func (l *link) run() {
 	l.open()
-	l.beat.start(l)
+	l.beat.set(l.node.heartbeat(), l.heartbeat)
 	l.hook("OnConnect", l.node.OnConnect)
 	if l.conn.redial == nil {
 		l.conn.opened(l)
@@ -86,7 +86,7 @@ func (l *link) run() {
 	l.ended(l.read())
 	<-l.in.idle()
 	l.wait()
-	l.out.stop()
+	l.out.watch.stop()
 	l.hook("OnDisconnect", l.node.OnDisconnect)
 	l.session().Detach()
 	l.conn.drop(l)

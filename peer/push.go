@@ -24,7 +24,7 @@ type outbox struct {
 
 	turn  chan struct{} // has room for the one that writes
 	since atomic.Int64  // when the write in progress began, in nanoseconds since epoch; 0 if there is none
-	watch *time.Timer   // of writes, made with the first one, guarded by turn
+	watch alarm         // of writes, set with the first one
 	armed atomic.Bool
 	ahead atomic.Int64 // bytes written since something was read
 
@@ -74,7 +74,7 @@ func (o *outbox) tryWrite(frame []byte) (done bool, err error) {
 func (o *outbox) send(frame []byte) error {
 	o.since.Store(int64(time.Since(epoch)) | 1)
 	if !o.armed.Swap(true) {
-		o.watchFor(writeTimeout)
+		o.watch.set(writeTimeout, o.look)
 	}
 	o.ahead.Add(int64(len(frame)))
 	err := o.sock.write(frame)
@@ -82,18 +82,9 @@ func (o *outbox) send(frame []byte) error {
 	return err
 }
 
-// watchFor has somebody look at the write in progress after a while.
+// look ends the link if a write has taken too long.
 //
 // optimization: there is one timer for all writes, which goes off once in ten seconds (BenchmarkCall).
-func (o *outbox) watchFor(d time.Duration) {
-	if o.watch == nil {
-		o.watch = time.AfterFunc(d, o.look)
-		return
-	}
-	o.watch.Reset(d)
-}
-
-// look ends the link if a write has taken too long.
 func (o *outbox) look() {
 	o.armed.Store(false)
 	since := o.since.Load()
@@ -103,7 +94,7 @@ func (o *outbox) look() {
 	if left := writeTimeout - (time.Since(epoch) - time.Duration(since)); left <= 0 {
 		o.slow(fmt.Errorf("%w: a write has taken %v", errSlow, writeTimeout))
 	} else if !o.armed.Swap(true) {
-		o.watch.Reset(left)
+		o.watch.set(left, o.look)
 	}
 }
 
@@ -186,13 +177,4 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-}
-
-// stop ends the timer. Nothing may be written any more.
-func (o *outbox) stop() {
-	o.turn <- struct{}{}
-	defer func() { <-o.turn }()
-	if o.watch != nil {
-		o.watch.Stop()
-	}
 }
