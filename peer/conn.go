@@ -94,12 +94,13 @@ func (l *link) isDone() bool {
 // moved waits until a link that takes no calls is known to have ended.
 func (l *link) moved() { <-l.done }
 
-// began makes the link the one that the Conn tells of.
-func (c *Conn) began(l *link) {
+// began makes the link the one that the Conn tells of. It returns false if the Conn has been closed.
+func (c *Conn) began(l *link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.link = l
 	c.links = append(c.links, l)
+	return c.err == nil
 }
 
 // drop forgets a link that has ended with all.

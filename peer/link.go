@@ -114,7 +114,15 @@ func (l *link) open() {
 	l.heard.Store(int64(time.Since(epoch)))
 	l.upgrade = context.WithValue(l.upgrade, connKey{}, l.conn)
 	l.enter(l.node.Sessions.Open(l), l.upgrade)
-	l.conn.began(l)
+	if !l.conn.began(l) {
+		l.closeWith(closeNormal, "")
+	}
+}
+
+// abandon ends a link that does not run.
+func (l *link) abandon() {
+	l.cancel()
+	l.sock.cut()
 }
 
 // enter has the messages from now on belong to the session.

@@ -61,6 +61,18 @@ func (p *Pipe) Cut() {
 	}
 }
 
+// Pings returns how many pings the servers have sent.
+func (p *Pipe) Pings() (pings int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		end.mu.Lock()
+		pings += end.pings
+		end.mu.Unlock()
+	}
+	return pings
+}
+
 // Wait waits until no connection is served any more.
 func (p *Pipe) Wait() { p.serving.Wait() }
 
@@ -127,6 +139,7 @@ type pipeEnd struct {
 
 	mu     sync.Mutex
 	deaf   bool
+	pings  int
 	closed bool // a close frame has been sent
 }
 
@@ -217,6 +230,7 @@ func (e *pipeEnd) put(f pipeFrame) error {
 func (e *pipeEnd) ping() {
 	e.mu.Lock()
 	deaf := e.deaf
+	e.pings++
 	e.mu.Unlock()
 	e.other.mu.Lock()
 	deaf = deaf || e.other.deaf

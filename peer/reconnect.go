@@ -42,7 +42,7 @@ func (r *redialer) serve(l *link) {
 	for l != nil {
 		n := r.conn.node
 		if !n.join(l) {
-			l.sock.cut()
+			l.abandon()
 			r.conn.finish(fmt.Errorf("%w: the Node is closed", ErrClosed))
 			return
 		}
@@ -76,6 +76,10 @@ func (r *redialer) next(url string) *link {
 		cancel()
 	}()
 	l, err := r.again(ctx, url)
+	if err == nil && r.conn.Err() != nil {
+		l.abandon()
+		return nil
+	}
 	if err != nil {
 		r.conn.finish(fmt.Errorf("%w: %w", ErrClosed, err))
 		return nil
