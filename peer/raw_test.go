@@ -41,7 +41,7 @@ func (r raw) send(text string) {
 }
 
 func (r raw) receive() string {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	_, data, err := r.Read(ctx)
 	require.NoError(r.t, err)
@@ -62,7 +62,7 @@ func (r raw) silence() {
 
 // closed returns with which status and reason the other side closes the connection.
 func (r raw) closed() (int, string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for {
 		if _, _, err := r.Read(ctx); err != nil {
