@@ -209,10 +209,16 @@ func (l *link) incoming(f *frame) (in *incoming, wrong string) {
 	return in, ""
 }
 
-// work runs a call, and then what waits for its place.
+// work runs a call, then those that wait for its place, and then those that come.
 func (l *link) work(in *incoming) {
+	var worker chan *incoming
 	for in != nil {
-		in = l.perform(in)
+		if in = l.perform(in); in == nil {
+			if worker == nil {
+				worker = make(chan *incoming, 1)
+			}
+			in = l.in.park(worker)
+		}
 	}
 }
 

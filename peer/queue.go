@@ -12,19 +12,22 @@ import (
 // queue has the calls that have come by a link, in order: those that run, and those that wait. A call that waits for its caller
 // gives its place to the next one, and takes a place again when it goes on, before all that have not begun.
 type queue struct {
-	places int // how many run at a time now
-	most   int // and else
-	room   int // how many calls may wait
-	pushes int // bytes of notifications that may wait
-	start  func(*incoming)
+	places int             // how many run at a time now
+	most   int             // and else
+	room   int             // how many calls may wait
+	pushes int             // bytes of notifications that may wait
+	work   func(*incoming) // runs a call and those that follow it
 
 	mu      sync.Mutex
 	taken   int         // of the places
 	running []*incoming // those that have begun, whether they have a place or wait for their caller
 	waiting []*incoming
-	calls   int         // of those that wait
-	bytes   int         // of the notifications that wait
-	back    []*incoming // those that wait for a place to go on
+	calls   int              // of those that wait
+	bytes   int              // of the notifications that wait
+	back    []*incoming      // those that wait for a place to go on
+	parked  []chan *incoming // workers without work
+	used    bool             // a worker has parked since the alarm was set
+	sweep   alarm
 	closed  bool
 	last    time.Time     // when one has come or ended
 	quiet   chan struct{} // closed when nothing runs or waits, for whoever has asked; nil if nobody has
@@ -89,6 +92,56 @@ func (q *queue) begin(in *incoming) {
 	in.place.has = true
 	q.running = append(q.running, in)
 	q.start(in)
+}
+
+// start gives a call to a worker.
+func (q *queue) start(in *incoming) {
+	if last := len(q.parked) - 1; last >= 0 {
+		worker := q.parked[last]
+		q.parked = q.parked[:last]
+		worker <- in
+		return
+	}
+	go q.work(in)
+}
+
+// linger is about how long a worker waits for other work.
+const linger = time.Second
+
+// park waits for other work. It returns nil if there is none for a while.
+//
+// optimization: a new goroutine would have to grow its stack for each call (BenchmarkCall).
+func (q *queue) park(worker chan *incoming) *incoming {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return nil
+	}
+	if len(q.parked) == 0 && !q.used {
+		q.sweep.set(linger, q.unpark)
+	}
+	q.parked, q.used = append(q.parked, worker), true
+	q.mu.Unlock()
+	return <-worker
+}
+
+// unpark has workers end that have had nothing to do since it ran last.
+func (q *queue) unpark() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.used && !q.closed {
+		q.used = false
+		q.sweep.set(linger, q.unpark)
+		return
+	}
+	q.dismiss()
+}
+
+func (q *queue) dismiss() {
+	for _, worker := range q.parked {
+		worker <- nil
+	}
+	q.parked = nil
 }
 
 // finish says that a call has been answered. It returns the one that runs next, in its place, if there is one.
@@ -243,6 +296,8 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	q.sweep.stop()
+	q.dismiss()
 	waiting := q.waiting
 	q.waiting, q.calls, q.bytes = nil, 0, 0
 	for _, in := range waiting {
