@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// keep is how many lines are kept in memory, and are there for clients that come back.
+const keep = 10_000
+
+// line is what somebody has said. In a private line To is who it is for.
+type line struct {
+	ID   int64     `json:"id"` // its place in the file: the same for all processes
+	Room string    `json:"room"`
+	From string    `json:"from"`
+	To   string    `json:"to,omitempty"`
+	Text string    `json:"text"`
+	Kick bool      `json:"kick,omitempty"` // From has put To out of the room
+	At   time.Time `json:"at"`
+}
+
+// visible reports whether the line is for the user in the room.
+func (l line) visible(room, user string) bool {
+	return l.Room == room && !l.Kick && (l.To == "" || l.To == user || l.From == user)
+}
+
+// history is the file that all lines go through, in the order in which it has them. In a rolling restart two processes share it:
+// each appends to it, and tells its own clients what has been appended.
+type history struct {
+	file *os.File
+
+	mu    sync.Mutex
+	lines []line
+	read  int64 // bytes of the file that lines has
+}
+
+func openHistory(name string) (*history, error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	h := &history{file: file}
+	_, err = h.more()
+	return h, err
+}
+
+// say appends a line.
+func (h *history) say(l line) error {
+	data, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	_, err = h.file.Write(append(data, '\n')) // in one write, so that no other process's is within it
+	return err
+}
+
+// more returns the lines that have been appended since it was called last.
+func (h *history) more() ([]line, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	data, err := io.ReadAll(io.NewSectionReader(h.file, h.read, 1<<62))
+	if err != nil {
+		return nil, err
+	}
+	var news []line
+	for {
+		text, rest, whole := bytes.Cut(data, []byte("\n"))
+		if !whole {
+			break
+		}
+		h.read += int64(len(text)) + 1
+		data = rest
+		var l line
+		if json.Unmarshal(text, &l) == nil { // a write that a crash has cut short is passed over
+			l.ID = h.read
+			news = append(news, l)
+		}
+	}
+	h.lines = append(h.lines, news...)
+	if n := len(h.lines) - keep; n > 0 {
+		h.lines = slices.Delete(h.lines, 0, n)
+	}
+	return news, nil
+}
+
+// since returns the lines after one, as the user in the room may see them.
+func (h *history) since(room, user string, id int64) []line {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found := []line{}
+	for _, l := range h.lines {
+		if l.ID > id && l.visible(room, user) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+func (h *history) close() error {
+	if err := h.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}

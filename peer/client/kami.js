@@ -1,0 +1,450 @@
+// The browser's and Node's end of a kami peer: JSON-RPC 2.0 over a websocket, in both directions. See kami.d.ts and docs/peers.md.
+//
+//	const c = await connect("/kite", {handlers: {hello: ({name}) => `hello ${name}`}});
+//	c.on("chat", (line) => show(line));
+//	const room = await c.call("room.join", {name: "lobby"});
+
+const notFound = -32601, canceled = -32800;
+const heartbeat = 25_000; // ms
+const longLived = 10_000; // ms that a connection must have lived for the next to be tried at once
+const longestTimer = 2 ** 31 - 1; // ms; a longer one fires at once
+
+// The status of each code of JSON-RPC. Other codes outside 400 to 599 are 500.
+const statuses = {"-32601": 404, "-32600": 400, "-32602": 400, "-32700": 400, "-32800": 499};
+const statusOf = (code) => statuses[code] ?? (code >= 400 && code < 600 ? code : 500);
+
+export class CallError extends Error {
+	name = "CallError";
+	constructor(code, message, data) {
+		super(message);
+		this.code = code;
+		this.data = data;
+	}
+}
+
+export class ClosedError extends Error {
+	name = "ClosedError";
+	constructor(close, sent) {
+		super(`the connection is closed: ${close.code}${close.reason && " " + close.reason}`);
+		this.close = close;
+		this.sent = sent;
+	}
+}
+
+// wrap returns what travels as params, unwrap what has been passed: an object is itself, all else is in an array of one.
+const wrap = (value) => (value === undefined || isObject(value) ? value : [value]);
+const unwrap = (params) => bytes(Array.isArray(params) && params.length < 2 ? params[0] : params);
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const bytes = (value) =>
+	typeof value?.$base64 === "string" ? Uint8Array.from(atob(value.$base64), (c) => c.charCodeAt(0)) : value;
+
+// credentialOf returns what a token stands for: one without a scheme is a Bearer's.
+async function credentialOf(token) {
+	const value = typeof token === "function" ? await token() : token;
+	if (!value) return undefined;
+	if (typeof value !== "string") return value;
+	const at = value.indexOf(" ");
+	return at < 0 ? {scheme: "Bearer", credential: value} : {scheme: value.slice(0, at), credential: value.slice(at + 1)};
+}
+
+const base64url = (text) =>
+	btoa(String.fromCharCode(...new TextEncoder().encode(text)))
+		.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+// Link is one websocket. A client has one, or two while it moves to another.
+class Link {
+	calls = new Map(); // calls that the server has not answered, by id
+	running = new Map(); // AbortControllers of the server's calls, by id
+	opened = Date.now();
+	quiet = 0; // heartbeats since something has come
+	over = false;
+	retired = false; // another link has replaced this one
+
+	constructor(client, socket) {
+		this.client = client;
+		this.socket = socket;
+		this.open = new Promise((resolve, reject) => {
+			socket.onopen = resolve;
+			this.failed = reject;
+		});
+		socket.onmessage = ({data}) => this.receive(JSON.parse(data));
+		socket.onclose = ({code, reason}) => this.end({code, reason});
+		socket.onerror = () => {}; // onclose follows; without a listener ws ends the process
+		this.timer = setInterval(() => this.beat(), heartbeat);
+	}
+
+	post(frame) {
+		if (!this.over) this.socket.send(JSON.stringify({jsonrpc: "2.0", ...frame}));
+	}
+
+	// request sends a call. A call that is over stays in calls until its answer has come, which retire waits for.
+	request(call) {
+		call.link = this;
+		if (call.frame.id !== undefined) this.calls.set(call.frame.id, call);
+		const timeout = call.deadline && Math.max(0, Math.ceil(call.deadline - Date.now())) + 100;
+		this.post({...call.frame, timeout});
+	}
+
+	// ask is a call of the client's own, which is not repeated on another link. then is called before the next frame is read.
+	ask(method, params, then) {
+		return new Promise((resolve, reject) => {
+			const settle = (error, value) => {
+				then?.(error, value);
+				error ? reject(error) : resolve(value);
+			};
+			this.request({frame: {id: this.client.id(), method, params}, settle, own: true});
+		});
+	}
+
+	receive(frame) {
+		this.quiet = 0;
+		if (Array.isArray(frame)) frame.forEach((f) => this.receive(f));
+		else if (frame.method === undefined) this.answered(frame);
+		else this.called(frame);
+	}
+
+	answered({id, result, error}) {
+		const call = this.calls.get(id);
+		this.calls.delete(id);
+		call?.settle(error && new CallError(statusOf(error.code), error.message, error.data), bytes(result));
+		this.closeIfDone();
+	}
+
+	called({id, method, params, headers, seq}) {
+		switch (method) {
+			case "kami.goaway":
+				return this.client.goaway(this, params);
+			case "$/item":
+				return this.calls.get(params.id)?.item?.(bytes(params.value));
+			case "$/cancelRequest":
+				return this.running.get(params.id)?.abort(new CallError(499, "canceled"));
+		}
+		if (id !== undefined) this.run(id, method, unwrap(params), headers);
+		else this.client.notified(this, method, unwrap(params), headers, seq);
+	}
+
+	async run(id, method, value, headers) {
+		const abort = new AbortController();
+		this.running.set(id, abort);
+		try {
+			const handler = this.client.handlers[method];
+			if (!handler) throw new CallError(notFound, `there is no method ${method}`);
+			const result = await handler(value, {headers, signal: abort.signal});
+			this.post({id, result: result ?? null});
+		} catch (error) {
+			this.post({id, error: abort.signal.aborted ? {code: canceled, message: "canceled"} : failure(error)});
+		}
+		this.running.delete(id);
+		this.closeIfDone();
+	}
+
+	// retire closes the link as soon as nothing is under way on it.
+	retire() {
+		this.retired = true;
+		this.closeIfDone();
+	}
+
+	closeIfDone() {
+		if (this.retired && !this.calls.size && !this.running.size) this.shut(1000);
+	}
+
+	// beat notices that the server is gone. The socket may not tell for many minutes, and does not show the server's pings.
+	beat() {
+		this.quiet++;
+		if (this.quiet === 2) this.ask("kami.ping").catch(() => {});
+		if (this.quiet > 2) this.shut(4000, "the server is silent");
+	}
+
+	// shut does not wait for the server's close frame.
+	shut(code, reason = "") {
+		this.socket.close(code, reason);
+		this.end({code, reason});
+	}
+
+	end(close) {
+		if (this.over) return;
+		this.over = true;
+		clearInterval(this.timer);
+		this.failed(new ClosedError(close, false));
+		for (const abort of this.running.values()) abort.abort(new ClosedError(close, true));
+		this.client.ended(this, close);
+	}
+}
+
+// failure is the error that a handler's becomes. Only a CallError says more than that there was one.
+function failure(error) {
+	if (error instanceof CallError) return {code: error.code, message: error.message, data: error.data};
+	console.error(error);
+	return {code: 500, message: "Internal Server Error"};
+}
+
+class Client {
+	#url;
+	#options;
+	#backoff; // undefined: a lost connection is not replaced
+	#link; // undefined while there is none
+	#live; // the link whose pushes count
+	#dialing = false;
+	#over = false;
+	#waiting = new Set(); // calls that wait for a link
+	#listeners = new Map(); // sets of functions, by method
+	#tries = 0;
+	#ids = 0;
+	#session = {token: "", seq: 0};
+	#renewal;
+	#finish;
+
+	constructor(url, options) {
+		this.#url = url;
+		this.#options = options;
+		this.handlers = options.handlers ?? {};
+		if (options.reconnect !== false) this.#backoff = {min: 250, max: 30_000, ...options.reconnect};
+		this.closed = new Promise((resolve) => (this.#finish = resolve));
+		options.signal?.addEventListener("abort", () => this.close());
+	}
+
+	call(method, value, options = {}) {
+		return this.#start({id: this.id(), method, params: wrap(value), headers: options.headers}, options).answer;
+	}
+
+	notify(method, value, {headers} = {}) {
+		this.#send({
+			frame: {method, params: wrap(value), headers},
+			settle(error) {
+				throw error;
+			},
+		});
+	}
+
+	async *stream(method, value, {window = 64, signal, headers} = {}) {
+		const items = [], leave = new AbortController();
+		let wake, over, taken = 0;
+		const call = this.#start(
+			{id: this.id(), method, params: wrap(value), headers, stream: window},
+			{signal: signal ? AbortSignal.any([signal, leave.signal]) : leave.signal},
+			(item) => wake?.(items.push(item)),
+		);
+		call.answer.then(() => (over = {}), (error) => (over = {error})).then(() => wake?.());
+		try {
+			for (;;) {
+				while (items.length) {
+					yield items.shift();
+					if (++taken * 2 < window) continue;
+					call.link?.post({method: "$/more", params: {id: call.frame.id, n: taken}});
+					taken = 0;
+				}
+				if (over?.error) throw over.error;
+				if (over) return;
+				await new Promise((resolve) => (wake = resolve));
+			}
+		} finally {
+			leave.abort();
+		}
+	}
+
+	on(method, listener) {
+		const listeners = this.#listeners.get(method) ?? new Set();
+		this.#listeners.set(method, listeners.add(listener));
+		return () => listeners.delete(listener);
+	}
+
+	close() {
+		if (this.#over) return;
+		this.#over = true;
+		clearTimeout(this.#renewal);
+		const close = {code: 1000, reason: ""};
+		for (const call of this.#waiting) this.#drop(call, close, false);
+		this.#waiting.clear();
+		this.#link ? this.#link.shut(1000) : this.#end(close);
+	}
+
+	// open makes the first connection.
+	async open() {
+		this.#options.signal?.throwIfAborted();
+		await this.#connect(this.#url);
+		this.#options.signal?.throwIfAborted();
+		return this;
+	}
+
+	id() {
+		return ++this.#ids;
+	}
+
+	// notified gives a notification to whoever listens. Pushes have numbers: one that has come before is dropped.
+	notified(link, method, value, headers, seq) {
+		if (seq !== undefined) {
+			if (link !== this.#live || seq <= this.#session.seq) return;
+			this.#session.seq = seq;
+		}
+		for (const listener of this.#listeners.get(method) ?? []) {
+			try {
+				listener(value, {headers, seq});
+			} catch (error) {
+				console.error(error);
+			}
+		}
+	}
+
+	// goaway moves to another connection at a random moment of the time that the server gives.
+	goaway(link, {within = 0, url} = {}) {
+		if (!this.#backoff || link.going) return;
+		link.going = true;
+		setTimeout(() => link === this.#link && this.#connect(url || this.#url).catch(() => {}), Math.random() * within);
+	}
+
+	// ended sees to what was under way on a link. Behind a close with 1012 no call has run.
+	ended(link, close) {
+		const again = close.code === 1012 && this.#backoff && !this.#over;
+		if (link === this.#link) {
+			this.#link = undefined;
+			clearTimeout(this.#renewal);
+			if (Date.now() - link.opened > longLived) this.#tries = 0;
+			if (this.#backoff && !this.#over) {
+				this.#changed("down", new ClosedError(close, true));
+				this.#connect(this.#url, true).catch(() => {});
+			} else this.#end(close);
+		}
+		for (const call of link.calls.values()) again && !call.own ? this.#send(call) : this.#drop(call, close, !again);
+	}
+
+	#drop(call, close, sent) {
+		if (call.frame.id !== undefined) call.settle(new ClosedError(close, sent));
+	}
+
+	#end(close) {
+		this.#over = true;
+		this.#finish(close);
+		this.#changed("closed", new ClosedError(close, true));
+	}
+
+	#changed(state, error) {
+		this.#options.changed?.(state, error);
+	}
+
+	#start(frame, {signal, timeout}, item) {
+		const call = {frame, item, deadline: timeout === undefined ? undefined : Date.now() + timeout};
+		call.answer = new Promise((resolve, reject) => {
+			const stop = (reason) => {
+				if (!this.#waiting.delete(call)) call.link?.post({method: "$/cancelRequest", params: {id: frame.id}});
+				call.settle(reason);
+			};
+			const aborted = () => stop(signal.reason);
+			const timer = call.deadline && setTimeout(() => stop(new DOMException("the call has timed out", "TimeoutError")), timeout);
+			call.settle = (error, value) => {
+				call.over = true;
+				clearTimeout(timer);
+				signal?.removeEventListener("abort", aborted);
+				error ? reject(error) : resolve(value);
+			};
+			if (signal?.aborted) return call.settle(signal.reason);
+			signal?.addEventListener("abort", aborted);
+			this.#send(call);
+		});
+		return call;
+	}
+
+	#send(call) {
+		if (call.over) return;
+		if (this.#over) call.settle(new ClosedError({code: 1000, reason: ""}, false));
+		else if (this.#link) this.#link.request(call);
+		else this.#waiting.add(call);
+	}
+
+	// #connect replaces the link, and tries until it can where connections are replaced.
+	async #connect(url, pause) {
+		if (this.#dialing) return;
+		this.#dialing = true;
+		try {
+			for (;; url = this.#url) {
+				if (pause) await this.#pause();
+				if (this.#over) throw new ClosedError({code: 1000, reason: ""}, false);
+				try {
+					return this.#adopt(await this.#dial(url));
+				} catch (error) {
+					if (!this.#backoff || this.#over) throw error;
+					if (!this.#link) this.#changed("down", error); // else the one that is about to go still serves
+					pause = true;
+				}
+			}
+		} finally {
+			this.#dialing = false;
+		}
+	}
+
+	// #pause is a backoff with full jitter. It ends early when the browser is online again.
+	#pause() {
+		const {min, max} = this.#backoff;
+		const most = Math.min(max, min * 2 ** this.#tries++);
+		return new Promise((resolve) => {
+			setTimeout(resolve, Math.random() * most);
+			globalThis.addEventListener?.("online", resolve, {once: true});
+		});
+	}
+
+	async #dial(url) {
+		const token = await credentialOf(this.#options.token);
+		const protocols = ["kami.jsonrpc"];
+		if (token) protocols.push("kami.auth." + base64url(`${token.scheme} ${token.credential}`));
+		const Socket = this.#options.WebSocket ?? WebSocket;
+		const link = new Link(this, new Socket(addressOf(url), protocols));
+		await link.open;
+		if (this.#backoff) await this.#resume(link);
+		else this.#live = link;
+		this.#renew(link, token);
+		return link;
+	}
+
+	// #resume asks for the session of before, and for the pushes that were missed, which come right behind the answer.
+	#resume(link) {
+		const again = this.#live !== undefined;
+		return link
+			.ask("kami.resume", {...this.#session}, (error, answer = {}) => {
+				if (error && !(error instanceof CallError)) return; // the connection is gone
+				this.#live = link;
+				if (!answer.recovered) this.#session = {token: answer.token ?? "", seq: answer.seq ?? 0};
+				else this.#session.token = answer.token;
+				if (again) this.#options.resumed?.(answer.recovered === true);
+			})
+			.catch((error) => {
+				if (!(error instanceof CallError)) throw error; // else the server keeps no sessions
+			});
+	}
+
+	#adopt(link) {
+		if (this.#over || link.over) {
+			link.shut(1000);
+			throw new ClosedError({code: 1006, reason: ""}, false);
+		}
+		const before = this.#link;
+		this.#link = link;
+		for (const call of this.#waiting) link.request(call);
+		this.#waiting.clear();
+		before?.retire();
+		this.#changed("open");
+	}
+
+	// #renew brings another credential when nine tenths of the time that the first one has are over.
+	#renew(link, token) {
+		clearTimeout(this.#renewal);
+		if (!token?.expires) return;
+		const left = (new Date(token.expires) - Date.now()) * 0.9;
+		this.#renewal = setTimeout(async () => {
+			try {
+				const {scheme, credential, expires} = await credentialOf(this.#options.token);
+				await link.ask("kami.auth", {scheme, credential});
+				this.#renew(link, {expires});
+			} catch (error) {
+				if (!link.over) console.error(error);
+			}
+		}, Math.min(Math.max(left, 1000), longestTimer));
+	}
+}
+
+// addressOf makes a websocket's URL of an HTTP one, and of a path, which is relative to the page.
+function addressOf(url) {
+	const address = new URL(url, globalThis.location?.href);
+	address.protocol = address.protocol.replace("http", "ws");
+	return address;
+}
+
+export const connect = (url, options = {}) => new Client(url, options).open();
