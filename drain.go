@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/guregu/kami/internal/lifetime"
 )
 
 // linger is how long connections without a request live on when a server stops. A request that is on its way, or that a
@@ -44,7 +46,7 @@ type drain struct {
 	base     context.Context         // of the requests that come in
 	requests context.Context         // what ends requests, with base, when the timeout has passed; nil if there is none
 	end      context.CancelCauseFunc // ends both
-	governed *joins                  // joins requests to the Contexts of Muxes; nil if there is no timeout
+	governed *lifetime.Joins         // joins requests to the Contexts of Muxes; nil if there is no timeout
 }
 
 // accepted is a connection, which the contexts of its requests hold.
@@ -129,16 +131,16 @@ func (d *drain) limit(base context.Context) {
 	}
 	requests, endRequests := context.WithCancelCause(context.Background())
 	incoming, endIncoming := context.WithCancelCause(base)
-	d.requests, d.governed, d.base = requests, newJoins(requests), incoming
+	d.requests, d.governed, d.base = requests, lifetime.NewJoins(requests), incoming
 	d.end = func(cause error) { endRequests(cause); endIncoming(cause) }
 }
 
-// governs returns what ends a request that base alone would end: the timeout does as well, if there is one.
-func (d *drain) governs(base context.Context) context.Context {
+// limits returns what ends a request that base alone would end: the timeout does as well, if there is one.
+func (d *drain) limits(base context.Context) context.Context {
 	if d == nil || d.governed == nil {
 		return base
 	}
-	return d.governed.with(base)
+	return d.governed.With(base)
 }
 
 // spareOtherProtocols keeps connections with protocols that net/http hands over from being taken for silent ones: it

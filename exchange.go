@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/lifetime"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -173,7 +174,7 @@ func (a *way) begin(
 	}
 	at.stale = true
 	if cancel := m.cancels(); bound || cancel {
-		a.finish = m.govern(a.x, cancel)
+		a.finish = m.setEnd(a.x, cancel)
 	}
 	return place
 }
@@ -435,17 +436,17 @@ func keepForm(from, r *http.Request) {
 // isPointer reports whether a context is a pointer, as most are. Not all others can be compared, and none is worth it.
 func isPointer(ctx context.Context) bool { return reflect.ValueOf(ctx).Kind() == reflect.Pointer }
 
-// Deadline is that of what governs the request.
-func (x *exchange) Deadline() (time.Time, bool) { return x.ends().Deadline() }
+// Deadline is the deadline of the context that ends this one.
+func (x *exchange) Deadline() (time.Time, bool) { return x.Ends().Deadline() }
 
-// Done is that of what governs the request.
-func (x *exchange) Done() <-chan struct{} { return x.ends().Done() }
+// Done is closed when the context that ends this one has ended.
+func (x *exchange) Done() <-chan struct{} { return x.Ends().Done() }
 
-// Err is that of what governs the request.
-func (x *exchange) Err() error { return x.ends().Err() }
+// Err returns the error of the context that ends this one.
+func (x *exchange) Err() error { return x.Ends().Err() }
 
-// Value looks among the incoming request's values first, then among those of the Mux's Context. What the context
-// package asks to find out who cancels is for whoever does.
+// Value looks among the incoming request's values first, then among those of the Mux's Context. The context
+// package's own key goes to the context that ends this one (see lifetime.CancelKey).
 func (x *exchange) Value(key any) any {
 	if x.mayOwn(key) {
 		if value, ok := x.own(key, x); ok {
@@ -466,7 +467,7 @@ func (x *exchange) mayOwn(key any) bool {
 	case incoming.Key, *middleware:
 		return true
 	}
-	return key == cancelKey
+	return key == lifetime.CancelKey
 }
 
 // own returns the exchange's own value for a key, and whether it answers that. Self is the exchange, or what has its params.
@@ -480,8 +481,8 @@ func (x *exchange) own(key any, self context.Context) (value any, ok bool) {
 	case *middleware:
 		return x, x.find(key, nil) >= 0
 	}
-	if key == cancelKey {
-		return x.ends().Value(key), true
+	if key == lifetime.CancelKey {
+		return x.Ends().Value(key), true
 	}
 	return nil, false
 }

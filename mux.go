@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/guregu/kami/internal/batch"
+	"github.com/guregu/kami/internal/lifetime"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
@@ -50,7 +51,7 @@ type Mux struct {
 	common   common
 	live     atomic.Pointer[plan] // nil if there is something new in the draft
 
-	joins joinsByBase
+	joins lifetime.ByBase
 }
 
 // plan is all that is registered on a Mux at one time. It is immutable once it is live: the next one shares with it what

@@ -8,6 +8,7 @@ import (
 
 	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/lifetime"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -213,7 +214,7 @@ type carried struct {
 }
 
 func (c *carried) Value(key any) any {
-	if key == cancelKey {
+	if key == lifetime.CancelKey {
 		return c.Context.Value(key)
 	}
 	return c.values.Value(key)
