@@ -5,13 +5,14 @@ import (
 
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/internal/lifetime"
+	"github.com/guregu/kami/internal/serving"
 )
 
 // setEnd sets the end of a request's context where that is not the default: the end of the incoming request ends it too, because
 // the Mux cancels or because the request is bound. It returns the function to call when the request has finished, which ends the
 // context if the Mux cancels, or nil.
 func (m *Mux) setEnd(x *exchange, cancel bool) (finish func()) {
-	in, base := x.in, drainOf(x.in).limits(x.base)
+	in, base := x.in, serving.Ends(x.in, x.base)
 	set := &withEnd{Context: in}
 	x.in = set
 	switch {
@@ -37,7 +38,7 @@ func (x *exchange) Ends() context.Context {
 	if in, ok := x.in.(*withEnd); ok {
 		return in.end
 	}
-	base := drainOf(x.in).limits(x.base)
+	base := serving.Ends(x.in, x.base)
 	if incoming.MessageOf(x.in) != nil {
 		return x.route.mux.joins.Joins(base).With(x.in)
 	}

@@ -4,20 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"log"
 	"net"
 	"net/http"
-	"reflect"
-	"slices"
-	"syscall"
 	"time"
-)
 
-// What a server has by default.
-const (
-	headerTimeout = 10 * time.Second // for a client to send a request's header
-	idleTimeout   = 3 * time.Minute  // for a client to send the next request: longer than a load balancer keeps one
+	"github.com/guregu/kami/internal/process"
+	"github.com/guregu/kami/internal/serving"
 )
 
 // Serve starts serving this mux with reasonable defaults, and returns after a graceful stop.
@@ -31,7 +23,7 @@ const (
 //
 // Several muxes may be served in one process; one signal stops them all.
 func (m *Mux) Serve() {
-	host.listenAndServe(m, nil)
+	m.listenAndServe(nil)
 }
 
 // ServeTLS is like Serve, but enables TLS using the given config, which must have a certificate. HTTP/2 is negotiated if
@@ -39,18 +31,18 @@ func (m *Mux) Serve() {
 // functions, as GetCertificate.
 func (m *Mux) ServeTLS(config *tls.Config) {
 	if config == nil {
-		host.fatal("kami: ServeTLS: the config must not be nil")
-	} else if err := checkCertificate(config); err != nil {
-		host.fatal("kami: ServeTLS: %v", err)
+		process.Fatal("kami: ServeTLS: the config must not be nil")
+	} else if err := serving.CheckCertificate(config); err != nil {
+		process.Fatal("kami: ServeTLS: %v", err)
 	}
-	srv := newHTTPServer()
-	srv.TLSConfig = config
-	host.listenAndServe(m, srv)
+	server := serving.Defaults()
+	server.TLSConfig = config
+	m.listenAndServe(server)
 }
 
 // ServeListener is like Serve, but runs kami on top of an arbitrary net.Listener. It closes the listener.
 func (m *Mux) ServeListener(listener net.Listener) {
-	host.serve(m, listener, nil)
+	m.serveOn(listener, nil)
 }
 
 // ServeContext serves this mux on the listener until ctx ends, and returns after a graceful stop. Nothing in it concerns
@@ -71,7 +63,7 @@ func (m *Mux) ServeListener(listener net.Listener) {
 // PanicHandler is no type of handler. If the listener fails later, it
 // logs that and stops gracefully before it returns the error. It always closes the listener.
 func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *http.Server) error {
-	d, err := m.newDrain(listener, server)
+	s, err := m.server(listener, server)
 	if err != nil {
 		return err
 	}
@@ -79,8 +71,8 @@ func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *h
 		_ = listener.Close()
 		return errors.New("kami: the context to serve in must not be nil")
 	}
-	defer context.AfterFunc(ctx, d.stop)()
-	return d.serve()
+	defer context.AfterFunc(ctx, s.Stop)()
+	return s.Serve()
 }
 
 // Draining returns a channel that closes when the server that ctx's request came through begins to stop. Handlers that
@@ -90,51 +82,36 @@ func (m *Mux) ServeContext(ctx context.Context, listener net.Listener, server *h
 // A handler that has called Draining takes part in the stop, also when it has hijacked its connection: the server waits for
 // it to return, until [Mux.DrainTimeout] and half a second have passed. Call it before the connection is hijacked, for a
 // stop that begins in between does not wait. It may be called by any number of goroutines.
-func Draining(ctx context.Context) <-chan struct{} {
-	a := acceptedOf(ctx)
-	if a == nil {
-		return nil
+func Draining(ctx context.Context) <-chan struct{} { return serving.Draining(ctx) }
+
+func (m *Mux) listenAndServe(server *http.Server) {
+	if err := m.checkPanicHandler(); err != nil {
+		process.Fatal("%v", err)
 	}
-	a.cooperate()
-	return a.by.draining
+	m.serveOn(process.Listen(), server)
 }
 
-func newHTTPServer() *http.Server {
-	return &http.Server{ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
-}
-
-// newDrain prepares to serve with srv on l, which it closes if it cannot.
-func (m *Mux) newDrain(l net.Listener, srv *http.Server) (*drain, error) {
-	if err := checkListener(l); err != nil {
-		return nil, err
-	}
-	if srv == nil {
-		srv = newHTTPServer()
-	}
-	if srv.Handler == nil {
-		srv.Handler = m
-	}
-	d := &drain{
-		server:   srv,
-		listener: newDoor(l),
-		timeout:  m.drainTimeout(),
-		draining: make(chan struct{}),
-		forced:   make(chan struct{}),
-		over:     make(chan struct{}),
-		quiet:    make(chan struct{}, 1),
-	}
-	err := m.checkPanicHandler()
-	if err == nil {
-		err = d.prepare(l)
-	}
+func (m *Mux) serveOn(listener net.Listener, server *http.Server) {
+	s, err := m.server(listener, server)
 	if err != nil {
-		_ = l.Close()
-		return nil, err
+		process.Fatal("%v", err)
 	}
-	return d, nil
+	process.Serve(s)
 }
 
-// drainTimeout is what the Mux's DrainTimeout is now.
+// server prepares to serve on the listener, which it closes if it returns an error.
+func (m *Mux) server(listener net.Listener, server *http.Server) (*serving.Server, error) {
+	if err := serving.CheckListener(listener); err != nil {
+		return nil, err
+	}
+	if err := m.checkPanicHandler(); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	return serving.New(m, m.drainTimeout(), listener, server)
+}
+
+// drainTimeout returns the present DrainTimeout.
 func (m *Mux) drainTimeout() time.Duration {
 	if m == &std {
 		return DrainTimeout
@@ -142,7 +119,7 @@ func (m *Mux) drainTimeout() time.Duration {
 	return m.DrainTimeout
 }
 
-// checkPanicHandler reports a PanicHandler that is set and cannot be called.
+// checkPanicHandler returns an error for a PanicHandler that is set and is no type of handler.
 func (m *Mux) checkPanicHandler() error {
 	set := m.hooks().panicHandler
 	if set == nil {
@@ -150,63 +127,4 @@ func (m *Mux) checkPanicHandler() error {
 	}
 	_, err := m.newPanicHandler(set)
 	return err
-}
-
-// checkListener reports a listener that is nil, or closed as far as it can be asked.
-func checkListener(l net.Listener) error {
-	if v := reflect.ValueOf(l); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return errors.New("kami: the listener to serve on must not be nil")
-	}
-	socket, ok := l.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(uintptr) {})
-	}
-	if errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("kami: serving on %s: %w", l.Addr(), net.ErrClosed)
-	}
-	return nil
-}
-
-// checkCertificate reports a config that no client can be served with.
-func checkCertificate(c *tls.Config) error {
-	if len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
-		return errors.New("the TLS config has no certificate: set Certificates, GetCertificate or GetConfigForClient")
-	}
-	return nil
-}
-
-// secure readies the server for TLS, if it is to serve that. HTTP/2 is for configs that do not exclude it, which net/http
-// would negotiate regardless. The config is copied, for net/http adds to it and it may have other users.
-func secure(srv *http.Server) error {
-	if srv.TLSConfig == nil {
-		return nil
-	}
-	if err := checkCertificate(srv.TLSConfig); err != nil {
-		return fmt.Errorf("%w; or, if net/http has set it because the http.Server has been used before, make a new server", err)
-	}
-	srv.TLSConfig = srv.TLSConfig.Clone()
-	if protos := srv.TLSConfig.NextProtos; protos == nil || slices.Contains(protos, "h2") {
-		return nil
-	}
-	var allowed http.Protocols
-	allowed.SetHTTP1(true)
-	if srv.Protocols != nil {
-		allowed = *srv.Protocols
-	}
-	allowed.SetHTTP2(false)
-	srv.Protocols = &allowed
-	return nil
-}
-
-// logTo logs a line where the server logs its errors.
-func logTo(srv *http.Server, format string, args ...any) {
-	if srv.ErrorLog != nil {
-		srv.ErrorLog.Printf(format, args...)
-		return
-	}
-	log.Printf(format, args...)
 }

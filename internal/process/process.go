@@ -1,9 +1,10 @@
-package kami
+// Package process serves as a process should, with the signals, supervisors, addresses and hooks that goji's users know: einhorn,
+// systemd, the flag -bind and goji's graceful package.
+package process
 
 import (
 	"log"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -16,16 +17,18 @@ import (
 	"github.com/zenazn/goji/bind"
 	"github.com/zenazn/goji/graceful"
 	"github.com/zenazn/goji/graceful/listener"
+
+	"github.com/guregu/kami/internal/serving"
 )
 
-// forceWindow is how soon after a SIGINT another one forces. No other signal does: supervisors repeat them by
-// themselves, and have SIGKILL if they mean it.
+// forceWindow is the time after a SIGINT within which another one forces the server to stop. No other signal forces, because
+// supervisors repeat signals without being asked, and have SIGKILL if they mean it.
 const forceWindow = 2 * time.Second
 
-// notifyTimeout is for systemd to take a message. A stop does not wait any longer for it.
+// notifyTimeout is how long a stop waits for systemd to take a message.
 const notifyTimeout = 100 * time.Millisecond
 
-// system is what serving needs of the process that it runs in, and of who supervises that. Tests have their own.
+// system has the functions of the process and of its supervisor that serving needs. Tests have their own.
 type system struct {
 	getenv  func(string) string
 	getpid  func() int
@@ -57,23 +60,18 @@ var host = system{
 	fatal:   log.Fatalf,
 }
 
-// listenAndServe serves the mux where the flag says.
-func (sys *system) listenAndServe(m *Mux, srv *http.Server) {
-	if err := m.checkPanicHandler(); err != nil {
-		sys.fatal("%v", err)
-		return
-	}
-	sys.serve(m, sys.listen(), srv)
-}
+// Serve serves until the process is told to stop, and returns after the hooks have run. If the listener fails it exits with
+// status 1.
+func Serve(server *serving.Server) { host.serve(server) }
 
-// serve serves the mux until the process is told to stop.
-func (sys *system) serve(m *Mux, l net.Listener, srv *http.Server) {
-	d, err := m.newDrain(l, srv)
-	if err != nil {
-		sys.fatal("%v", err)
-		return
+// Fatal logs why the process cannot serve, and exits with status 1.
+func Fatal(format string, args ...any) { host.fatal(format, args...) }
+
+func (sys *system) serve(server *serving.Server) {
+	s := &supervised{
+		system: sys, server: server,
+		over: make(chan struct{}), hooks: make(chan struct{}), finished: make(chan struct{}),
 	}
-	s := &supervised{system: sys, drain: d, hooks: make(chan struct{}), finished: make(chan struct{})}
 	defer close(s.finished)
 	s.attach()
 	signals := make(chan os.Signal, 8)
@@ -81,10 +79,12 @@ func (sys *system) serve(m *Mux, l net.Listener, srv *http.Server) {
 	defer sys.forget(signals)
 	go s.watch(signals)
 
-	log.Println("Starting kami on", l.Addr())
+	log.Println("Starting kami on", server.Addr())
 	sys.ready()
 	sys.tell("READY=1")
-	if err := d.serve(); err != nil {
+	err := server.Serve()
+	close(s.over)
+	if err != nil {
 		sys.fatal("%v", err)
 		return
 	}
@@ -92,7 +92,7 @@ func (sys *system) serve(m *Mux, l net.Listener, srv *http.Server) {
 	log.Println("kami stopped")
 }
 
-// signals are those that stop a server.
+// signals returns the signals that stop a server.
 func (sys *system) signals() []os.Signal {
 	stop := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if sys.is("EINHORN_MASTER_PID", sys.getppid()) {
@@ -101,7 +101,7 @@ func (sys *system) signals() []os.Signal {
 	return stop
 }
 
-// is reports whether a variable of the environment holds the process id.
+// is reports whether the value of an environment variable is the process id.
 func (sys *system) is(variable string, pid int) bool {
 	id, err := strconv.Atoi(sys.getenv(variable))
 	return err == nil && id == pid
@@ -118,7 +118,7 @@ func (sys *system) tell(state string) {
 	}
 }
 
-// sendDatagram sends a message to a Unix datagram socket, whose name may be an abstract one that begins with "@".
+// sendDatagram sends a message to a Unix datagram socket. A name that begins with "@" is an abstract one.
 func sendDatagram(socket, message string) error {
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
@@ -133,14 +133,15 @@ func sendDatagram(socket, message string) error {
 }
 
 // supervised is a server that stops when the process is told to, by a signal or by a call of goji's graceful package,
-// whose hooks apps use. goji is given a gate in the place of the listener, and one connection, which is never idle: it
-// closes the gate after the pre hooks, and waits for that connection before the post hooks.
+// whose hooks apps use. goji gets a gate instead of the listener, and one connection, which is never idle: it closes the gate
+// after the pre hooks, and waits for that connection before the post hooks.
 type supervised struct {
 	*system
-	drain    *drain
-	busy     net.Conn // as goji knows it
+	server   *serving.Server
+	busy     net.Conn // goji's wrapper of the one connection
 	begun    sync.Once
 	stopping atomic.Bool
+	over     chan struct{} // closed when the server has stopped
 	hooks    chan struct{} // closed when the hooks have run
 	finished chan struct{} // closed when nothing is left to force
 }
@@ -153,7 +154,7 @@ func (s *supervised) attach() {
 	s.hook(t)
 }
 
-// watch stops the server at the first signal. It forces it at a SIGINT that comes soon after another.
+// watch stops the server at the first signal. It forces it at a SIGINT that comes soon after another one.
 func (s *supervised) watch(signals <-chan os.Signal) {
 	var last time.Time
 	for {
@@ -165,7 +166,7 @@ func (s *supervised) watch(signals <-chan os.Signal) {
 				continue
 			}
 			if now := time.Now(); !last.IsZero() && now.Sub(last) < forceWindow {
-				s.drain.force()
+				s.server.Force()
 			} else {
 				last = now
 			}
@@ -175,7 +176,7 @@ func (s *supervised) watch(signals <-chan os.Signal) {
 	}
 }
 
-// begin says that the stop begins.
+// begin logs that the stop begins, and tells systemd.
 func (s *supervised) begin() {
 	s.begun.Do(func() {
 		log.Println("kami received signal, gracefully stopping")
@@ -183,8 +184,8 @@ func (s *supervised) begin() {
 	})
 }
 
-// stopWithHooks has goji stop the server, once, and does not wait for it. A hook that panics is logged; goji goes on
-// behind it when it is called again. If goji was stopped before, which it can be only once, the drain begins all the
+// stopWithHooks makes goji stop the server, once, and does not wait for it. A hook that panics is logged; goji goes on
+// after that hook when it is called again. goji can be stopped only once: if it was stopped before, the server stops all the
 // same.
 func (s *supervised) stopWithHooks() {
 	if !s.stopping.CompareAndSwap(false, true) {
@@ -192,7 +193,7 @@ func (s *supervised) stopWithHooks() {
 	}
 	go func() {
 		defer close(s.hooks)
-		defer s.drain.stop()
+		defer s.server.Stop()
 		for attempt := 0; attempt < 3 && !s.tryStop(); attempt++ { // a pre hook may panic, and a post hook
 		}
 	}()
@@ -209,40 +210,40 @@ func (s *supervised) tryStop() (returned bool) {
 	return true
 }
 
-// finish tells goji that the last connection has ended, and waits for the hooks. Who forces does not wait for them.
+// finish tells goji that the last connection has ended, and waits for the hooks, unless the server is forced to stop.
 func (s *supervised) finish() {
 	s.stopWithHooks()
 	_ = s.busy.Close()
 	select {
 	case <-s.hooks:
-	case <-s.drain.forced:
+	case <-s.server.Forced():
 	}
 }
 
 // gate is the listener that goji closes to stop a server.
 type gate struct{ *supervised }
 
-func (g gate) Accept() (net.Conn, error) { return busy{drain: g.drain}, nil }
-func (g gate) Addr() net.Addr            { return g.drain.listener.Addr() }
+func (g gate) Accept() (net.Conn, error) { return busy{supervised: g.supervised}, nil }
+func (g gate) Addr() net.Addr            { return g.server.Addr() }
 
 func (g gate) Close() error {
 	g.begin()
-	g.drain.stop()
+	g.server.Stop()
 	return nil
 }
 
 // busy is the connection that goji waits for, or closes to force the server to stop.
 type busy struct {
 	net.Conn // nil: nobody reads or writes
-	drain    *drain
+	*supervised
 }
 
 func (b busy) Close() error {
 	select {
-	case <-b.drain.over:
+	case <-b.over:
 	default:
-		b.drain.force()
-		<-b.drain.over
+		b.server.Force()
+		<-b.over
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package kami
+package process
 
 import (
 	"cmp"
@@ -21,8 +21,11 @@ func init() {
 	bind.WithFlag()
 }
 
-// listen listens where the flag -bind says. goji/bind does it and exits where it cannot; what it would answer with a
-// stack, or not in so many words, is refused before.
+// Listen listens on the address of the flag -bind, and parses the flags if nobody has. It exits with status 1 if it cannot.
+func Listen() net.Listener { return host.listen() }
+
+// listen leaves the work to goji/bind, which exits where it cannot listen. It first refuses those addresses for which goji/bind
+// would print a stack, or an error that does not say what is wrong.
 func (sys *system) listen() net.Listener {
 	if !flag.Parsed() {
 		flag.Parse()
@@ -41,12 +44,12 @@ func (sys *system) listen() net.Listener {
 	}
 	l := sys.bind()
 	if unix, ok := l.(*net.UnixListener); ok && path != "" {
-		return own(unix, path)
+		return newOwnSocket(unix, path)
 	}
 	return l
 }
 
-// bindAddress is what the flag says, or its default if the app has other flags than the package flag's.
+// bindAddress returns the value of the flag -bind, or its default if the app has replaced the flags of package flag.
 func bindAddress() string {
 	if f := flag.Lookup("bind"); f != nil {
 		return f.Value.String()
@@ -58,7 +61,7 @@ func isSocketPath(address string) bool {
 	return !strings.Contains(address, ":") && (strings.HasPrefix(address, ".") || strings.HasPrefix(address, "/"))
 }
 
-// checkBind says what is wrong with an address, and with the environment that it comes from, in goji/bind's order.
+// checkBind returns what is wrong with an address, or with the environment that it comes from. It looks in goji/bind's order.
 func (sys *system) checkBind(address string) error {
 	if err := sys.checkEnvironment(); err != nil {
 		return err
@@ -87,8 +90,8 @@ func checkTCP(address string) error {
 	return nil
 }
 
-// checkEnvironment refuses variables that are meant for this process and say nothing, with which goji/bind would listen
-// elsewhere.
+// checkEnvironment refuses variables that are meant for this process and have no number of sockets: goji/bind would ignore them
+// and listen elsewhere.
 func (sys *system) checkEnvironment() error {
 	if sys.is("EINHORN_MASTER_PID", sys.getppid()) {
 		if _, err := sys.number("EINHORN_FD_COUNT"); err != nil {
@@ -102,7 +105,7 @@ func (sys *system) checkEnvironment() error {
 	return err
 }
 
-// number is the number of sockets that a variable of the environment says.
+// number returns the number of sockets in an environment variable.
 func (sys *system) number(variable string) (uint64, error) {
 	value := sys.getenv(variable)
 	n, err := strconv.ParseUint(value, 10, 31)
@@ -112,7 +115,7 @@ func (sys *system) number(variable string) (uint64, error) {
 	return n, nil
 }
 
-// checkEinhorn finds the descriptor of the socket with that number, as goji/bind will.
+// checkEinhorn checks the socket with that number of einhorn's. It finds the descriptor as goji/bind will.
 func (sys *system) checkEinhorn(number string) error {
 	if _, err := strconv.ParseUint(number, 10, 31); err != nil {
 		return errors.New("einhorn@N takes the number of one of einhorn's sockets, from 0 on")
@@ -138,8 +141,7 @@ func (sys *system) checkDescriptor(number string) error {
 	return nil
 }
 
-// clearSocket removes the file of a socket on which nobody answers, so that it can be bound. It returns the absolute
-// path.
+// clearSocket removes the file of a socket on which nobody answers, so that the path can be bound. It returns the absolute path.
 func clearSocket(address string) (path string, err error) {
 	if path, err = filepath.Abs(address); err != nil {
 		return "", err
@@ -164,7 +166,7 @@ func clearSocket(address string) (path string, err error) {
 	return path, err
 }
 
-// ownSocket is a Unix socket that removes its file when it closes, if nobody has put another in its place.
+// ownSocket is a Unix socket that removes its file when it closes, unless somebody has replaced the file.
 type ownSocket struct {
 	*net.UnixListener
 	path string
@@ -172,7 +174,7 @@ type ownSocket struct {
 	once sync.Once
 }
 
-func own(l *net.UnixListener, path string) net.Listener {
+func newOwnSocket(l *net.UnixListener, path string) net.Listener {
 	l.SetUnlinkOnClose(false)
 	file, err := os.Lstat(path)
 	if err != nil {
@@ -181,7 +183,7 @@ func own(l *net.UnixListener, path string) net.Listener {
 	return &ownSocket{UnixListener: l, path: path, file: file}
 }
 
-// Close removes the file first: while the socket is open its file cannot be mistaken for another.
+// Close removes the file first, because while the socket is open no other file can be mistaken for its own.
 func (l *ownSocket) Close() error {
 	l.once.Do(func() {
 		if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.file) {

@@ -1,26 +1,29 @@
-package kami
+package serving
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// wakeInterval is how often a stop tries to wake an Accept that hangs.
+// wakeInterval is the time between two attempts of a stop to wake an Accept that hangs.
 const wakeInterval = 100 * time.Millisecond
 
-// door is the listener of a drain. It is closed once, however often it is told to. Its connections can be keys of maps, as
-// those of nearly all listeners can anyway.
+// door is the listener of a Server. It closes the listener below once, however often it is called. Its connections can be keys
+// of maps, as the connections of nearly all listeners can anyway.
 //
-// Accept of the listener below may hang after Close, and so may Close: a socket that is shared with another process is a
-// blocking one as soon as that process makes it one, as programs in Go do when they pass on [net.TCPListener.File]. To
-// make it a nonblocking one again would not wake an Accept that hangs.
+// Accept of the listener below may hang after Close, and so may Close: a socket that is shared with another process becomes a
+// blocking one when that process makes it one, as programs in Go do when they pass on [net.TCPListener.File]. An Accept that
+// hangs would not wake if we made it a nonblocking one again.
 type door struct {
 	net.Listener
 	closed    atomic.Bool
 	accepting atomic.Bool   // whether Accept of the listener below has not returned
-	abandoned chan struct{} // closed when nobody waits for that any more
+	abandoned chan struct{} // closed when nobody waits for it any more
 }
 
 func newDoor(l net.Listener) *door { return &door{Listener: l, abandoned: make(chan struct{})} }
@@ -75,4 +78,23 @@ func (l *door) Close() error {
 		return nil
 	}
 	return l.Listener.Close()
+}
+
+// CheckListener returns an error for a listener that is nil, or closed as far as it can be asked.
+func CheckListener(l net.Listener) error {
+	if v := reflect.ValueOf(l); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("kami: the listener to serve on must not be nil")
+	}
+	socket, ok := l.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(uintptr) {})
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("kami: serving on %s: %w", l.Addr(), net.ErrClosed)
+	}
+	return nil
 }

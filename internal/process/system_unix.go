@@ -1,6 +1,6 @@
 //go:build unix
 
-package kami
+package process
 
 import (
 	"errors"
@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// upgradeSignals are those by which einhorn tells a worker that another one has taken its place.
+// upgradeSignals are the signals by which einhorn tells a worker that another one has replaced it.
 var upgradeSignals = []os.Signal{syscall.SIGUSR2}
 
-// checkDescriptor says why a descriptor is not a listening socket.
+// checkDescriptor returns an error that says why a descriptor is not a listening socket, or nil.
 func checkDescriptor(fd int) error {
 	listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
 	switch {
