@@ -104,7 +104,8 @@ func (p *plan) scopesOf(d *decision) (*chain[*middleware], *chain[*afterware]) {
 		return p.middleware.all, p.afterware.all
 	}
 	if d.decode == nil && d.clean == "" {
-		only := [1]reading{d.read("", d.path)}
+		var only [1]reading // optimization: set in place, not copied (bench, outside a wildcard scope)
+		only[0].Text, only[0].Plain, only[0].Split, only[0].own = d.path, d.path, len(d.path), d.own
 		return p.middleware.chain(only[:], false), p.afterware.chain(only[:], true)
 	}
 	all := d.readings(p.depth)

@@ -88,6 +88,8 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 		case static == nil && n.catchAll == nil && start < end && path[start] != '.':
 			spans.put(params, start, end)
 			n, params = n.param, params+1
+		case static == nil && n.param == nil: // optimization: a call less (bench, catch-all)
+			return n.rest(path, start, end, params, spans, o)
 		default:
 			return n.branch(static, path, start, end, params, spans, o)
 		}
@@ -114,9 +116,17 @@ func (n *node[V]) branch(
 		spans.put(params, start, end)
 		value, ok = search(n.param, path, end+len("/"), params+1, spans, o)
 	}
-	c := n.catchAll // which has a value, as nothing may follow it
-	if ok || c == nil || !isClean(path[start:]) || o != nil && o.Accept != nil && !o.Accept(c.value) {
+	if ok || n.catchAll == nil {
 		return value, ok
+	}
+	return n.rest(path, start, end, params, spans, o)
+}
+
+// rest returns the value of n's catch-all if that matches the rest of the path, whose first segment is from start to end.
+func (n *node[V]) rest(path string, start, end, params int, spans *Spans, o *Options[V]) (value V, ok bool) {
+	c := n.catchAll // which has a value, as nothing may follow it
+	if !isClean(path, start, end) || o != nil && o.Accept != nil && !o.Accept(c.value) {
+		return value, false
 	}
 	spans.put(params, start, len(path))
 	spans.n = params + 1
@@ -126,18 +136,16 @@ func (n *node[V]) branch(
 // isDots reports whether a segment is a dot segment.
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
-// isClean reports whether none of the segments is empty or a dot segment.
-//
-// optimization: most bytes are compared once (bench, catch-all).
-func isClean(segments string) bool {
-	for i := range len(segments) {
-		if c := segments[i]; c > '/' || i > 0 && segments[i-1] != '/' {
-			continue
-		} else if c == '/' || c == '.' && isDots(segments[i:segmentEnd(segments, i)]) {
-			return false
+// isClean reports whether no segment is empty or a dot segment, from the one on that is from start to end.
+func isClean(path string, start, end int) bool {
+	for start < end && (path[start] != '.' || !isDots(path[start:end])) {
+		if end == len(path) {
+			return true
 		}
+		start = end + len("/")
+		end = segmentEnd(path, start)
 	}
-	return segments != "" && segments[len(segments)-1] != '/'
+	return false
 }
 
 // endsSegment reports whether a segment of the path can end there.

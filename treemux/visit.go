@@ -89,7 +89,9 @@ func (t Tree[V]) Visit(p Path, visit func(value V, ended bool, spans []Span)) {
 	if t.root == nil {
 		return
 	}
-	w := walk[V]{path: p, last: -1}
+	// optimization: a copy of the whole struct would wait for the stores of its fields (bench, outside a wildcard scope).
+	var w walk[V]
+	w.path.Text, w.path.Plain, w.path.Split = p.Text, p.Plain, p.Split
 	w.at(t.root, mark{}, visit)
 }
 
@@ -111,7 +113,7 @@ func (p *Path) last() int {
 // walk is one visit under way.
 type walk[V any] struct {
 	path  Path
-	last  int // where the plain path ends without the slashes at its end; -1 while nobody has asked
+	last  int // where the plain path ends without the slashes at its end; 0 while nobody has asked
 	spans []Span
 }
 
@@ -123,7 +125,7 @@ func (w *walk[V]) at(n *node[V], end mark, visit func(value V, ended bool, spans
 		visit(n.value, ended, w.spans)
 	}
 	if c := n.catchAll; c != nil { // it has a value, as nothing may follow it
-		if w.last < 0 {
+		if w.last == 0 {
 			w.last = w.path.last()
 		}
 		visit(c.value, ended, append(w.spans, Span{int32(start.plain), int32(max(start.plain, w.last))}))
