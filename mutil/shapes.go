@@ -11,23 +11,22 @@ import (
 // httputil.ReverseProxy asks whether the client has left if the request's context never ends.
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// shapeOf returns the index in shapes of the one that a proxy of w has.
-//
-// optimization: one switch tells net/http's HTTP/1 writers, and those that have none of the interfaces, from all others
-// (BenchmarkWrapWriter).
+// http1 is what net/http's HTTP/1 writers have, and many around them, beside http.CloseNotifier.
+type http1 interface {
+	http.Flusher
+	io.ReaderFrom
+	http.Hijacker
+}
+
+// http2 is what net/http's HTTP/2 writers have.
+type http2 interface {
+	http.Flusher
+	closeNotifier
+	http.Pusher
+}
+
+// shapeOf returns the index in shapes of the shape that a proxy of w has.
 func shapeOf(w http.ResponseWriter) (i int) {
-	switch w.(type) {
-	case interface {
-		http1
-		http.Pusher
-	}:
-		return len(shapes) - 1
-	case http1:
-		return len(shapes) - 1 - 2
-	default:
-		return 0
-	case http.Hijacker, http.Pusher, io.ReaderFrom, closeNotifier, http.Flusher:
-	}
 	if _, ok := w.(http.Hijacker); ok {
 		i |= 1
 	}
@@ -44,14 +43,6 @@ func shapeOf(w http.ResponseWriter) (i int) {
 		i |= 16
 	}
 	return i
-}
-
-// http1 is what net/http's HTTP/1 writers have.
-type http1 interface {
-	http.Hijacker
-	io.ReaderFrom
-	closeNotifier
-	http.Flusher
 }
 
 // shapes has a function for each set of optional interfaces, which returns the proxy as a value that has these and no
