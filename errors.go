@@ -57,10 +57,17 @@ func (m *Mux) withoutRoute(registered ContextHandler, err error, own *builtin) C
 // failing makes a ContextHandler of a function that may return an error.
 type failing struct {
 	handle func(context.Context, http.ResponseWriter, *http.Request) error
-	mux    *Mux // answers the errors
+	mux    *Mux        // answers the errors
+	serve  HandlerFunc // its ServeHTTPContext
 }
 
-func (h failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+func newFailing(handle func(context.Context, http.ResponseWriter, *http.Request) error, m *Mux) *failing {
+	h := &failing{handle: handle, mux: m}
+	h.serve = h.ServeHTTPContext
+	return h
+}
+
+func (h *failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	own := telling(w)
 	if err := h.handle(ctx, own, r); err != nil {
 		h.mux.fail(ctx, own, r, err)
@@ -130,7 +137,7 @@ func telling(w http.ResponseWriter) tellingProxy {
 // middleware may write: see begun.
 func mayFail(h ContextHandler) bool {
 	switch answerOf(h).(type) {
-	case failing, erring:
+	case *failing, erring:
 		return true
 	}
 	return false

@@ -134,7 +134,7 @@ func handlerName(h ContextHandler) string {
 		return ""
 	case *vanilla:
 		return nameOf(h.Handler)
-	case failing:
+	case *failing:
 		return nameOf(h.handle)
 	case erring:
 		return nameOf(h.mux.errorHandler())

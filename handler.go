@@ -83,7 +83,7 @@ func newHandler(handler HandlerType, m *Mux) (ContextHandler, error) {
 		return &vanilla{h}, nil
 	}
 	if f, ok := as[func(context.Context, http.ResponseWriter, *http.Request) error](handler); ok {
-		return failing{f, m}, nil
+		return newFailing(f, m), nil
 	}
 	return nil, fmt.Errorf("%T is no type of handler; accepted are kami.ContextHandler, http.Handler, "+
 		"func(context.Context, http.ResponseWriter, *http.Request), the same with an error as its result, "+

@@ -119,8 +119,13 @@ func (m *Mux) serve(
 	}
 	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).
 	handler, usual := m.usual(d, before, bound)
-	if !usual || before.wraps && mayHaveForm(r) {
+	_, fails := d.end.(*failing)
+	if !usual || before.wraps && (fails || mayHaveForm(r)) {
 		m.serveAny(in, bound, d, before, w, r)
+		return
+	}
+	if fails {
+		m.serveFailing(in, d, before, handler, w, r)
 		return
 	}
 	// optimization: without a form there is nothing to see to after standard middleware (BenchmarkServe/Standard).
@@ -136,11 +141,29 @@ func (m *Mux) serve(
 	x.pass(&at, before.steps, handler, w, r)
 }
 
-// usual returns the route's handler if the request is as most are: it has a route, whose handler is of kami's own type, no scope
-// with params covers it, and its context ends with Context and the drain alone.
+// serveFailing serves a usual request with a handler that may return an error, without standard middleware.
+//
+// optimization: it needs no way (BenchmarkServe/Error).
+func (m *Mux) serveFailing(
+	in context.Context, d *decision, before *chain[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
+) {
+	x := new(watched)
+	_, ctx, _ := x.fill(in, m.base(), before, d)
+	at := reached{ctx: ctx, stale: true}
+	defer func() { keepForm(r, at.r) }()
+	x.pass(&at, before.steps, handler, x.place.Wrap(w), r)
+}
+
+// usual returns the function that serves for the route's handler, if the request is as most are: it has a route, whose handler is
+// of kami's own types, no scope with params covers it, and its context ends with Context and the drain alone.
 func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
-	h, ok = d.end.(HandlerFunc)
-	return h, ok && d.routed() && !c.wild && !bound && !m.cancels()
+	switch end := d.end.(type) {
+	case HandlerFunc:
+		h = end
+	case *failing:
+		h = end.serve
+	}
+	return h, h != nil && d.routed() && !c.wild && !bound && !m.cancels()
 }
 
 // serveAny serves any request after whose chain nothing is to run.
