@@ -114,7 +114,7 @@ func (m *Mux) serve(
 	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	if len(after.steps) > 0 || m.hooks().set() {
-		m.serveObserved(in, bound, d, before, after.steps, w, r)
+		m.serveObserved(in, bound, d, before, after, w, r)
 		return
 	}
 	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).

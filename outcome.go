@@ -42,11 +42,11 @@ const (
 // serveObserved serves a request after whose chain something is to run. The rest is as for serve.
 func (m *Mux) serveObserved(
 	in context.Context, bound bool, d *decision,
-	before *chain[*middleware], after []step[*afterware], w http.ResponseWriter, r *http.Request,
+	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	var o outcome
-	o.mux, o.hooks, o.after = m, m.hooks(), after
-	timed := (o.logHandler != nil || len(after) > 0) && incoming.Timed()
+	o.mux, o.hooks, o.after = m, m.hooks(), after.steps
+	timed := (o.logHandler != nil || len(o.after) > 0) && incoming.Timed()
 	handler, usual := m.usual(d, before, bound)
 	usual = usual && !timed && !before.wraps
 	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)
