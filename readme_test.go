@@ -34,10 +34,15 @@ func TestServingDoc(t *testing.T) {
 	assert.ElementsMatch(t, exampleBodies(t, "serve_example_test.go"), goBlocks(t, "docs/serving.md"))
 }
 
-// TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does.
+// TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does. Its indented blocks, other than the
+// imports, are declarations of the Examples.
 func TestMessagesDoc(t *testing.T) {
 	var bodies []string
+	var sources strings.Builder
 	for _, path := range []string{"message/example_test.go", "component/example_test.go", "session/example_test.go"} {
+		source, err := os.ReadFile(path)
+		require.NoError(t, err)
+		sources.Write(source)
 		for _, body := range exampleBodies(t, path) {
 			code, _, found := strings.Cut(body, "// Output:")
 			require.True(t, found, "an Example has no output:\n%s", body)
@@ -45,6 +50,15 @@ func TestMessagesDoc(t *testing.T) {
 		}
 	}
 	assert.ElementsMatch(t, bodies, goBlocks(t, "docs/messages.md"))
+
+	page, err := os.ReadFile("docs/messages.md")
+	require.NoError(t, err)
+	declarations := regexp.MustCompile(`(?m)^    (?:type|var|func) .*(?:\n    .+)*`).FindAllString(string(page), -1)
+	require.NotEmpty(t, declarations)
+	for _, block := range declarations {
+		block = strings.TrimPrefix(strings.ReplaceAll(block, "\n    ", "\n"), "    ")
+		assert.Contains(t, sources.String(), block)
+	}
 }
 
 // exampleBodies returns the bodies of a file's Examples.

@@ -1,15 +1,18 @@
-// Package component makes the methods of a struct handlers, which requests and messages call:
+// Package component makes handlers of the methods of a struct, which requests and messages call:
 //
-//	type Room struct{ component.Base }
+//	type Room struct{}
 //
 //	func (r *Room) Join(ctx context.Context, m *JoinRequest) (*Joined, error)
 //
 //	var set component.Set
-//	set.Register(kami.Handle, &Room{}, component.WithNameFunc(strings.ToLower), component.WithName("room"))
-//	err := set.Start(ctx)
+//	set.Register(kami.Handle, new(Room), component.WithName("room"), component.WithNameFunc(strings.ToLower))
+//	err := set.Start(ctx) // from now on the methods answer
+//	kami.Serve()
+//	err = set.Stop(ctx)
 //
-// Now POST /room/join calls the method, with its body as JSON, and so does a message with the route "room.join", see package
-// message.
+// Now POST /room/join with a JSON body calls the method, and so does a message with the route "room.join", see package message:
+//
+//	curl -d '{"name": "bob"}' -H 'Content-Type: application/json' localhost:8000/room/join
 //
 // # Methods
 //
@@ -27,16 +30,17 @@
 //
 // The codec of the request's Content-Type, JSON if it has none, makes a T of the body and a body of the R. An empty body is the zero T;
 // the pointer is never nil. A []byte is the body itself, of any type, which the method may keep and must not change once it has returned
-// it. A nil *R without an error is null. A method without results, or that returns no error where that is its only result, answers 204.
+// it. A nil *R without an error is null. The answer is 204 if the method has no results, or only an error, which is nil.
+// Bytes are answered with the codec's Content-Type.
 //
-// The answer is 400 for a body that the codec does not take, 413 for one of more than endpoint.DefaultMaxBody bytes, 415 for one of
-// another type. These, and the errors of methods, are answered as those of other handlers of kami are: see kami.DefaultErrorHandler.
+// The answer is 400 for a body that the codec cannot decode, 413 for a body of more than endpoint.DefaultMaxBody bytes, 415 for a
+// Content-Type without a codec, and 503 before Start and after Stop. These, and the errors of methods, are answered as those of other handlers of kami are: see kami.DefaultErrorHandler.
 // As JSON, an R is encoded by endpoint.EncodeJSONResponse, so that it may say status and headers.
 //
 // # Lifecycle
 //
-// Each component may have methods Init, AfterInit, BeforeShutdown and Shutdown, with or without a context.Context and an error as
-// their result. [Set.Start] and [Set.Stop] call them.
+// Each component may have methods Init, AfterInit, BeforeShutdown and Shutdown, each with or without a context.Context, and with or
+// without an error as its result. [Set.Start] calls the first two, [Set.Stop] the others.
 package component
 
 import (

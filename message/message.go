@@ -1,10 +1,18 @@
-// Package message has what a kami.Mux serves answer messages too: a frame of a websocket, a message from another server. A message
-// is a request: one with the route "room.join" runs what POST /room/join runs, with its scopes, middleware, params and hooks.
+// Package message calls the handlers of a kami.Mux by messages. A message is a request: the route "room.join" runs what
+// POST /room/join runs, with its scopes, middleware, params and hooks.
 //
-//	reply := message.Serve(ctx, mux, &message.Message{Route: "room.join", Body: []byte(`{"name": "lobby"}`)})
+//	join := message.Remote[joinRequest, joined](message.Local(mux), "room.join")
+//	all, err := join(ctx, joinRequest{Name: "bob"})
 //
-// [Remote], [Stream] and [Notify] call a route through a [Caller], with typed values: in this process by [Local], over HTTP by
-// [HTTP], and by other transports.
+// [Remote] makes a function that returns an answer, [Stream] one that returns a sequence, and [Notify] waits for no answer. All
+// call through a [Caller]: [Local] calls a handler in this process, [HTTP] a server, and other transports implement Caller. The
+// error of a handler has its status: see endpoint.Error.
+//
+// Transports serve each message that they receive, such as a frame of a websocket, by [Serve]:
+//
+//	reply := message.Serve(ctx, mux, &message.Message{Route: "room.join", Body: []byte(`{"name": "bob"}`)})
+//
+// docs/messages.md in the repository explains all of it, with package component and package session.
 package message
 
 import (

@@ -1,15 +1,23 @@
-// Package session knows who is at the other end of a connection. A [Session] has the id of its user, values, and memberships in
-// groups. A handler gets it from its context, at the front that holds the connection and at the back ends that messages are
-// forwarded to:
+// Package session has the client at the other end of a connection: its user, values and groups. A handler gets the [Session] from
+// its context, and pushes to the client or to a group:
 //
 //	func join(ctx context.Context, r joinRequest) (joined, error) {
 //		s := session.FromContext(ctx)
-//		level, _ := Level.Get(s)
-//		...
-//		return joined{}, sessions.Group("room."+r.Room).Broadcast(ctx, "joined", s.UID())
+//		if s == nil { // a plain HTTP request
+//			return joined{}, endpoint.Error(401, "connect first")
+//		}
+//		room := sessions.Group("room." + r.Room)
+//		if err := room.Add(ctx, s); err != nil {
+//			return joined{}, err
+//		}
+//		return joined{}, room.Broadcast(ctx, "joined", s.UID())
 //	}
 //
-// A [Pool] has the sessions of one process. Transports open them; package sessiontest has one for tests.
+// A [Pool], such as sessions here, has the sessions of one process. Transports open them. Package sessiontest is a transport for
+// tests.
+//
+// A front is a server that holds connections, and has their sessions. A back end is a server that gets forwarded messages. Its
+// handlers get a copy of the session, whose methods reach the front. They call [Session.Commit] after they have set values.
 package session
 
 import (

@@ -1,9 +1,11 @@
-// Package sessiontest is a transport of sessions in memory, for the tests of apps: it connects clients, and tells what was pushed to
-// whom.
+// Package sessiontest is a transport of sessions in memory, for the tests of apps. It connects clients, has a handler answer their
+// messages, and returns what they were pushed:
 //
 //	ann, bob := sessiontest.Connect(&pool), sessiontest.Connect(&pool)
-//	message.Serve(ann.Context(), mux, &message.Message{Route: "room.join"})
-//	pushed := bob.Pushed()
+//	reply := ann.Serve(mux, &message.Message{Route: "room.7.say", Body: []byte(`{"text": "hello"}`)})
+//	texts, err := sessiontest.Values[said](bob, "said") // or bob.Pushed() for all routes
+//
+// For typed calls, message.Remote with message.Local(mux) takes ann.Context().
 package sessiontest
 
 import (
