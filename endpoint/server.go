@@ -215,6 +215,9 @@ func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *ht
 		s.errorHandler.Handle(&failed{ctx, r}, err)
 	}
 	if half.Misleads(w, r.Method) {
+		if s.errorHandler == nil && s.errorEncoder == nil && err != errGone {
+			kami.HandleError(ctx, w, r.WithContext(ctx), err) // which logs it, for nobody else has
+		}
 		panic(http.ErrAbortHandler)
 	}
 	if w.Status() != 0 {

@@ -223,6 +223,24 @@ func TestStreamThatFailsIsNotComplete(t *testing.T) {
 	}
 }
 
+// Nobody else would say why it has broken.
+func TestStreamThatFailsIsLogged(t *testing.T) {
+	for reported, want := range map[bool]int{false: 1, true: 0} {
+		log, errs := slogged(t), 0
+		var options []endpoint.ServerOption
+		if reported {
+			options = append(options, endpoint.ServerErrorHandler(endpoint.ErrorHandlerFunc(func(context.Context, error) { errs++ })))
+		}
+		m := kami.New()
+		m.Get("/ticks", endpoint.Stream(func(context.Context, struct{}) (iter.Seq2[tick, error], error) {
+			return seq(errBroken, tick{1}), nil
+		}, options...))
+		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { m.ServeHTTP(httptest.NewRecorder(), request("GET", "/ticks", "")) })
+		assert.Equal(t, want, strings.Count(log.String(), `level=ERROR msg="kami: a handler failed" method=GET pattern=/ticks err=broken answer="the response had begun"`), log.String())
+		assert.Equal(t, 1-want, errs)
+	}
+}
+
 // A limit of the server's is no end of the sequence: whether that heeds it or not, the client must see that it lacks some.
 func TestStreamThatIsInterruptedIsNotComplete(t *testing.T) {
 	limit := errors.New("the limit has come")
