@@ -45,7 +45,7 @@ func (l *link) resume(in *incoming) *message.Reply {
 	l.seq = result.Token != ""
 	in.after = func() {
 		l.replay(missed, params.Seq)
-		s.Resumed()
+		s.Resumed(l)
 	}
 	body, _ := json.Marshal(result)
 	return &message.Reply{Status: http.StatusOK, Body: body}

@@ -256,7 +256,7 @@ func TestS06MovesToAnotherFront(t *testing.T) {
 			assert.Equal(t, []string{"3"}, texts(missed))
 			assert.EqualValues(t, 3, moved.Seq())
 			push(t, moved, 4)
-			moved.Resumed()
+			moved.Resumed(link)
 			push(t, moved, 5)
 			bodies, seqs := link.got()
 			assert.Equal(t, []string{"4", "5"}, bodies)

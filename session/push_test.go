@@ -234,7 +234,7 @@ func TestS04NoLockIsHeld(t *testing.T) {
 			},
 			s.Detach,
 			func() { pool.Resume(token, s.Seq(), link) },
-			s.Resumed,
+			func() { s.Resumed(link) },
 			func() { require.NoError(t, s.Kick(t.Context(), "out")) },
 		} {
 			step()

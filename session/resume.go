@@ -154,12 +154,12 @@ func (p *Pool) drop(link Link) {
 	s.leave()
 }
 
-// Resumed says that the transport has answered, and has sent what was missed, so that new pushes follow. It is for transports, after
-// Resume.
-func (s *Session) Resumed() {
+// Resumed says that the transport of the link has answered, and has sent what was missed, so that new pushes follow. It is for
+// transports, after Resume. It does nothing where another connection has resumed the session meanwhile.
+func (s *Session) Resumed(link Link) {
 	s.mu.Lock()
 	out := s.outbox
-	if out == nil || !out.held {
+	if out == nil || !out.held || out.link != link {
 		s.mu.Unlock()
 		return
 	}

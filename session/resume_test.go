@@ -224,7 +224,7 @@ func TestS06TwoConnectionsAtOnce(t *testing.T) {
 			got, _, recovered := pool.Resume(token, 0, link)
 			require.True(t, recovered)
 			require.Same(t, s, got)
-			got.Resumed()
+			got.Resumed(link)
 		}
 		assert.Equal(t, []string{"another connection has resumed the session"}, links[0].closed())
 		s.Detach() // of the first
@@ -254,7 +254,7 @@ func TestS06TwoConnectionsAtOnce(t *testing.T) {
 				assert.True(t, recovered)
 				assert.Same(t, s, got)
 				assert.Equal(t, []string{"1", "2"}, texts(missed))
-				got.Resumed()
+				got.Resumed(link)
 			})
 		}
 		all.Wait()
@@ -268,6 +268,33 @@ func TestS06TwoConnectionsAtOnce(t *testing.T) {
 		require.Equal(t, 0, hooks.counts()[2])
 		require.NoError(t, pool.Close(t.Context(), "bye"))
 	}
+}
+
+// TestS06TheEarlierConnectionIsLate has the transport of a connection say that pushes may follow, when another one has resumed the
+// session and has not answered yet.
+func TestS06TheEarlierConnectionIsLate(t *testing.T) {
+	pool, _ := resumable()
+	s := pool.Open(new(recorder))
+	token := s.Token()
+	s.Detach()
+	push(t, s, 1)
+	earlier, later := new(recorder), new(recorder)
+	for _, link := range []*recorder{earlier, later} {
+		_, missed, recovered := pool.Resume(token, 0, link)
+		require.True(t, recovered)
+		assert.Equal(t, []string{"1"}, texts(missed))
+	}
+	push(t, s, 2)
+	s.Resumed(earlier)
+	for _, link := range []*recorder{earlier, later} {
+		bodies, _ := link.got()
+		assert.Empty(t, bodies, "2 comes after the answer and 1")
+	}
+	s.Resumed(later)
+	bodies, seqs := later.got()
+	assert.Equal(t, []string{"2"}, bodies)
+	assert.Equal(t, []uint64{2}, seqs)
+	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
 // TestS06WrongTokens has clients show tokens that are no session's, or were. They are answered alike.
@@ -291,7 +318,7 @@ func TestS06WrongTokens(t *testing.T) {
 				assert.False(t, recovered)
 				assert.Empty(t, s.UID())
 				assert.NotContains(t, []string{"", token, wrong}, s.Token())
-				s.Resumed()
+				s.Resumed(link)
 			}
 		}
 		_, closed := c.Closed()
@@ -363,8 +390,8 @@ func TestS06AnswerFirst(t *testing.T) {
 			bodies, _ := link.got()
 			assert.Equal(t, []string{`"welcome"`}, bodies, "from OnConnect")
 			assert.Equal(t, seq, s.Seq())
-			s.Resumed()
-			s.Resumed()
+			s.Resumed(link)
+			s.Resumed(link)
 			push(t, s, 4)
 			bodies, seqs := link.got()
 			if recovers {
@@ -402,7 +429,7 @@ func TestS06AnswerAfterAPushThatIsGiven(t *testing.T) {
 		assert.EqualValues(t, 1, <-seqs)
 		bodies, _ := link.got()
 		assert.Equal(t, []string{"1"}, bodies)
-		opened.Resumed()
+		opened.Resumed(link)
 		bodies, _ = link.got()
 		assert.Equal(t, []string{"1", "2"}, bodies)
 		assert.NoError(t, pool.Close(t.Context(), "bye"))
@@ -424,7 +451,7 @@ func TestS06OldLinkHangs(t *testing.T) {
 		_, missed, recovered := pool.Resume(token, 0, link)
 		require.True(t, recovered)
 		assert.Equal(t, []string{"1", "2"}, texts(missed))
-		s.Resumed()
+		s.Resumed(link)
 		push(t, s, 3)
 		bodies, _ := link.got()
 		assert.Equal(t, []string{"3"}, bodies)
@@ -447,7 +474,7 @@ func TestS06KickBeforeResumed(t *testing.T) {
 	bodies, _ := link.got()
 	assert.Empty(t, bodies)
 	assert.Equal(t, []string{"out"}, link.closed())
-	s.Resumed()
+	s.Resumed(link)
 	s.Detach()
 	assert.Equal(t, [3]int{0, 0, 1}, hooks.counts())
 	assert.NoError(t, s.Kick(t.Context(), "again"))
@@ -465,7 +492,7 @@ func TestS06OwnToken(t *testing.T) {
 	assert.Empty(t, missed)
 	assert.False(t, recovered)
 	assert.Empty(t, link.closed())
-	s.Resumed()
+	s.Resumed(link)
 	push(t, s, 2)
 	bodies, _ := link.got()
 	assert.Equal(t, []string{"1", "2"}, bodies)

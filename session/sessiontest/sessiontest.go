@@ -60,7 +60,7 @@ func (c *Client) connect(token string, seq uint64) (recovered bool) {
 	c.wake()
 	gone := l.gone
 	c.mu.Unlock()
-	s.Resumed()
+	s.Resumed(l)
 	if gone {
 		s.Detach()
 	}
