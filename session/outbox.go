@@ -28,18 +28,34 @@ type delivery struct {
 	reason  string
 }
 
-// deliver gives a Link a delivery. A panic is logged, and is an error.
-func (s *Session) deliver(d delivery, to Link) (err error) {
+// deliver gives the Link a delivery. A panic is logged, and is an error. If the Link ends its goroutine, as runtime.Goexit does, another
+// one goes on.
+func (s *Session) deliver(d delivery, out *outbox) (err error) {
+	returned := false
 	defer func() {
 		if v := recover(); v != nil {
 			s.pool.logPanic(s, "Link", v)
-			err = fmt.Errorf("session: the %T panicked: %v", to, v)
+			err = fmt.Errorf("session: the %T panicked: %v", out.link, v)
+		} else if !returned {
+			go s.goOn(out, fmt.Errorf("session: the %T has ended its goroutine", out.link))
 		}
 	}()
 	if d.message == nil {
-		return to.Close(context.WithoutCancel(d.ctx), d.reason)
+		err = out.link.Close(context.WithoutCancel(d.ctx), d.reason)
+	} else {
+		err = out.link.Push(pushContext{d.ctx, d.seq}, d.message)
 	}
-	return to.Push(pushContext{d.ctx, d.seq}, d.message)
+	returned = true
+	return err
+}
+
+// goOn gives in a goroutine of its own, after what has broken the Link, if anything has.
+func (s *Session) goOn(out *outbox, broken error) {
+	s.mu.Lock()
+	if broken != nil {
+		out.fail(broken)
+	}
+	_ = s.give(out)
 }
 
 // pushContext is the context of a push. The pusher's end does not end it, for the push has its number.
@@ -78,17 +94,14 @@ func (s *Session) give(out *outbox) (err error) {
 		out.queue = out.queue[1:]
 		s.given = max(s.given, next.seq)
 		s.mu.Unlock()
-		err = s.deliver(next, out.link)
+		err = s.deliver(next, out)
 		s.mu.Lock()
 		if err != nil && next.message != nil {
 			out.fail(err)
 		}
 	}
 	if len(out.queue) > 0 && !out.held {
-		go func() {
-			s.mu.Lock()
-			_ = s.give(out)
-		}()
+		go s.goOn(out, nil)
 	} else {
 		out.rest()
 	}

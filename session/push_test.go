@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -156,6 +157,54 @@ func TestS04LinkThatFails(t *testing.T) {
 			require.NoError(t, pool.Close(t.Context(), "bye"))
 		})
 	}
+}
+
+// TestS04LinkThatEndsItsGoroutine has a Link do so, in a pusher's goroutine and in one of the session's own, as a test's Link does by
+// t.FailNow. It gets no pushes any more, but its end, and nobody waits for it.
+func TestS04LinkThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool, hooks := resumable()
+		for _, where := range []string{"push", "queue", "close"} {
+			proceed := make(chan bool)
+			link := new(recorder)
+			link.push = func(ctx context.Context, _ *message.Message) error {
+				<-proceed
+				if where == "push" || where == "queue" && session.Seq(ctx) == 2 {
+					runtime.Goexit()
+				}
+				return nil
+			}
+			link.close = func() {
+				if where == "close" {
+					runtime.Goexit()
+				}
+			}
+			s := pool.Open(link)
+			token := s.Token()
+			go func() { _ = s.Push(t.Context(), "n", 1) }()
+			synctest.Wait()
+			push(t, s, 2, 3)
+			close(proceed)
+			synctest.Wait()
+			if where == "close" {
+				go func() { _ = s.Kick(t.Context(), "out") }()
+				synctest.Wait()
+				assert.Equal(t, 1, hooks.counts()[2])
+				continue
+			}
+			push(t, s, 4)
+			again := new(recorder)
+			_, missed, recovered := pool.Resume(token, 0, again)
+			require.True(t, recovered)
+			assert.Len(t, missed, 4)
+			assert.Len(t, link.closed(), 1)
+			s.Resumed(again)
+			push(t, s, 5)
+			_, seqs := again.got()
+			assert.Equal(t, []uint64{5}, seqs)
+		}
+		assert.NoError(t, pool.Close(t.Context(), "bye"))
+	})
 }
 
 // TestS04FailureWithMoreInTheQueue has a Link fail while pushes and the end wait.
