@@ -11,7 +11,7 @@ import (
 type Group interface {
 	// Add makes the session a member, until Remove or its end. It returns ErrClosed if it has ended. A member may be added again.
 	Add(ctx context.Context, s *Session) error
-	// Remove ends the membership. It is no error if the session is no member.
+	// Remove ends the membership. It is no error if a session of the Pool is no member.
 	Remove(ctx context.Context, s *Session) error
 	// Members returns the members, in no order.
 	Members(ctx context.Context) ([]Member, error)
@@ -44,8 +44,8 @@ type group struct {
 }
 
 func (n namedGroup) Add(_ context.Context, s *Session) error {
-	if s == nil || s.pool != n.pool {
-		return fmt.Errorf("session: group %.260q: only sessions of its Pool can be members", n.name)
+	if err := n.check(s); err != nil {
+		return err
 	}
 	p := n.pool
 	p.mu.Lock()
@@ -54,6 +54,14 @@ func (n namedGroup) Add(_ context.Context, s *Session) error {
 		return ErrClosed
 	}
 	p.join(n.name, s)
+	return nil
+}
+
+// check returns an error for a session that can be no member.
+func (n namedGroup) check(s *Session) error {
+	if s == nil || s.pool != n.pool {
+		return fmt.Errorf("session: group %.260q: only sessions of its Pool can be members", n.name)
+	}
 	return nil
 }
 
@@ -71,11 +79,14 @@ func (p *Pool) join(name string, s *Session) {
 }
 
 func (n namedGroup) Remove(_ context.Context, s *Session) error {
+	if err := n.check(s); err != nil {
+		return err
+	}
 	p := n.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.groups[n.name]
-	if g == nil || s == nil || s.pool != p {
+	if g == nil {
 		return nil
 	}
 	g.remove(s)

@@ -63,13 +63,22 @@ func (v *value) encode() (json.RawMessage, error) {
 	if text := v.text.Load(); text != nil {
 		return *text, nil
 	}
-	encoded, err := json.Marshal(v.typed)
+	text, err := marshal(v.typed)
 	if err != nil {
 		return nil, err
 	}
-	text := json.RawMessage(encoded)
 	v.text.Store(&text)
 	return text, nil
+}
+
+// marshal is json.Marshal, but a panic of the value's own code is an error: transports encode values, and they have no PanicHandler.
+func marshal(v any) (text json.RawMessage, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("its JSON method panicked: %v", v)
+		}
+	}()
+	return json.Marshal(v)
 }
 
 // encodedValue returns the value of JSON, or nil for null.

@@ -195,6 +195,26 @@ func TestS03WhatCannotBeEncoded(t *testing.T) {
 	assert.True(t, ok && math.IsNaN(got), "the front has it")
 }
 
+// exploding is what panics where it is encoded.
+type exploding struct{}
+
+func (exploding) MarshalJSON() ([]byte, error) { panic("boom") }
+
+// TestS03AValueThatPanics is encoded by transports, which have no PanicHandler.
+func TestS03AValueThatPanics(t *testing.T) {
+	pool, _ := resumable()
+	s := sessiontest.Connect(pool).Session()
+	session.NewKey[exploding]("odd").Set(s, exploding{})
+	_, err := s.Snapshot()
+	assert.EqualError(t, err, `session: encoding the value of key "odd": its JSON method panicked: boom`)
+	_, ok := session.NewKey[int]("odd").Get(s)
+	assert.False(t, ok)
+	_, given := pool.Give(s.Token(), 0)
+	assert.False(t, given)
+	assert.Same(t, s, pool.ByID(s.ID()), "it stays")
+	assert.NoError(t, pool.Close(t.Context(), "bye"))
+}
+
 // TestS03EncodedOnce counts how often a value is encoded that is forwarded many times.
 func TestS03EncodedOnce(t *testing.T) {
 	var pool session.Pool
