@@ -76,18 +76,19 @@ const grace = 500 * time.Millisecond
 // Then it returns the error, with the component's name, and may be called again. A panic is an error with its stack.
 //
 // The end of ctx is an error too. A lifecycle method that does not heed it runs on, and Start undoes the others within half a second;
-// the next Start or Stop waits for that method, and undoes the rest. Only one of them runs at a time, while others wait for their turn.
+// the next Start or Stop waits for that method, and undoes the rest; it returns the error of a BeforeShutdown or Shutdown that has come
+// late. Only one of them runs at a time, while others wait for their turn.
 func (s *Set) Start(ctx context.Context) error {
 	if err := s.takeTurn(ctx); err != nil {
 		return fmt.Errorf("component: Start: %w", err)
 	}
 	defer func() { <-s.turn }()
-	all, err := s.settled(ctx)
+	all, late, err := s.settled(ctx)
 	if err != nil {
 		return err
 	}
 	interrupted := slices.DeleteFunc(slices.Clone(all), func(c *component) bool { return c.stage == idle || c.stage == serving })
-	if err := shutdown(ctx, interrupted); err != nil {
+	if err := errors.Join(late, shutdown(ctx, interrupted)); err != nil {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(c *component) bool { return c.stage != idle })
@@ -130,12 +131,12 @@ func (s *Set) Stop(ctx context.Context) error {
 		return fmt.Errorf("component: Stop: %w", err)
 	}
 	defer func() { <-s.turn }()
-	all, err := s.settled(ctx)
+	all, late, err := s.settled(ctx)
 	if err != nil {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(c *component) bool { return c.stage == idle })
-	var errs []error
+	errs := []error{late}
 	for _, c := range slices.Backward(all) {
 		if c.stage != serving {
 			continue
@@ -185,22 +186,33 @@ func (s *Set) takeTurn(ctx context.Context) error {
 	}
 }
 
-// settled returns all components once no lifecycle method runs that an earlier Start or Stop has left.
-func (s *Set) settled(ctx context.Context) ([]*component, error) {
-	all := s.all()
+// settled returns all components once no lifecycle method runs that an earlier Start or Stop has left. late is the error of such a one
+// that has ended a component: nobody has been told. One that has begun it is called again.
+func (s *Set) settled(ctx context.Context) (all []*component, late, err error) {
+	all = s.all()
 	for _, c := range all {
 		if c.late == nil {
 			continue
 		}
+		which := c.late.which
 		select {
 		case err := <-c.late.done:
-			c.returned(c.late.which, err)
+			c.returned(which, err)
 			c.late = nil
+			if err != nil && which >= hookBeforeShutdown {
+				late = errors.Join(late, c.failed(which, err))
+			}
 		case <-ctx.Done():
-			return nil, fmt.Errorf("component: %s: %s of an earlier call still runs: %w", c.name(), hookNames[c.late.which], ended(ctx))
+			err := fmt.Errorf("component: %s: %s of an earlier call still runs: %w", c.name(), hookNames[which], ended(ctx))
+			return nil, nil, errors.Join(late, err)
 		}
 	}
-	return all, nil
+	return all, late, nil
+}
+
+// failed returns the error of a lifecycle method.
+func (c *component) failed(which int, err error) error {
+	return fmt.Errorf("component: %s: %s: %w", c.name(), hookNames[which], err)
 }
 
 // run calls a lifecycle method, if there is one, and waits for it up to the end of ctx. After that it calls none.
@@ -215,7 +227,7 @@ func (c *component) run(ctx context.Context, which int) error {
 		err = c.call(ctx, which)
 	}
 	if err != nil {
-		return fmt.Errorf("component: %s: %s: %w", c.name(), hookNames[which], err)
+		return c.failed(which, err)
 	}
 	return nil
 }

@@ -367,6 +367,48 @@ func TestK05LifecycleMethodsThatHang(t *testing.T) {
 	}
 }
 
+// TestK05ALateErrorIsTold has lifecycle methods fail after the Stop has given up that called them. The next one returns the error. An
+// Init that fails late is only called again.
+func TestK05ALateErrorIsTold(t *testing.T) {
+	for hook, want := range map[string]string{
+		"Init":           "",
+		"AfterInit":      "",
+		"BeforeShutdown": "component: b: BeforeShutdown: too late",
+		"Shutdown":       "component: b: Shutdown: too late",
+	} {
+		for name, next := range map[string]func(*three, context.Context) error{
+			"Stop":  func(s *three, ctx context.Context) error { return s.Stop(ctx) },
+			"Start": func(s *three, ctx context.Context) error { return s.Start(ctx) },
+		} {
+			t.Run(hook+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newThree()
+					goOn := make(chan struct{})
+					s.b.do[hook] = func(context.Context) error { <-goOn; return errors.New("too late") }
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					err := s.Start(ctx)
+					if err == nil {
+						err = s.Stop(ctx)
+					}
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					close(goOn)
+					synctest.Wait()
+					delete(s.b.do, hook)
+					err = next(s, t.Context())
+					if want == "" {
+						assert.NoError(t, err)
+					} else {
+						assert.EqualError(t, err, want)
+					}
+					require.NoError(t, s.Start(t.Context()), "it is told once")
+					assert.Equal(t, 204, s.status("a"))
+				})
+			})
+		}
+	}
+}
+
 // TestK05AnUndoThatHangs has a Start return half a second after the end of its context.
 func TestK05AnUndoThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
