@@ -182,6 +182,30 @@ func TestK03BytesMayBeKept(t *testing.T) {
 	assert.Empty(t, w.Body.String())
 }
 
+// keeping is a codec whose values are the text that it is given.
+type keeping struct{}
+
+type kept struct{ text []byte }
+
+func (keeping) ContentType() string                { return "text/kept" }
+func (keeping) Marshal(v any) ([]byte, error)      { return v.(*kept).text, nil }
+func (keeping) Unmarshal(data []byte, v any) error { v.(*kept).text = data; return nil }
+
+// Shelf keeps what it gets.
+type Shelf struct{ all []*kept }
+
+func (s *Shelf) Keep(_ context.Context, v *kept) error { s.all = append(s.all, v); return nil }
+
+// TestK03ACodecMayKeepItsText has later bodies not change what a codec has made of earlier ones.
+func TestK03ACodecMayKeepItsText(t *testing.T) {
+	shelf := new(Shelf)
+	mux := started(t, shelf, component.WithCodecs(keeping{}))
+	for _, body := range []string{"first", "other", "third"} {
+		require.Equal(t, 204, post(mux, "/Shelf/Keep", "text/kept", body).Code)
+	}
+	assert.Equal(t, []*kept{{[]byte("first")}, {[]byte("other")}, {[]byte("third")}}, shelf.all)
+}
+
 // teapot is an error with a status and headers.
 type teapot struct{}
 

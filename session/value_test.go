@@ -150,6 +150,27 @@ func TestS03Commit(t *testing.T) {
 	assert.Empty(t, log)
 }
 
+// setting is a way to a front that runs code while values are on it.
+type setting struct {
+	session.BackLink
+	meanwhile func()
+}
+
+func (l setting) Commit(context.Context, map[string]json.RawMessage) error { l.meanwhile(); return nil }
+
+// TestS03SetDuringACommit has a value change while it is on its way: the new one is not committed, and its loss is logged.
+func TestS03SetDuringACommit(t *testing.T) {
+	var back *session.Session
+	back = session.Remote(session.Snapshot{ID: "x"}, setting{meanwhile: func() { level.Set(back, 2) }})
+	at.Set(back, place{1, 2})
+	level.Set(back, 1)
+	require.NoError(t, back.Commit(t.Context()))
+	log := defaultLog(t)
+	back.Returned(t.Context(), "room.join")
+	assert.Contains(t, log.String(), `"key":"level"`)
+	assert.NotContains(t, log.String(), `"key":"at"`)
+}
+
 // defaultLog makes a log the default of package slog during the test.
 func defaultLog(t *testing.T) *logged {
 	before := slog.Default()
