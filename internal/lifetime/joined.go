@@ -73,6 +73,14 @@ func (j *joined) Err() error {
 	return j.Context.Err()
 }
 
+// Value answers the context package, which asks for the cause: it sees the end at once too.
+func (j *joined) Value(key any) any {
+	if key == CancelKey {
+		j.look()
+	}
+	return j.Context.Value(key)
+}
+
 // look ends the context if one of the others has ended: its AfterFunc runs in a goroutine, which may not have come that far.
 func (j *joined) look() {
 	switch {

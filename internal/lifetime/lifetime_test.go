@@ -104,3 +104,19 @@ func TestJoinsAreOneForEachOtherContext(t *testing.T) {
 	defer endAnother()
 	assert.NotSame(t, joined, one.With(another))
 }
+
+// The Joins forget a joined context when the other one has ended. A request that asks again, for the cause, gets a new one, which
+// must know it at once.
+func TestJoinedWithOneThatHasEnded(t *testing.T) {
+	base, end := context.WithCancel(t.Context())
+	defer end()
+	all := lifetime.NewJoins(base)
+	for range 100 {
+		other, cancel := context.WithCancelCause(t.Context())
+		cause := errors.New("the other")
+		cancel(cause)
+		canceler, ok := all.With(other).Value(lifetime.CancelKey).(context.Context)
+		assert.True(t, ok)
+		assert.Equal(t, cause, context.Cause(canceler))
+	}
+}
