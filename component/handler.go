@@ -106,7 +106,7 @@ func (h *handler) decode(codec message.Codec, r *http.Request) (reflect.Value, e
 	if !hasBody {
 		return request, nil
 	}
-	if codec == nil {
+	if codec == nil || jsonbody.First(r.Header, "Content-Type") == "" && foreign.Check(r) != nil {
 		return request, h.unsupported(r)
 	}
 	b := jsonbody.For(h.keeps || codec != message.JSON)
@@ -132,13 +132,20 @@ func decode(codec message.Codec, b *jsonbody.Buffer, into any) error {
 	return nil
 }
 
+// foreign finds requests of pages of other origins. A browser lets those send a body without a Content-Type, and with the user's
+// cookies, without asking the server first, as it does before JSON.
+var foreign http.CrossOriginProtection
+
 // unsupported is the error of a request for whose type there is no codec.
 func (h *handler) unsupported(r *http.Request) error {
 	known := mediaType(h.codecs[0].ContentType())
 	for _, c := range h.codecs[1:] {
 		known += ", " + mediaType(c.ContentType())
 	}
-	text := fmt.Sprintf("Content-Type %q is none of: %s", jsonbody.Excerpt(jsonbody.First(r.Header, "Content-Type")), known)
+	text := "the body has no Content-Type, which a page of another origin must send: " + known
+	if contentType := jsonbody.First(r.Header, "Content-Type"); contentType != "" {
+		text = fmt.Sprintf("Content-Type %q is none of: %s", jsonbody.Excerpt(contentType), known)
+	}
 	return endpoint.Error(http.StatusUnsupportedMediaType, text)
 }
 

@@ -120,6 +120,28 @@ func TestK03TheCodecOfTheContentType(t *testing.T) {
 	}
 }
 
+// A browser lets a page of another origin send a body without a type and without asking first, with the user's cookies.
+func TestK03NoTypeFromAnotherOrigin(t *testing.T) {
+	mux := started(t, new(Room))
+	for site, want := range map[string]int{"": 200, "same-origin": 200, "none": 200, "same-site": 415, "cross-site": 415} {
+		for contentType, typed := range map[string]bool{"": false, "application/json": true} {
+			r := httptest.NewRequest("POST", "/Room/Join", strings.NewReader(`{"n":3}`))
+			r.Header.Set("Sec-Fetch-Site", site)
+			r.Header.Set("Content-Type", contentType)
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, r)
+			if typed { // for which it has asked
+				assert.Equal(t, 200, w.Code, site)
+				continue
+			}
+			assert.Equal(t, want, w.Code, site)
+			if want == 415 {
+				assert.Equal(t, "the body has no Content-Type, which a page of another origin must send: application/json\n", w.Body.String())
+			}
+		}
+	}
+}
+
 func TestK03ACodecInThePlaceOfJSON(t *testing.T) {
 	mux := started(t, new(Room), component.WithCodecs(exact{message.JSON}))
 	assert.Equal(t, 200, post(mux, "/Room/Join", "", `{"n":3}`).Code)
