@@ -279,17 +279,21 @@ func (l *link) more(id uint64, n int) {
 
 // send writes the frame of a call, and frees its buffer. ctx bounds the wait; what has been begun to be written is sent whole.
 func (l *link) send(ctx context.Context, buffer *buffer) error {
-	done, err := l.out.tryWrite(buffer.b)
-	switch {
-	case done && err != nil:
-		buffer.free()
-		l.broken(err)
-		return l.calls.failed()
-	case done:
-		buffer.free()
-		return nil
+	done, err := l.out.tryWrite(ctx, buffer.b)
+	if !done {
+		return l.sendLater(ctx, buffer)
 	}
-	return l.sendLater(ctx, buffer)
+	buffer.free()
+	return l.sent(err)
+}
+
+// sent returns the error of a call that could not be written, which ends the link if it is not the caller's doing.
+func (l *link) sent(err error) error {
+	if err == nil || errors.Is(err, ErrNotSent) {
+		return err
+	}
+	l.broken(err)
+	return l.calls.failed()
 }
 
 // sendLater has a goroutine write the frame, so that the caller need not wait for a connection that takes in nothing.
@@ -316,11 +320,7 @@ func (l *link) sendLater(ctx context.Context, buffer *buffer) error {
 	}()
 	select {
 	case err := <-written:
-		if err == nil || errors.Is(err, ErrNotSent) {
-			return err
-		}
-		l.broken(err)
-		return l.calls.failed()
+		return l.sent(err)
 	case <-ctx.Done():
 	case <-l.done:
 	}

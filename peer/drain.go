@@ -86,6 +86,7 @@ func (l *link) dismiss(within time.Duration) {
 }
 
 func (l *link) closeWhenCalm(within time.Duration) {
+	_, _ = l.in.rest(calm)
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	for {

@@ -284,9 +284,11 @@ func (l *link) serve(in *incoming) *message.Reply {
 	case isReserved(route):
 		return fail(http.StatusNotFound, "Method not found")
 	}
-	reply := fail(http.StatusNotFound, "404 page not found")
+	var reply *message.Reply
 	if l.node.Handler != nil {
 		reply = message.Serve(&in.ctx, l.node.Handler, &in.message)
+	} else {
+		reply = fail(http.StatusNotFound, "404 page not found")
 	}
 	if reply.Pattern == "" && (reply.Status == http.StatusNotFound || reply.Status == http.StatusMethodNotAllowed) {
 		if own := l.node.builtin(route); own != nil {

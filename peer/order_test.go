@@ -377,11 +377,17 @@ func TestP04WindowBroken(t *testing.T) {
 			r.send(`{"jsonrpc":"2.0","method":"$/item","params":{"id":1,"value":1}}`)
 		}
 		r.send(`{"jsonrpc":"2.0","id":2,"method":"kami.ping"}`)
-		r.receive() // so the items have been read
-		close(block)
-		for text := ""; ; {
-			if text = r.receive(); strings.Contains(text, "cancel") {
+		for read := false; ; {
+			text := r.receive()
+			if strings.Contains(text, "pong") { // so the items have been read
+				read = true
+				close(block)
+			}
+			if strings.Contains(text, "cancel") {
 				cancelled <- text
+				if !read {
+					close(block)
+				}
 				return
 			}
 		}

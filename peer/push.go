@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -51,17 +52,17 @@ func (o *outbox) write(frame []byte) error {
 	return o.send(frame)
 }
 
-// tryWrite is write where that need not wait as far as can be known: nobody else writes, nothing is queued, and the other side has
-// read most of what was written.
-func (o *outbox) tryWrite(frame []byte) (done bool, err error) {
+// tryWrite is write where that need not wait for the other side as far as can be known: nothing is queued, and it has read most of
+// what was written. It waits for its turn, until ctx ends.
+func (o *outbox) tryWrite(ctx context.Context, frame []byte) (done bool, err error) {
 	const likely = 16 << 10 // what a connection takes in without waiting for the other side
 	if len(frame)+int(o.ahead.Load()) > likely {
 		return false, nil
 	}
 	select {
 	case o.turn <- struct{}{}:
-	default:
-		return false, nil
+	case <-ctx.Done():
+		return true, withCause(ctx, ErrNotSent)
 	}
 	defer func() { <-o.turn }()
 	if o.queued() > 0 {

@@ -29,7 +29,9 @@ type queue struct {
 	used    bool             // a worker has parked since the alarm was set
 	sweep   alarm
 	closed  bool
-	last    time.Time     // when one has come or ended
+	count   uint64 // of those that have come or ended
+	seen    uint64 // what count was at the time since
+	since   time.Time
 	quiet   chan struct{} // closed when nothing runs or waits, for whoever has asked; nil if nobody has
 }
 
@@ -68,7 +70,7 @@ func (q *queue) add(in *incoming) verdict {
 	default:
 		q.wait(in)
 	}
-	q.last = time.Now()
+	q.count++
 	return accepted
 }
 
@@ -149,7 +151,7 @@ func (q *queue) finish(in *incoming) (next *incoming) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	in.place.ended = true
-	q.last = time.Now()
+	q.count++
 	if i := slices.Index(q.running, in); i >= 0 {
 		q.running = slices.Delete(q.running, i, i+1)
 	}
@@ -307,15 +309,18 @@ func (q *queue) close() {
 	}
 }
 
-// rest returns how long it has been quiet, and closes the queue if that is long enough. While something runs, it returns what is
-// closed at its end.
+// rest returns how much longer it must be quiet, as far as earlier calls of rest know, and closes the queue if it has been so for long
+// enough. While something runs, it returns what is closed at its end.
 func (q *queue) rest(enough time.Duration) (left time.Duration, busy <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.running)+len(q.waiting) > 0 {
 		return 0, q.whenQuiet()
 	}
-	left = enough - time.Since(q.last)
+	if q.seen != q.count || q.since.IsZero() {
+		q.seen, q.since = q.count, time.Now()
+	}
+	left = enough - time.Since(q.since)
 	if left <= 0 {
 		q.closed = true
 	}
