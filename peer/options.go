@@ -22,7 +22,7 @@ type dialOptions struct {
 // more than Max. Zero means 250 ms and 30 s.
 type Backoff struct{ Min, Max time.Duration }
 
-// lived is how long a connection must have lived for the next one to be tried at once.
+// lived is how long a connection must have lived for the next one to be tried after the shortest wait.
 const lived = 10 * time.Second
 
 // wait returns how long to wait before an attempt, after so many that have failed.

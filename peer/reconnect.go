@@ -53,7 +53,7 @@ func (r *redialer) serve(l *link) {
 			return // another goroutine goes on
 		}
 		if time.Since(began) >= lived {
-			r.failures(func(int) int { return 0 })
+			r.failures(func(int) int { return 1 }) // all clients of a server that fails come back: not at the same moment
 		}
 		l = r.next("")
 	}

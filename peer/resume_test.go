@@ -220,6 +220,7 @@ func TestP22(t *testing.T) {
 		first := last
 		for n := 1; n <= 3; n++ {
 			p.Cut()
+			synctest.Wait() // the session waits for its client
 			require.NoError(t, first.Push(t.Context(), "push", n))
 			time.Sleep(time.Minute / 2)
 			assert.Equal(t, []string{"recovered true"}, back.take())

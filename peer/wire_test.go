@@ -73,7 +73,7 @@ func FuzzTake(f *testing.F) {
 		l := n.newLink(t.Context())
 		l.use(here)
 		l.conn = newConn(n)
-		there.frames <- pipeFrame{}
+		there.closed = true // it sends the close frame below
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
