@@ -264,6 +264,7 @@ func TestP16Limit(t *testing.T) {
 		end()
 		<-c.Done()
 		p.Wait()
+		synctest.Wait()
 		assert.ErrorContains(t, c.Err(), "StatusGoingAway")
 		assert.Equal(t, []string{"ends", "answered"}, events.take())
 	})
