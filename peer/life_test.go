@@ -346,6 +346,7 @@ func TestP17(t *testing.T) {
 		// Close ends the waiting too.
 		p.Serve(nil, nil)
 		p.Cut()
+		synctest.Wait()
 		go func() { _, err := call(t.Context(), 0); waiting <- err }()
 		synctest.Wait()
 		require.NoError(t, c.Close())
