@@ -143,7 +143,7 @@ func credentialOf(r *http.Request) (scheme, credential string, err error) {
 func (n *Node) authenticated(ctx context.Context, scheme, credential string) (context.Context, error) {
 	identified, err := n.Authenticate(ctx, scheme, credential)
 	if err == nil && identified == nil {
-		err = errors.New("Authenticate has returned a nil context")
+		err = errors.New("peer: Authenticate has returned a nil context")
 	}
 	return identified, err
 }
