@@ -12,7 +12,7 @@ import (
 const replaced = "another session of the user has begun"
 
 // Bind says who the user is, at most once: a session that has a UID returns [ErrBound]. An older session of the uid is kicked, in
-// the whole cluster; one that waits to be resumed is kicked by the first message of the new connection, unless that resumes it.
+// the whole cluster; one that can be resumed is kicked by the first message of the new connection, unless that resumes it.
 // OnBind may refuse. Bind returns [ErrClosed] after the end of the session, even if OnBind has agreed meanwhile. Its errors leave the
 // session as it was.
 func (s *Session) Bind(ctx context.Context, uid string) error {
@@ -99,7 +99,7 @@ func (p *Pool) take(s *Session, uid string) (older []*Session, err error) {
 	s.uid, s.order = uid, p.next()
 	older = p.olders(uid)
 	p.byUID[uid] = s
-	if n := len(older); n > 0 && s.fresh && older[n-1].waits() {
+	if n := len(older); n > 0 && s.fresh && older[n-1].mayComeBack() {
 		s.spared, older = older[n-1], older[:n-1]
 	}
 	return older, nil
@@ -137,11 +137,12 @@ func (p *Pool) olders(uid string) (older []*Session) {
 	return older
 }
 
-// waits reports whether the session waits to be resumed.
-func (s *Session) waits() bool {
+// mayComeBack reports whether the client can resume the session. That it still has a connection proves nothing: the end of one is
+// often noticed after the client is back.
+func (s *Session) mayComeBack() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.outbox == nil && !s.ended
+	return s.token != "" && !s.ended
 }
 
 func (p *Pool) kick(ctx context.Context, all []*Session) {

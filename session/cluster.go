@@ -25,7 +25,7 @@ type Claim struct {
 	UID   string `json:"uid"`
 	ID    string `json:"id"`
 	Order uint64 `json:"order"`
-	// Spare says that the session may yet resume one that waits: such a one must not be kicked. Another claim follows then.
+	// Spare says that the session may yet resume an older one: one with a token must not be kicked. Another claim follows then.
 	Spare bool `json:"spare,omitempty"`
 }
 
@@ -87,7 +87,7 @@ func (p *Pool) Claimed(ctx context.Context, c Claim) {
 		switch order := c.compare(s); {
 		case order < 0:
 			newer = append(newer, s)
-		case order > 0 && !(c.Spare && s.waits()):
+		case order > 0 && !(c.Spare && s.mayComeBack()):
 			older = append(older, s)
 		}
 	}

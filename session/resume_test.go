@@ -580,6 +580,32 @@ func TestS02SuspendedIsSpared(t *testing.T) {
 		assert.Empty(t, link.closed())
 		assert.NoError(t, pool.Close(t.Context(), "bye"))
 	})
+	t.Run("is not known to be gone", func(t *testing.T) { // as after a change of network
+		for resumes, want := range map[bool][3]int{true: {0, 1, 0}, false: {0, 0, 1}} {
+			pool, hooks := resumable()
+			c, link := bound(t, pool, "ann"), new(recorder)
+			old, token := c.Session(), c.Session().Token()
+			s := pool.Open(link)
+			require.NoError(t, s.Bind(t.Context(), "ann"))
+			select {
+			case <-old.Done():
+				t.Fatal("its client may just be coming back")
+			default:
+			}
+			if !resumes {
+				assert.True(t, s.Begin())
+				<-old.Done()
+				assert.Same(t, s, pool.ByUID("ann"))
+			} else if got, _, recovered := pool.Resume(token, 0, link); assert.True(t, recovered) {
+				assert.Same(t, old, got)
+				assert.Same(t, old, pool.ByUID("ann"))
+				got.Resumed(link)
+			}
+			assert.Equal(t, 1, pool.Len())
+			assert.Equal(t, want, hooks.counts())
+			assert.NoError(t, pool.Close(t.Context(), "bye"))
+		}
+	})
 	for name, first := range map[string]func(*session.Pool, *session.Session, *recorder){
 		"a call":      func(_ *session.Pool, s *session.Session, _ *recorder) { s.Begin() },
 		"a token":     func(_ *session.Pool, s *session.Session, _ *recorder) { s.Token() },

@@ -55,7 +55,7 @@ type Session struct {
 	order  uint64 // of its Claim
 	ended  bool
 	fresh  bool     // no message has come, so that it may be about to resume another session
-	spared *Session // was suspended when this one, which was fresh, was bound to its uid
+	spared *Session // could be resumed when this one, which was fresh, was bound to its uid
 	token  string
 
 	groups []*group // with the Pool's lock
