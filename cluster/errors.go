@@ -1,0 +1,50 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/guregu/kami/message"
+)
+
+var (
+	// ErrNoServer is the error of a call for which there is no server, so that nothing was delivered. It has status 503 and wraps
+	// [message.ErrUndelivered].
+	ErrNoServer error = &fault{http.StatusServiceUnavailable, "cluster: there is no such server", message.ErrUndelivered}
+	// ErrDenied is the error of what NATS does not permit this server. It has status 403.
+	ErrDenied error = &fault{http.StatusForbidden, "cluster: NATS does not permit it", nil}
+	// ErrNone is the error of a Find that finds nothing. It has status 404.
+	ErrNone error = &fault{http.StatusNotFound, "cluster: no server matches", nil}
+	// ErrLeft is the error of a Server that has left. It has status 503, and wraps [message.ErrUndelivered].
+	ErrLeft error = &fault{http.StatusServiceUnavailable, "cluster: this server has left", message.ErrUndelivered}
+
+	errDisconnected error = &fault{http.StatusServiceUnavailable, "cluster: there is no connection to NATS", message.ErrUndelivered}
+	errCut          error = &fault{http.StatusServiceUnavailable, "cluster: the connection to NATS was cut before the answer came; the call may have run", nil}
+	errTooLarge     error = &fault{http.StatusRequestEntityTooLarge, "cluster: the message is larger than NATS takes", nil}
+	errBadMessage   error = &fault{http.StatusBadRequest, "cluster: the message cannot be sent", nil}
+)
+
+// fault is an error with a status.
+type fault struct {
+	status int
+	text   string
+	wraps  error
+}
+
+func (f *fault) Error() string { return f.text }
+
+// StatusCode is that of the answer of a handler which returns the error.
+func (f *fault) StatusCode() int { return f.status }
+
+func (f *fault) Unwrap() error { return f.wraps }
+
+// withCause adds to an error how the context has ended, and why.
+func withCause(ctx context.Context, err error) error {
+	end, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, end) {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return fmt.Errorf("%w: %w: %w", err, end, cause)
+}

@@ -1,0 +1,218 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+)
+
+// Server is this process as a server of the cluster. All its methods may be called at any time, by any goroutine.
+type Server struct {
+	nc      *nats.Conn
+	cfg     Config
+	self    *member
+	names   subjects
+	inbox   inbox
+	view    view
+	link    link
+	stats   stats
+	service *service
+	deafen  func() // ends hearErrors
+
+	base   context.Context // of the contexts of handlers
+	cancel context.CancelCauseFunc
+
+	subs     subscriptions
+	news     chan *nats.Msg // presences and questions
+	statuses chan nats.Status
+	leaving  chan struct{} // closed when Leave begins
+	left     chan struct{} // closed when it has ended
+	once     sync.Once
+	twin     atomic.Pointer[Instance] // another server with this id
+	loops    sync.WaitGroup
+}
+
+// subscriptions are those of a Server.
+type subscriptions struct {
+	changing   sync.Mutex
+	calls, all []*nats.Subscription // those for calls are drained
+}
+
+func newID() string { return nuid.Next() }
+
+// queue is the queue group of all servers of a type, the one that NATS's services have.
+const queue = "q"
+
+// Times between servers. A server is lost after two announcements that have not come.
+var (
+	beat      = 10 * time.Second
+	gathering = 60 * time.Millisecond // how long Join waits for another answer
+	gathered  = time.Second           // how long it waits at most
+)
+
+// Join has this process be a server of the cluster: it asks who is there, serves, and announces itself. The connection must have
+// the options of [Options], and remains the caller's: several servers may share one. ctx bounds Join, and its values are those of
+// the contexts of handlers.
+//
+// The error is [ErrDenied] if NATS does not permit a subscription that a server needs. Another server with the same ID is an error
+// for the one that joins later.
+func Join(ctx context.Context, nc *nats.Conn, cfg Config) (*Server, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkConn(nc); err != nil {
+		return nil, err
+	}
+	s := newServer(ctx, nc, cfg)
+	if err := s.join(ctx); err != nil {
+		s.cancel(err)
+		s.end(err)
+		return nil, fmt.Errorf("cluster: Join: %w", err)
+	}
+	if cfg.OnRegister != nil {
+		cfg.OnRegister(s.self.Instance)
+	}
+	return s, nil
+}
+
+func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
+	s := &Server{nc: nc, cfg: cfg, names: subjects(cfg.Prefix + "."), news: make(chan *nats.Msg, 4096),
+		leaving: make(chan struct{}), left: make(chan struct{})}
+	s.self = newMember(cfg.instance(), time.Now().UnixNano())
+	s.inbox.prefix = nc.NewInbox() + "."
+	s.base, s.cancel = base(ctx)
+	s.stats.init(s)
+	s.service = newService(s)
+	return s
+}
+
+// join takes the steps of Join.
+func (s *Server) join(ctx context.Context) (err error) {
+	s.hearErrors()
+	if s.inbox.sub, err = s.nc.Subscribe(s.inbox.prefix+"*", s.inbox.receive); err != nil {
+		return err
+	}
+	if err := s.subscribe(s.names.presences(), "", s.news); err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	s.statuses = s.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	s.loops.Go(s.listen)
+	go s.service.take()
+	if err := s.ask(ctx, "$SRV.INFO", gathering, gathered, func(m *nats.Msg) bool { s.hearAnswer(m); return true }); err != nil {
+		return err
+	}
+	if twin := s.twin.Load(); twin != nil {
+		return twinError(twin)
+	}
+	if err := s.serve(); err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	s.view.hear(s.self)
+	if err := s.announce(here); err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	if twin := s.twin.Load(); twin != nil {
+		return twinError(twin)
+	}
+	s.loops.Go(s.keepAnnouncing)
+	return nil
+}
+
+func twinError(twin *Instance) error {
+	return fmt.Errorf("the ID %q is that of another server, of type %s: each needs its own", twin.ID, twin.Type)
+}
+
+// subscribe subscribes to a subject that has nothing to do with calls.
+func (s *Server) subscribe(subject, queue string, to chan *nats.Msg) error {
+	sub, err := s.nc.ChanQueueSubscribe(subject, queue, to)
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subject, err)
+	}
+	s.subs.changing.Lock()
+	defer s.subs.changing.Unlock()
+	s.subs.all = append(s.subs.all, sub)
+	if to == s.service.incoming {
+		s.subs.calls = append(s.subs.calls, sub)
+	}
+	return nil
+}
+
+// subscriptions returns all subscriptions but the inbox.
+func (s *Server) subscriptions() []*nats.Subscription {
+	s.subs.changing.Lock()
+	defer s.subs.changing.Unlock()
+	return slices.Clone(s.subs.all)
+}
+
+// owns reports whether a subscription is one of this server's.
+func (s *Server) owns(sub *nats.Subscription) bool {
+	return sub != nil && (sub == s.inbox.sub || slices.Contains(s.subscriptions(), sub))
+}
+
+// serve subscribes to what this server answers. It listens to all of its calls whatever it has to say: who does not listen counts as
+// lost.
+func (s *Server) serve() error {
+	calls := s.service.incoming
+	if err := s.subscribe(s.names.cancel(s.cfg.Type), "", calls); err != nil {
+		return err
+	}
+	for _, t := range []tree{remotesTree, handlersTree} {
+		if err := s.subscribe(s.names.to(s.cfg.ID, t, ">"), "", calls); err != nil {
+			return err
+		}
+		if err := s.subscribe(s.names.calls(t, s.cfg.Type), queue, calls); err != nil {
+			return err
+		}
+	}
+	return s.subscribeQuestions()
+}
+
+// settle waits until NATS has taken what was sent, and says whether it has permitted it. It tells of what it does not permit by
+// itself, on another goroutine.
+func (s *Server) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	if err := s.nc.FlushWithContext(ctx); err != nil {
+		return err
+	}
+	for range 50 {
+		if err := s.link.denial(); err != nil {
+			return err
+		}
+		if !errors.Is(s.nc.LastError(), nats.ErrPermissionViolation) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
+}
+
+// ID returns the id of this server.
+func (s *Server) ID() string { return s.cfg.ID }
+
+// Instances returns the servers of a type, this one included, as far as it knows, by their ids.
+func (s *Server) Instances(serverType string) []Instance {
+	members := s.view.ofType(serverType)
+	instances := make([]Instance, len(members))
+	for i, m := range members {
+		instances[i] = m.Instance
+	}
+	return instances
+}

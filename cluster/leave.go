@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+)
+
+// Leave says goodbye, answers what has come, and leaves: no call is lost. At the end of ctx it stops waiting for handlers, whose
+// contexts end, and returns an error. It may be called again, and while the server is called. The connection stays open.
+func (s *Server) Leave(ctx context.Context) (err error) {
+	first := false
+	s.once.Do(func() {
+		first = true
+		close(s.leaving)
+		err = s.goodbye(ctx)
+		s.cancel(ErrLeft)
+		s.end(ErrLeft)
+		close(s.left)
+	})
+	if first {
+		return err
+	}
+	select {
+	case <-s.left:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// goodbye says goodbye, and waits until all that has come is answered.
+func (s *Server) goodbye(ctx context.Context) error {
+	gone := s.announce(bye)
+	s.view.leave(s.cfg.ID, s.self.born)
+	for _, sub := range s.subs.calls {
+		_ = sub.Drain()
+	}
+	// What comes before the answer to this has been sent before NATS knew that the server does not listen any more.
+	flushed := s.flush(ctx)
+	close(s.service.incoming)
+	select {
+	case <-s.service.drained:
+	case <-ctx.Done():
+		s.cancel(errors.New("cluster: the server leaves, and has waited for its handlers long enough"))
+		return withCause(ctx, errors.New("cluster: Leave: handlers still run"))
+	}
+	return errors.Join(gone, flushed, s.flush(ctx))
+}
+
+// flush waits until NATS has taken what was published.
+func (s *Server) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	return s.nc.FlushWithContext(ctx)
+}
+
+// end gives back all that the server has of the connection.
+func (s *Server) end(why error) {
+	s.deafen()
+	for _, sub := range s.subs.all {
+		_ = sub.Unsubscribe()
+	}
+	s.inbox.shut(why)
+	if s.inbox.sub != nil {
+		_ = s.inbox.sub.Unsubscribe()
+	}
+	if s.statuses != nil {
+		s.nc.RemoveStatusListener(s.statuses)
+	}
+	s.loops.Wait()
+}

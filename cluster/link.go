@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Options returns what a connection for a cluster needs, to be added to one's own options:
+//
+//	nc, err := nats.Connect(url, append(cluster.Options(), nats.Name("room 7"))...)
+//
+// Nothing is published later than it was meant to be, the connection is never given up, and one that has broken is noticed within
+// half a minute and back soon after NATS is.
+func Options() []nats.Option {
+	return []nats.Option{
+		nats.ReconnectBufSize(-1),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.PingInterval(10 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.IgnoreAuthErrorAbort(),
+	}
+}
+
+// checkConn says why a connection is not good for a cluster.
+func checkConn(nc *nats.Conn) error {
+	switch {
+	case nc == nil:
+		return errors.New("cluster: Join: the connection is nil")
+	case nc.IsClosed() || nc.IsDraining():
+		return fmt.Errorf("cluster: Join: the connection is %v", nc.Status())
+	case nc.Opts.ReconnectBufSize != -1 || nc.Opts.MaxReconnect != -1:
+		return errors.New("cluster: Join: the connection needs ReconnectBufSize(-1), so that no call runs after its caller has gone, and MaxReconnects(-1): connect with the options of cluster.Options()")
+	case !nc.HeadersSupported() && nc.IsConnected():
+		return errors.New("cluster: Join: the NATS server supports no headers")
+	}
+	return nil
+}
+
+// link watches the connection.
+type link struct {
+	changing sync.Mutex
+	returned chan struct{} // closed when the connection is back
+	denied   map[string]error
+}
+
+// back returns a channel that is closed the next time that the connection is back.
+func (l *link) back() <-chan struct{} {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	if l.returned == nil {
+		l.returned = make(chan struct{})
+	}
+	return l.returned
+}
+
+func (l *link) isBack() {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	if l.returned != nil {
+		close(l.returned)
+		l.returned = nil
+	}
+}
+
+// hearErrors has the server hear of errors of the connection, before the ErrorHandler that is there.
+func (s *Server) hearErrors() {
+	next := s.nc.ErrorHandler()
+	about := &aboutErrors{s: s}
+	s.deafen = about.stop
+	s.nc.SetErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+		about.hear(sub, err)
+		if next != nil {
+			next(nc, sub, err)
+		}
+	})
+}
+
+// aboutErrors is what stays in the ErrorHandler of a connection.
+type aboutErrors struct {
+	mu sync.Mutex
+	s  *Server // nil when it has left
+}
+
+func (a *aboutErrors) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.s = nil
+}
+
+func (a *aboutErrors) hear(sub *nats.Subscription, err error) {
+	a.mu.Lock()
+	s := a.s
+	a.mu.Unlock()
+	if s != nil {
+		s.hearError(sub, err)
+	}
+}
+
+var violation = regexp.MustCompile(`(Publish|Subscription) to "([^"]+)"`)
+
+// hearError acts on an error of the connection, which NATS tells some time after what it is about.
+func (s *Server) hearError(sub *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrSlowConsumer) && s.owns(sub) {
+		s.slow(sub)
+		return
+	}
+	found := violation.FindStringSubmatch(err.Error())
+	if !errors.Is(err, nats.ErrPermissionViolation) || found == nil {
+		return
+	}
+	subject := found[2]
+	if found[1] == "Publish" {
+		s.inbox.fail(subject, ErrDenied)
+		return
+	}
+	s.link.deny(subject, fmt.Errorf("%w: subscribing to %s", ErrDenied, subject))
+}
+
+// deny notes that a subscription is not permitted.
+func (l *link) deny(subject string, err error) {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	if l.denied == nil {
+		l.denied = make(map[string]error)
+	}
+	l.denied[subject] = err
+}
+
+// denial returns an error if a subscription was not permitted.
+func (l *link) denial() error {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	for _, err := range l.denied {
+		return err
+	}
+	return nil
+}

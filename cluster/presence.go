@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/nats-io/nats.go"
+)
+
+// presence is what a server announces of itself.
+type presence struct {
+	ID       string            `json:"id"`
+	Type     string            `json:"type"`
+	Version  string            `json:"version"`
+	URL      string            `json:"url,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Born     int64             `json:"born"`
+	Says     string            `json:"says"`
+}
+
+const (
+	here = "here"
+	bye  = "bye"
+)
+
+// newMember returns a server for the view.
+func newMember(i Instance, born int64) *member {
+	version, _ := semver.NewVersion(i.Version)
+	return &member{Instance: i, version: version, born: born}
+}
+
+// announce tells all servers of this one.
+func (s *Server) announce(says string) error {
+	i := s.self.Instance
+	body, err := json.Marshal(presence{i.ID, i.Type, i.Version, i.URL, i.Metadata, s.self.born, says})
+	if err != nil {
+		return err
+	}
+	return s.publish(s.names.presence(i.Type, i.ID), "", nil, body)
+}
+
+// keepAnnouncing announces the server from time to time, and takes those out of the view that do not. It watches the connection.
+func (s *Server) keepAnnouncing() {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if s.nc.IsConnected() {
+				s.logError("announcing", s.announce(here))
+				s.view.expire(2*beat+beat/2, s.cfg.ID)
+			}
+		case status := <-s.statuses:
+			s.hearStatus(status)
+		case <-s.leaving:
+			return
+		}
+	}
+}
+
+// hearStatus acts on a change of the connection. Calls that were under way have lost their answers.
+func (s *Server) hearStatus(status nats.Status) {
+	switch status {
+	case nats.RECONNECTING, nats.CLOSED:
+		s.inbox.fail("", errCut)
+	case nats.CONNECTED:
+		s.view.refresh()
+		s.link.isBack()
+		s.logError("announcing", s.announce(here))
+		s.loops.Go(func() {
+			err := s.ask(s.base, "$SRV.PING", gathering, gathered, func(m *nats.Msg) bool { s.hearAnswer(m); return true })
+			if !errors.Is(err, ErrLeft) {
+				s.logError("asking who is there", err)
+			}
+		})
+	}
+}
+
+func (s *Server) logError(doing string, err error) {
+	if err != nil {
+		s.cfg.Log.Warn("cluster: "+doing+" failed", "err", err)
+	}
+}
+
+// listen hears of other servers, and answers questions about this one.
+func (s *Server) listen() {
+	for {
+		select {
+		case m := <-s.news:
+			if m.Reply != "" {
+				s.answerQuestion(m)
+			} else {
+				s.hearPresence(m.Data)
+			}
+		case <-s.left:
+			return
+		case <-s.base.Done():
+			return
+		}
+	}
+}
+
+// hearPresence takes note of an announcement. What is none is passed over.
+func (s *Server) hearPresence(data []byte) {
+	var p presence
+	if json.Unmarshal(data, &p) != nil || !nameRule.MatchString(p.ID) || !nameRule.MatchString(p.Type) {
+		return
+	}
+	if p.Says == bye {
+		if p.ID != s.cfg.ID {
+			s.view.leave(p.ID, p.Born)
+		}
+		return
+	}
+	s.hearOf(newMember(Instance{p.ID, p.Type, p.Version, p.URL, p.Metadata}, p.Born))
+}
+
+// hearOf takes note of a server.
+func (s *Server) hearOf(m *member) {
+	switch {
+	case m.ID != s.cfg.ID:
+		s.view.hear(m)
+	case m.born != s.self.born:
+		if s.twin.Swap(&m.Instance) == nil && s.view.member(s.cfg.ID) != nil {
+			s.cfg.Log.Error("cluster: another server has the same id", "id", m.ID, "type", m.Type)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// Query says which servers are wanted. What is left out is any.
+type Query struct {
+	Type string
+	// Version is exact, as "1.2.3", or a constraint, as "1.x", "~1.2", "^1.2.3" or ">= 1.5.5, < 2". A constraint takes no
+	// pre-releases, unless it names one.
+	Version string
+	ID      string
+	// Metadata is what servers must have, beside whatever else they have.
+	Metadata map[string]string
+}
+
+// Find returns the servers that match, this one included, by type and id. It asks the local view, and does not wait. The error is
+// [ErrNone] if there are none.
+func (s *Server) Find(_ context.Context, q Query) ([]Instance, error) {
+	matches, err := q.compile()
+	if err != nil {
+		return nil, err
+	}
+	if s.hasLeft() {
+		return nil, ErrLeft
+	}
+	members := s.view.ofType(q.Type)
+	if q.Type == "" {
+		members = s.view.all()
+	}
+	var found []Instance
+	for _, m := range members {
+		if matches(m) {
+			found = append(found, m.Instance)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w %+v", ErrNone, q)
+	}
+	return found, nil
+}
+
+// compile returns what a server must be.
+func (q Query) compile() (func(*member) bool, error) {
+	hasVersion := func(*member) bool { return true }
+	if text := strings.TrimSpace(q.Version); text != "" {
+		constraint, err := semver.NewConstraint(text)
+		if err != nil {
+			return nil, fmt.Errorf("cluster: the version %.80q of a query must be exact, or a constraint such as 1.x: %w", q.Version, err)
+		}
+		// optimization: most servers of a type have one of a few versions.
+		known := make(map[string]bool)
+		hasVersion = func(m *member) bool {
+			ok, seen := known[m.Version]
+			if !seen {
+				ok = m.version != nil && constraint.Check(m.version)
+				known[m.Version] = ok
+			}
+			return ok
+		}
+	}
+	return func(m *member) bool {
+		return (q.Type == "" || m.Type == q.Type) && (q.ID == "" || m.ID == q.ID) && q.hasMetadata(m) && hasVersion(m)
+	}, nil
+}
+
+func (q Query) hasMetadata(m *member) bool {
+	for key, want := range q.Metadata {
+		if got, ok := m.Metadata[key]; !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// Watch returns the servers that match, as Joined, and then what happens to them. The sequence ends with an error: that of the
+// query, how ctx has ended, or [ErrLeft]. A consumer that is slow loses nothing.
+func (s *Server) Watch(ctx context.Context, q Query) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		matches, err := q.compile()
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		w := s.view.watch(matches)
+		defer s.view.unwatch(w)
+		for {
+			for _, e := range s.view.take(w) {
+				if ctx.Err() != nil {
+					break
+				}
+				if !yield(e, nil) {
+					return
+				}
+			}
+			select {
+			case <-w.woken:
+			case <-s.left:
+				yield(Event{}, ErrLeft)
+				return
+			case <-ctx.Done():
+				yield(Event{}, withCause(ctx, fmt.Errorf("cluster: watching")))
+				return
+			}
+		}
+	}
+}
+
+// hasLeft reports whether Leave has ended, and isLeaving whether it has begun.
+func (s *Server) hasLeft() bool   { return isClosed(s.left) }
+func (s *Server) isLeaving() bool { return isClosed(s.leaving) }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,308 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/guregu/kami/message"
+)
+
+// service handles the calls of one server: one goroutine takes them in the order in which they come, and workers handle them.
+type service struct {
+	*Server
+	incoming chan *nats.Msg // of all subscriptions for calls, so that what comes first is seen first
+	jobs     chan *job
+	taken    sync.WaitGroup // workers
+	workers  int            // the taker's alone
+	load     atomic.Int64   // jobs that wait or run
+	drained  chan struct{}  // closed when all that has come has been handled
+
+	changing sync.Mutex
+	running  map[string]*job   // by the subject of the answer
+	sessions map[string][]*job // those that wait for another one of the same session
+}
+
+// job is a call that has come.
+type job struct {
+	msg      *nats.Msg
+	tree     tree
+	message  message.Message
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	stop     context.CancelFunc
+	session  string // the id of the client's session, if any
+	received time.Time
+}
+
+var (
+	errCalledOff = fmt.Errorf("cluster: the caller does not wait any more: %w", context.Canceled)
+	errAnswered  = errors.New("cluster: the call has been answered")
+)
+
+func newService(s *Server) *service {
+	limit := s.cfg.Concurrent + s.cfg.Queue
+	return &service{
+		Server: s, incoming: make(chan *nats.Msg, max(4*limit, 4096)), jobs: make(chan *job, limit), drained: make(chan struct{}),
+		running: make(map[string]*job), sessions: make(map[string][]*job),
+	}
+}
+
+// take takes what comes until the end of it.
+func (v *service) take() {
+	defer close(v.drained)
+	cancels := v.names.cancel(v.cfg.Type)
+	for m := range v.incoming {
+		switch {
+		case m.Subject == cancels:
+			v.calledOff(string(m.Data))
+		default:
+			v.accept(m)
+		}
+	}
+	close(v.jobs)
+	v.taken.Wait()
+}
+
+// accept has a call handled, or says that there are too many.
+func (v *service) accept(m *nats.Msg) {
+	if v.load.Add(1) > int64(cap(v.jobs)) {
+		v.load.Add(-1)
+		v.refuse(m)
+		return
+	}
+	j := v.newJob(m)
+	if int64(v.workers) < v.load.Load() && v.workers < v.cfg.Concurrent {
+		v.workers++
+		v.taken.Add(1)
+		go v.work()
+	}
+	if v.enter(j) {
+		v.jobs <- j
+	}
+}
+
+// refuse answers a call for which there is no room.
+func (v *service) refuse(m *nats.Msg) {
+	t, route := v.names.route(m.Subject)
+	text := fmt.Sprintf("cluster: %d messages wait already", v.cfg.Queue)
+	v.stats.count(t, "", 0, errors.New(text))
+	if m.Reply == "" {
+		v.cfg.Log.Warn("cluster: a notification was dropped", "route", route, "err", text)
+		return
+	}
+	v.reply(m, errorReply(http.StatusTooManyRequests, text))
+}
+
+func (v *service) newJob(m *nats.Msg) *job {
+	j := &job{msg: m, received: time.Now()}
+	j.tree, j.message.Route = v.names.route(m.Subject)
+	j.message.Body, j.message.Notify = m.Data, m.Reply == ""
+	timeout := v.cfg.Timeout
+	if len(m.Header) > 0 {
+		j.message.Header = decodeHeader(m.Header)
+		j.message.RemoteAddr = m.Header.Get(remoteHeader)
+		if returns, err := strconv.Atoi(m.Header.Get(returnsHeader)); err == nil {
+			j.message.Returns = message.Returns(returns)
+		}
+		timeout = v.timeoutOf(m, j, timeout)
+	}
+	j.ctx, j.cancel = context.WithCancelCause(v.base)
+	j.stop = func() {}
+	if timeout > 0 {
+		j.ctx, j.stop = context.WithDeadline(j.ctx, j.received.Add(timeout))
+	}
+	return j
+}
+
+// timeoutOf returns how long a call may take, or 0 if it may take as long as it likes: a stream ends with its consumer. Serve answers
+// a timeout that is no duration.
+func (v *service) timeoutOf(m *nats.Msg, j *job, otherwise time.Duration) time.Duration {
+	text := m.Header.Get(timeoutHeader)
+	if text == "" && m.Header.Get(streamHeader) != "" {
+		return 0
+	}
+	if text == "" {
+		return otherwise
+	}
+	timeout, err := time.ParseDuration(text)
+	if err != nil || timeout <= 0 {
+		if j.message.Header == nil {
+			j.message.Header = make(http.Header)
+		}
+		j.message.Header[timeoutHeader] = []string{text}
+		return otherwise
+	}
+	return timeout
+}
+
+// enter notes that a call runs or waits, and reports whether it may run before others of its session have.
+func (v *service) enter(j *job) bool {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	if j.msg.Reply != "" {
+		v.running[j.msg.Reply] = j
+	}
+	if j.session == "" {
+		return true
+	}
+	waiting, busy := v.sessions[j.session]
+	if busy {
+		v.sessions[j.session] = append(waiting, j)
+	} else {
+		v.sessions[j.session] = nil
+	}
+	return !busy
+}
+
+// leave notes that a call has run, and returns the next one of its session.
+func (v *service) leave(j *job) (next *job) {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	if j.msg.Reply != "" && v.running[j.msg.Reply] == j {
+		delete(v.running, j.msg.Reply)
+	}
+	if j.session == "" {
+		return nil
+	}
+	if waiting := v.sessions[j.session]; len(waiting) > 0 {
+		next, v.sessions[j.session] = waiting[0], waiting[1:]
+	} else {
+		delete(v.sessions, j.session)
+	}
+	return next
+}
+
+// calledOff ends the context of a call whose caller does not wait any more.
+func (v *service) calledOff(reply string) {
+	v.changing.Lock()
+	j := v.running[reply]
+	v.changing.Unlock()
+	if j != nil {
+		j.cancel(errCalledOff)
+	}
+}
+
+// work handles calls until there are no more.
+//
+// optimization: a goroutine that handles many calls has a stack that has grown already (BenchmarkCall).
+func (v *service) work() {
+	ended := false
+	defer func() {
+		if !ended { // a handler has ended the goroutine, as by runtime.Goexit
+			go v.work()
+			return
+		}
+		v.taken.Done()
+	}()
+	for j := range v.jobs {
+		v.run(j)
+	}
+	ended = true
+}
+
+// run handles a call, and the next one of its session after it.
+func (v *service) run(j *job) {
+	reply := errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+	defer func() {
+		v.finish(j, reply)
+		v.load.Add(-1)
+		if next := v.leave(j); next != nil {
+			v.jobs <- next // there is room: the next one has been counted
+		}
+		j.stop()
+		j.cancel(errAnswered)
+	}()
+	if j.ctx.Err() != nil {
+		reply = errorReply(http.StatusGatewayTimeout, "cluster: the call has waited until its end")
+		return
+	}
+	reply = v.handle(j)
+}
+
+// handle has the handler answer.
+func (v *service) handle(j *job) *message.Reply {
+	h := v.cfg.Remotes
+	if j.tree == handlersTree {
+		h = v.cfg.Handlers
+	}
+	if h == nil {
+		return errorReply(http.StatusNotFound, "404 page not found")
+	}
+	if j.message.Notify || len(j.msg.Header) == 0 {
+		return message.Serve(j.ctx, h, &j.message)
+	}
+	stream, err := v.stream(j)
+	if err != nil {
+		return errorReply(http.StatusServiceUnavailable, err.Error())
+	}
+	reply := message.Serve(j.ctx, h, &j.message)
+	if stream != nil {
+		reply = v.endStream(stream, reply)
+	}
+	return reply
+}
+
+// finish sends the answer of a call that has been handled.
+func (v *service) finish(j *job, reply *message.Reply) {
+	err := reply.Err()
+	v.stats.count(j.tree, reply.Pattern, time.Since(j.received), err)
+	switch {
+	case !j.message.Notify:
+		if context.Cause(j.ctx) != errCalledOff {
+			v.reply(j.msg, reply)
+		}
+	case err != nil:
+		v.cfg.Log.WarnContext(j.ctx, "cluster: a notification failed", "route", j.message.Route, "status", reply.Status, "err", err)
+	}
+}
+
+// reply sends an answer. One that cannot be sent becomes an error that says so.
+func (v *service) reply(m *nats.Msg, reply *message.Reply) {
+	header, err := encodeReply(reply)
+	if err == nil {
+		err = v.respond(m, header, reply.Body)
+	}
+	if err == nil {
+		return
+	}
+	v.cfg.Log.Error("cluster: an answer could not be sent", "subject", m.Subject, "err", err)
+	text := "cluster: the answer could not be sent"
+	if errors.Is(err, errTooLarge) {
+		text = fmt.Sprintf("cluster: the answer, of %d bytes and its headers, is larger than the %d that NATS takes", len(reply.Body), v.nc.MaxPayload())
+	} else if !errors.Is(err, errBadMessage) {
+		return
+	}
+	failed := errorReply(http.StatusInternalServerError, text)
+	header, _ = encodeReply(failed)
+	if err := v.respond(m, header, failed.Body); err != nil {
+		v.cfg.Log.Error("cluster: nor could an error in its place", "subject", m.Subject, "err", err)
+	}
+}
+
+// respond sends an answer, after the connection has come back where it is away: the caller may have another one.
+func (v *service) respond(m *nats.Msg, header nats.Header, body []byte) error {
+	limit := time.NewTimer(v.cfg.Timeout)
+	defer limit.Stop()
+	for {
+		back := v.link.back()
+		err := v.publish(m.Reply, "", header, body)
+		if !errors.Is(err, errDisconnected) || v.nc.IsClosed() {
+			return err
+		}
+		select {
+		case <-back:
+		case <-limit.C:
+			return err
+		case <-v.base.Done():
+			return err
+		}
+	}
+}
