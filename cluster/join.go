@@ -24,7 +24,9 @@ type Server struct {
 	link    link
 	stats   stats
 	service *service
-	deafen  func() // ends hearErrors
+	routing routing
+	deafen  func()         // ends hearErrors
+	fronted chan *nats.Msg // what fronts are asked
 
 	base   context.Context // of the contexts of handlers
 	cancel context.CancelCauseFunc
@@ -97,6 +99,9 @@ func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 // join takes the steps of Join.
 func (s *Server) join(ctx context.Context) (err error) {
 	s.hearErrors()
+	if s.cfg.Sessions != nil {
+		s.cfg.Sessions.Join(s.cfg.ID, pooled{s})
+	}
 	if s.inbox.sub, err = s.nc.Subscribe(s.inbox.prefix+"*", s.inbox.receive); err != nil {
 		return err
 	}
@@ -180,6 +185,9 @@ func (s *Server) serve() error {
 		if err := s.subscribe(s.names.calls(t, s.cfg.Type), queue, calls); err != nil {
 			return err
 		}
+	}
+	if err := s.subscribeFront(); err != nil {
+		return err
 	}
 	return s.subscribeQuestions()
 }

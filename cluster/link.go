@@ -37,6 +37,8 @@ func checkConn(nc *nats.Conn) error {
 		return fmt.Errorf("cluster: Join: the connection is %v", nc.Status())
 	case nc.Opts.ReconnectBufSize != -1 || nc.Opts.MaxReconnect != -1:
 		return errors.New("cluster: Join: the connection needs ReconnectBufSize(-1), so that no call runs after its caller has gone, and MaxReconnects(-1): connect with the options of cluster.Options()")
+	case nc.Opts.NoEcho:
+		return errors.New("cluster: Join: the connection must not have NoEcho: a server may call its own type")
 	case !nc.HeadersSupported() && nc.IsConnected():
 		return errors.New("cluster: Join: the NATS server supports no headers")
 	}

@@ -113,3 +113,8 @@ func knows(t testing.TB, s *cluster.Server, serverType string, n int) {
 	t.Helper()
 	until(t, "the view of all servers", func() bool { return len(s.Instances(serverType)) == n })
 }
+
+type (
+	natsMsg    = nats.Msg
+	natsHeader = nats.Header
+)

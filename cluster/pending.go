@@ -137,10 +137,15 @@ func (b *inbox) shut(err error) {
 // ask publishes a question to several servers and hands each answer to tell, which must not wait, until none has come for a
 // while, tell returns false, or the time is over. An error says that it could not be asked, or that ctx has ended.
 func (s *Server) ask(ctx context.Context, subject string, silence, most time.Duration, tell func(*nats.Msg) bool) error {
+	return s.askWith(ctx, subject, nil, silence, most, func(m *nats.Msg) bool { return !isNoResponders(m) && tell(m) })
+}
+
+// askWith is ask with data. NATS's own answer, that nobody listens, is an answer too.
+func (s *Server) askWith(ctx context.Context, subject string, data []byte, silence, most time.Duration, tell func(*nats.Msg) bool) error {
 	heard, enough := make(chan struct{}, 1), make(chan struct{}, 1)
 	p, reply, err := s.inbox.open(subject, nil, func(m *nats.Msg) {
 		wake := heard
-		if isNoResponders(m) || !tell(m) {
+		if !tell(m) {
 			wake = enough
 		}
 		select {
@@ -152,7 +157,7 @@ func (s *Server) ask(ctx context.Context, subject string, silence, most time.Dur
 		return err
 	}
 	defer s.inbox.close(p)
-	if err := s.publish(subject, reply, nil, nil); err != nil {
+	if err := s.publish(subject, reply, nil, data); err != nil {
 		return err
 	}
 	over := time.NewTimer(most)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/session"
 )
 
 // service handles the calls of one server: one goroutine takes them in the order in which they come, and workers handle them.
@@ -38,7 +39,9 @@ type job struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	stop     context.CancelFunc
-	session  string // the id of the client's session, if any
+	client   *session.Session // nil if there is none
+	session  string           // its id
+	broken   error            // why the call cannot be handled
 	received time.Time
 }
 
@@ -113,6 +116,11 @@ func (v *service) newJob(m *nats.Msg) *job {
 			j.message.Returns = message.Returns(returns)
 		}
 		timeout = v.timeoutOf(m, j, timeout)
+		if text := m.Header.Get(sessionHeader); text != "" && j.tree == handlersTree {
+			if j.client, j.broken = v.readSnapshot(text); j.broken == nil {
+				j.session = j.client.ID()
+			}
+		}
 	}
 	j.ctx, j.cancel = context.WithCancelCause(v.base)
 	j.stop = func() {}
@@ -235,6 +243,13 @@ func (v *service) handle(j *job) *message.Reply {
 	}
 	if h == nil {
 		return errorReply(http.StatusNotFound, "404 page not found")
+	}
+	if j.broken != nil {
+		return errorReply(http.StatusBadRequest, j.broken.Error())
+	}
+	if j.client != nil {
+		j.ctx = session.NewContext(j.ctx, j.client)
+		defer j.client.Returned(j.ctx, j.message.Route)
 	}
 	if j.message.Notify || len(j.msg.Header) == 0 {
 		return message.Serve(j.ctx, h, &j.message)

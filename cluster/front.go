@@ -1,0 +1,348 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/session"
+)
+
+// What a front can be asked for.
+const (
+	opPush    = "push"    // to a session
+	opBind    = "bind"    // a session
+	opKick    = "kick"    // a session
+	opCommit  = "commit"  // values of a session
+	opAdd     = "add"     // a session to a group
+	opRemove  = "remove"  // a session from a group
+	opPushTo  = "pushTo"  // users
+	opKickOf  = "kickOf"  // users
+	opMembers = "members" // of a group
+	opClaim   = "claim"   // a user
+	opTake    = "take"    // a session, to another front
+	opCast    = "cast"    // to a group
+)
+
+// question is what a front is asked. What need not be UTF-8 is bytes, for JSON would lose it.
+type question struct {
+	Op      string                     `json:"op"`
+	From    string                     `json:"from"`
+	Timeout time.Duration              `json:"timeout,omitempty"`
+	Session string                     `json:"session,omitempty"`
+	UIDs    [][]byte                   `json:"uids,omitempty"`
+	Reason  string                     `json:"reason,omitempty"`
+	Route   string                     `json:"route,omitempty"`
+	Group   []byte                     `json:"group,omitempty"`
+	Values  map[string]json.RawMessage `json:"values,omitempty"`
+	Claim   *session.Claim             `json:"claim,omitempty"`
+	Token   string                     `json:"token,omitempty"`
+	Seq     uint64                     `json:"seq,omitempty"`
+}
+
+// reply is what a front answers.
+type reply struct {
+	From    string           `json:"from"`
+	Status  int              `json:"status,omitempty"` // of an error
+	Text    string           `json:"text,omitempty"`
+	Missed  []int            `json:"missed,omitempty"` // of the UIDs
+	Members []session.Member `json:"members,omitempty"`
+	Moved   *session.Moved   `json:"moved,omitempty"`
+	Groups  [][]byte         `json:"groups,omitempty"` // those of what has moved
+}
+
+// err returns the error that a front has answered with: equal to that of the front where it has a status.
+func (r *reply) err() error {
+	if r.Status == 0 {
+		return nil
+	}
+	return endpoint.Error(r.Status, r.Text)
+}
+
+// frame puts a question, and a body that is JSON already, into one message.
+func frame(q *question, body []byte) ([]byte, error) {
+	head, err := json.Marshal(q)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: encoding a question to a front: %w", err)
+	}
+	data := binary.AppendUvarint(make([]byte, 0, len(head)+len(body)+binary.MaxVarintLen32), uint64(len(head)))
+	return append(append(data, head...), body...), nil
+}
+
+func unframe(data []byte) (q *question, body []byte, err error) {
+	length, n := binary.Uvarint(data)
+	if n <= 0 || length > uint64(len(data)-n) {
+		return nil, nil, errors.New("cluster: a question to a front is malformed")
+	}
+	head, body := data[n:n+int(length)], data[n+int(length):]
+	q = new(question)
+	return q, body, json.Unmarshal(head, q)
+}
+
+// subscribeFront subscribes to what fronts of the type are asked. A server without sessions answers as well, that it has none.
+func (s *Server) subscribeFront() error {
+	s.fronted = make(chan *nats.Msg, 16384)
+	s.loops.Go(s.listenFront)
+	subjects := []string{s.names.front(s.cfg.Type, "all"), s.names.front(s.cfg.Type, "to."+s.cfg.ID)}
+	if s.cfg.Sessions != nil {
+		subjects = append(subjects, string(s.names)+"g."+s.cfg.Type+".*")
+	}
+	for _, subject := range subjects {
+		if err := s.subscribe(subject, "", s.fronted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listenFront answers what fronts are asked, in the order in which it comes, and what may take long at the same time.
+func (s *Server) listenFront() {
+	for {
+		select {
+		case m := <-s.fronted:
+			q, body, err := unframe(m.Data)
+			switch {
+			case err != nil:
+				s.logError("reading from "+m.Subject, err)
+			case q.mayWait():
+				s.loops.Go(func() { s.answerFront(m, q, body) })
+			default:
+				s.answerFront(m, q, body)
+			}
+		case <-s.left:
+			return
+		case <-s.base.Done():
+			return
+		}
+	}
+}
+
+// mayWait reports whether the answer runs code of the app, or waits for a client.
+func (q *question) mayWait() bool {
+	switch q.Op {
+	case opBind, opKick, opKickOf, opClaim, opTake:
+		return true
+	}
+	return false
+}
+
+// answerFront does what a front is asked for, and answers.
+func (s *Server) answerFront(m *nats.Msg, q *question, body []byte) {
+	timeout := q.Timeout
+	if timeout <= 0 {
+		timeout = s.cfg.Timeout
+	}
+	ctx, cancel := context.WithTimeout(s.base, timeout)
+	defer cancel()
+	r := &reply{From: s.cfg.ID}
+	if err := s.doFront(ctx, q, body, r); err != nil {
+		var coder endpoint.StatusCoder
+		if errors.As(err, &coder) && coder.StatusCode() >= 400 {
+			r.Status, r.Text = coder.StatusCode(), err.Error()
+		} else {
+			r.Status, r.Text = http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)
+			s.logError("a front's "+q.Op, err)
+		}
+	}
+	if m.Reply == "" {
+		return
+	}
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = s.publish(m.Reply, "", nil, data)
+	}
+	s.logError("answering a "+q.Op, err)
+}
+
+// doFront does what a front is asked for.
+func (s *Server) doFront(ctx context.Context, q *question, body []byte, r *reply) error {
+	pool := s.cfg.Sessions
+	if pool == nil {
+		pool = new(session.Pool) // which has none
+	}
+	switch q.Op {
+	case opPushTo, opKickOf:
+		return s.doUsers(ctx, pool, q, body, r)
+	case opMembers:
+		members, err := pool.Group(string(q.Group)).Members(ctx)
+		r.Members = members
+		return err
+	case opCast:
+		return pool.Group(string(q.Group)).Broadcast(ctx, q.Route, json.RawMessage(body))
+	case opClaim:
+		return s.doClaim(ctx, pool, q)
+	case opTake:
+		return s.doTake(pool, q, r)
+	}
+	return doSession(ctx, pool, q, body)
+}
+
+// doSession does what concerns one session.
+func doSession(ctx context.Context, pool *session.Pool, q *question, body []byte) error {
+	s := pool.ByID(q.Session)
+	if s == nil {
+		return session.ErrClosed
+	}
+	switch q.Op {
+	case opPush:
+		return s.Push(ctx, q.Route, json.RawMessage(body))
+	case opBind:
+		if len(q.UIDs) != 1 {
+			return endpoint.Error(http.StatusBadRequest, "cluster: a Bind is to one user")
+		}
+		return s.Bind(ctx, string(q.UIDs[0]))
+	case opKick:
+		return s.Kick(ctx, q.Reason)
+	case opCommit:
+		return s.Apply(q.Values)
+	case opAdd:
+		return pool.Group(string(q.Group)).Add(ctx, s)
+	case opRemove:
+		return pool.Group(string(q.Group)).Remove(ctx, s)
+	}
+	return endpoint.Error(http.StatusBadRequest, fmt.Sprintf("cluster: %.80q is nothing that a front does", q.Op))
+}
+
+// doUsers pushes to users, or kicks them.
+func (s *Server) doUsers(ctx context.Context, pool *session.Pool, q *question, body []byte, r *reply) (err error) {
+	for i, uid := range q.UIDs {
+		of := pool.ByUID(string(uid))
+		if of == nil {
+			r.Missed = append(r.Missed, i)
+			continue
+		}
+		var failed error
+		if q.Op == opPushTo {
+			failed = of.Push(ctx, q.Route, json.RawMessage(body))
+		} else {
+			failed = of.Kick(ctx, q.Reason)
+		}
+		if errors.Is(failed, session.ErrClosed) {
+			r.Missed = append(r.Missed, i)
+		} else {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+func (s *Server) doClaim(ctx context.Context, pool *session.Pool, q *question) error {
+	if q.Claim != nil && q.From != s.cfg.ID {
+		pool.Claimed(ctx, *q.Claim)
+	}
+	return nil
+}
+
+func (s *Server) doTake(pool *session.Pool, q *question, r *reply) error {
+	moved, ok := pool.Give(q.Token, q.Seq)
+	if !ok {
+		return session.ErrClosed
+	}
+	for _, name := range moved.Groups {
+		r.Groups = append(r.Groups, []byte(name))
+	}
+	moved.Groups = nil
+	r.Moved = &moved
+	return nil
+}
+
+// within returns how long a question may take.
+func (s *Server) within(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return max(time.Until(end), 1)
+	}
+	return s.cfg.Timeout
+}
+
+// askFront asks one front.
+func (s *Server) askFront(ctx context.Context, frontType, id string, q *question, body []byte) (*reply, error) {
+	if !nameRule.MatchString(frontType) || !nameRule.MatchString(id) {
+		return nil, fmt.Errorf("%w: a front of type %.80q with the id %.80q", ErrNoServer, frontType, id)
+	}
+	var got *reply
+	asked, err := s.askFronts(ctx, s.names.front(frontType, "to."+id), q, body, func(r *reply) bool {
+		got = r
+		return false
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !asked:
+		return nil, fmt.Errorf("%w: a front of type %s with the id %s", ErrNoServer, frontType, id)
+	case got == nil:
+		return nil, fmt.Errorf("cluster: the front %s has not answered a %s in time: %w", id, q.Op, context.DeadlineExceeded)
+	}
+	return got, got.err()
+}
+
+// askFronts asks fronts, and hands each answer to hear until that returns false or the time is over. It returns false if none
+// listens.
+func (s *Server) askFronts(ctx context.Context, subject string, q *question, body []byte, hear func(*reply) bool) (asked bool, err error) {
+	q.From, q.Timeout = s.cfg.ID, s.within(ctx)
+	data, err := frame(q, body)
+	if err != nil {
+		return false, err
+	}
+	asked = true
+	err = s.askWith(ctx, subject, data, q.Timeout, q.Timeout, func(m *nats.Msg) bool {
+		if isNoResponders(m) {
+			asked = false
+			return false
+		}
+		r := new(reply)
+		return json.Unmarshal(m.Data, r) != nil || hear(r)
+	})
+	return asked, err
+}
+
+// askAll asks all fronts of a type, and hands each answer to hear. The error names those that have not answered in time. It does
+// nothing where there is none.
+func (s *Server) askAll(ctx context.Context, frontType string, q *question, body []byte, hear func(*reply)) error {
+	if !nameRule.MatchString(frontType) {
+		return nil
+	}
+	if len(s.view.ofType(frontType)) == 0 {
+		if err := s.askFor(ctx, frontType, ""); err != nil {
+			return err
+		}
+	}
+	waiting := make(map[string]bool)
+	for _, m := range s.view.ofType(frontType) {
+		waiting[m.ID] = true
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	_, err := s.askFronts(ctx, s.names.front(frontType, "all"), q, body, func(r *reply) bool {
+		if waiting[r.From] {
+			delete(waiting, r.From)
+			hear(r)
+		}
+		return len(waiting) > 0
+	})
+	if err != nil {
+		return err
+	}
+	return s.silent(frontType, q.Op, waiting)
+}
+
+// silent returns an error of those fronts that are still there, and have not answered.
+func (s *Server) silent(frontType, op string, waiting map[string]bool) error {
+	var ids []string
+	for id := range waiting {
+		if s.view.member(id) != nil {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("cluster: fronts of type %s have not answered a %s in time: %q: %w", frontType, op, ids, context.DeadlineExceeded)
+}

@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/session"
+)
+
+// Push pushes to the clients of users, at whichever front of the type they are: one message goes to each front, however many users
+// there are. missed are the users that nobody has, which are all of them where the type has no front. The error names fronts that have
+// not answered in time, or says what has failed.
+func (s *Server) Push(ctx context.Context, frontType, route string, v any, uids ...string) (missed []string, err error) {
+	body, err := encodePush(route, v)
+	if err != nil {
+		return nil, err
+	}
+	return s.users(ctx, frontType, &question{Op: opPushTo, Route: route}, body, uids)
+}
+
+// Kick closes the connections of users, for a reason that the clients are told, and ends their sessions. See Push.
+func (s *Server) Kick(ctx context.Context, frontType, reason string, uids ...string) (missed []string, err error) {
+	return s.users(ctx, frontType, &question{Op: opKickOf, Reason: reason}, nil, uids)
+}
+
+// encodePush returns the body of a push.
+func encodePush(route string, v any) ([]byte, error) {
+	if _, err := message.Path(route); err != nil {
+		return nil, fmt.Errorf("cluster: pushing: %w", err)
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: encoding the push %q: %w", route, err)
+	}
+	return body, nil
+}
+
+// users asks all fronts to do something with users, and returns those that none has.
+func (s *Server) users(ctx context.Context, frontType string, q *question, body []byte, uids []string) (missed []string, err error) {
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	for _, uid := range uids {
+		q.UIDs = append(q.UIDs, []byte(uid))
+	}
+	absent := make([]int, len(uids)) // at how many fronts
+	answers := 0
+	var failed error
+	err = s.askAll(ctx, frontType, q, body, func(r *reply) {
+		answers++
+		for _, i := range r.Missed {
+			if i >= 0 && i < len(absent) {
+				absent[i]++
+			}
+		}
+		failed = errors.Join(failed, r.err())
+	})
+	for i, uid := range uids {
+		if absent[i] == answers {
+			missed = append(missed, uid)
+		}
+	}
+	return missed, errors.Join(err, failed)
+}
+
+// pooled is the Server as the Pool of a front sees it.
+type pooled struct{ s *Server }
+
+var _ session.Cluster = pooled{}
+
+// Claim tells all fronts of the type.
+func (p pooled) Claim(ctx context.Context, c session.Claim) error {
+	data, err := frame(&question{Op: opClaim, From: p.s.cfg.ID, Claim: &c}, nil)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return withCause(ctx, errors.New("cluster: claiming a user"))
+	}
+	return p.s.publish(p.s.names.front(p.s.cfg.Type, "all"), "", nil, data)
+}
+
+// Take asks the front that a token names for its session.
+func (p pooled) Take(token string, seq uint64) (moved session.Moved, ok bool) {
+	at := strings.LastIndexByte(token, '.')
+	if at < 0 || token[at+1:] == p.s.cfg.ID {
+		return moved, false
+	}
+	r, err := p.s.askFront(p.s.base, p.s.cfg.Type, token[at+1:], &question{Op: opTake, Token: token, Seq: seq}, nil)
+	if err != nil || r.Moved == nil {
+		return moved, false
+	}
+	moved = *r.Moved
+	for _, name := range r.Groups {
+		moved.Groups = append(moved.Groups, string(name))
+	}
+	return moved, true
+}
