@@ -126,6 +126,9 @@ func (s *streamTo) end(answer *message.Reply) error {
 		return answer.Err()
 	}
 	if !s.begun {
+		if answer.Header == nil && len(answer.Body) > 0 {
+			s.w.Header().Set("Content-Type", plainJSON)
+		}
 		maps.Copy(s.w.Header(), answer.Header)
 		s.w.WriteHeader(answer.Status)
 	}

@@ -20,11 +20,9 @@ import (
 type service struct {
 	*Server
 	incoming chan *nats.Msg // of all subscriptions for calls, so that what comes first is seen first
-	jobs     chan *job
-	taken    sync.WaitGroup // workers
-	workers  int            // the taker's alone
-	load     atomic.Int64   // jobs that wait or run
-	drained  chan struct{}  // closed when all that has come has been handled
+	workers  workers
+	load     atomic.Int64  // jobs that wait or run
+	drained  chan struct{} // closed when all that has come has been handled
 
 	changing sync.Mutex
 	running  map[string]*job   // by the subject of the answer
@@ -36,9 +34,9 @@ type job struct {
 	msg      *nats.Msg
 	tree     tree
 	message  message.Message
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	stop     context.CancelFunc
+	call     callContext
+	ctx      context.Context  // the call's, with the client's session
+	unheard  atomic.Bool      // nobody waits for the answer any more
 	client   *session.Session // nil if there is none
 	session  string           // its id
 	broken   error            // why the call cannot be handled
@@ -51,11 +49,12 @@ var (
 )
 
 func newService(s *Server) *service {
-	limit := s.cfg.Concurrent + s.cfg.Queue
-	return &service{
-		Server: s, incoming: make(chan *nats.Msg, max(4*limit, 4096)), jobs: make(chan *job, limit), drained: make(chan struct{}),
+	v := &service{
+		Server: s, incoming: make(chan *nats.Msg, max(4*(s.cfg.Concurrent+s.cfg.Queue), 4096)), drained: make(chan struct{}),
 		running: make(map[string]*job), sessions: make(map[string][]*job),
 	}
+	v.workers.run, v.workers.most = v.run, s.cfg.Concurrent
+	return v
 }
 
 // take takes what comes until the end of it.
@@ -63,32 +62,24 @@ func (v *service) take() {
 	defer close(v.drained)
 	cancels := v.names.cancel(v.cfg.Type)
 	for m := range v.incoming {
-		switch {
-		case m.Subject == cancels:
+		if m.Subject == cancels {
 			v.calledOff(string(m.Data))
-		default:
+		} else {
 			v.accept(m)
 		}
 	}
-	close(v.jobs)
-	v.taken.Wait()
+	v.workers.close()
 }
 
 // accept has a call handled, or says that there are too many.
 func (v *service) accept(m *nats.Msg) {
-	if v.load.Add(1) > int64(cap(v.jobs)) {
+	if v.load.Add(1) > int64(v.cfg.Concurrent+v.cfg.Queue) {
 		v.load.Add(-1)
 		v.refuse(m)
 		return
 	}
-	j := v.newJob(m)
-	if int64(v.workers) < v.load.Load() && v.workers < v.cfg.Concurrent {
-		v.workers++
-		v.taken.Add(1)
-		go v.work()
-	}
-	if v.enter(j) {
-		v.jobs <- j
+	if j := v.newJob(m); v.enter(j) {
+		v.workers.give(j)
 	}
 }
 
@@ -122,10 +113,9 @@ func (v *service) newJob(m *nats.Msg) *job {
 			}
 		}
 	}
-	j.ctx, j.cancel = context.WithCancelCause(v.base)
-	j.stop = func() {}
+	j.ctx, j.call.base = &j.call, v.base
 	if timeout > 0 {
-		j.ctx, j.stop = context.WithDeadline(j.ctx, j.received.Add(timeout))
+		j.call.deadline = j.received.Add(timeout)
 	}
 	return j
 }
@@ -194,41 +184,26 @@ func (v *service) calledOff(reply string) {
 	j := v.running[reply]
 	v.changing.Unlock()
 	if j != nil {
-		j.cancel(errCalledOff)
+		j.unheard.Store(true)
+		j.call.callOff(errCalledOff)
 	}
-}
-
-// work handles calls until there are no more.
-//
-// optimization: a goroutine that handles many calls has a stack that has grown already (BenchmarkCall).
-func (v *service) work() {
-	ended := false
-	defer func() {
-		if !ended { // a handler has ended the goroutine, as by runtime.Goexit
-			go v.work()
-			return
-		}
-		v.taken.Done()
-	}()
-	for j := range v.jobs {
-		v.run(j)
-	}
-	ended = true
 }
 
 // run handles a call, and the next one of its session after it.
 func (v *service) run(j *job) {
-	reply := errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+	var reply *message.Reply
 	defer func() {
+		if reply == nil { // the handler has ended the goroutine
+			reply = errorReply(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+		}
 		v.finish(j, reply)
 		v.load.Add(-1)
 		if next := v.leave(j); next != nil {
-			v.jobs <- next // there is room: the next one has been counted
+			v.workers.give(next)
 		}
-		j.stop()
-		j.cancel(errAnswered)
+		j.call.finish()
 	}()
-	if j.ctx.Err() != nil {
+	if j.call.Err() != nil {
 		reply = errorReply(http.StatusGatewayTimeout, "cluster: the call has waited until its end")
 		return
 	}
@@ -271,7 +246,7 @@ func (v *service) finish(j *job, reply *message.Reply) {
 	v.stats.count(j.tree, reply.Pattern, time.Since(j.received), err)
 	switch {
 	case !j.message.Notify:
-		if context.Cause(j.ctx) != errCalledOff {
+		if !j.unheard.Load() {
 			v.reply(j.msg, reply)
 		}
 	case err != nil:
@@ -304,13 +279,16 @@ func (v *service) reply(m *nats.Msg, reply *message.Reply) {
 
 // respond sends an answer, after the connection has come back where it is away: the caller may have another one.
 func (v *service) respond(m *nats.Msg, header nats.Header, body []byte) error {
+	err := v.publish(m.Reply, "", header, body)
+	if !errors.Is(err, errDisconnected) {
+		return err
+	}
 	limit := time.NewTimer(v.cfg.Timeout)
 	defer limit.Stop()
-	for {
+	for errors.Is(err, errDisconnected) && !v.nc.IsClosed() {
 		back := v.link.back()
-		err := v.publish(m.Reply, "", header, body)
-		if !errors.Is(err, errDisconnected) || v.nc.IsClosed() {
-			return err
+		if err = v.publish(m.Reply, "", header, body); err == nil {
+			return nil
 		}
 		select {
 		case <-back:
@@ -320,4 +298,5 @@ func (v *service) respond(m *nats.Msg, header nats.Header, body []byte) error {
 			return err
 		}
 	}
+	return err
 }

@@ -211,7 +211,7 @@ func (v *service) endStream(o *outgoingStream, reply *message.Reply) *message.Re
 // hear takes what the consumer has said. It must not wait.
 func (o *outgoingStream) hear(m *nats.Msg) {
 	if isNoResponders(m) {
-		o.j.cancel(errConsumerGone)
+		o.j.call.callOff(errConsumerGone)
 		return
 	}
 	o.heard.Store(since())
@@ -255,8 +255,8 @@ func (v *service) send(o *outgoingStream, item []byte) error {
 	select {
 	case <-more:
 		return nil
-	case <-o.j.ctx.Done():
-		return context.Cause(o.j.ctx)
+	case <-o.j.call.Done():
+		return context.Cause(&o.j.call)
 	}
 }
 
@@ -272,11 +272,11 @@ func (v *service) keepBeating(o *outgoingStream) {
 		select {
 		case <-ticker.C:
 			if since()-o.heard.Load() > int64(missed*streamBeat+streamBeat/2) {
-				o.j.cancel(errConsumerGone)
+				o.j.call.callOff(errConsumerGone)
 				return
 			}
 			v.beat(o)
-		case <-o.j.ctx.Done():
+		case <-o.j.call.Done():
 			return
 		}
 	}

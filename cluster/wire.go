@@ -154,13 +154,11 @@ func encodeReply(reply *message.Reply) (header nats.Header, err error) {
 	return with(header, micro.ErrorHeader, strings.ToValidUTF8(text, "")), nil
 }
 
-// decodeReply returns the answer that a message is. It may be one of a service that is none of ours.
+// decodeReply returns the answer that a message is. It may be one of a service that is none of ours. Plain JSON has no Header: a Reply
+// without a Content-Type is JSON.
 func decodeReply(m *nats.Msg) *message.Reply {
 	reply := &message.Reply{Status: http.StatusOK, Body: m.Data}
 	if len(m.Header) == 0 {
-		if len(m.Data) > 0 {
-			reply.Header = http.Header{"Content-Type": {plainJSON}}
-		}
 		return reply
 	}
 	reply.Header = decodeHeader(m.Header)
@@ -172,8 +170,6 @@ func decodeReply(m *nats.Msg) *message.Reply {
 	default:
 		if code := m.Header.Get(statusHeader); code != "" {
 			reply.Status = statusIn(code, 200)
-		} else if len(m.Data) > 0 && reply.Header.Get("Content-Type") == "" {
-			reply.Header.Set("Content-Type", plainJSON)
 		}
 	}
 	if reply.Status >= 400 && len(reply.Body) == 0 && m.Header.Get(statusHeader) == "" {
