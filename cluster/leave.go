@@ -47,8 +47,11 @@ func (s *Server) goodbye(ctx context.Context) error {
 	return errors.Join(gone, flushed, s.flush(ctx))
 }
 
-// flush waits until NATS has taken what was published.
+// flush waits until NATS has taken what was published. Without a connection there is nothing to wait for.
 func (s *Server) flush(ctx context.Context) error {
+	if !s.nc.IsConnected() {
+		return errDisconnected
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	return s.nc.FlushWithContext(ctx)

@@ -86,8 +86,8 @@ func (s *Server) consume(ctx context.Context, c *calling, p *pending) (*message.
 		s.callOff(&c.target, c.reply)
 		return nil, err
 	}
-	p.timer.Reset(s.cfg.Timeout)
-	taken := 0
+	begun, taken := since(), 0
+	p.timer.Reset(min(s.cfg.Timeout, patience()))
 	for {
 		select {
 		case item := <-p.stream.items:
@@ -101,7 +101,7 @@ func (s *Server) consume(ctx context.Context, c *calling, p *pending) (*message.
 		case o := <-p.outcomes:
 			return s.endStream(ctx, c, p, o)
 		case <-p.timer.C:
-			left, err := s.silence(ctx, p.stream)
+			left, err := s.silence(ctx, p.stream, begun)
 			if err != nil {
 				return giveUp(fmt.Errorf("%w: %.260q", err, c.message.Route))
 			}
@@ -132,19 +132,23 @@ func (s *Server) endStream(ctx context.Context, c *calling, p *pending, o outcom
 	return s.answer(o, c)
 }
 
-// silence returns how long a producer that has begun may yet be silent, or an error if it has been for too long.
-func (s *Server) silence(ctx context.Context, i *incomingStream) (time.Duration, error) {
-	heard := i.heard.Load()
-	if heard == 0 {
+// patience is how long one end of a stream may be silent.
+func patience() time.Duration { return missed*streamBeat + streamBeat/2 }
+
+// silence returns how long a producer may yet be silent, or an error if it has been for too long.
+func (s *Server) silence(ctx context.Context, i *incomingStream, asked int64) (time.Duration, error) {
+	heard, limit, err := i.heard.Load(), patience(), errProducerGone
+	if heard == 0 { // it waits for its turn, as a call does
 		if _, ok := ctx.Deadline(); ok {
-			return time.Hour, nil
+			return limit, nil
 		}
-		return 0, fmt.Errorf("cluster: no answer in %v: %w", s.cfg.Timeout, context.DeadlineExceeded)
+		heard, limit = asked, s.cfg.Timeout
+		err = fmt.Errorf("cluster: no answer in %v: %w", limit, context.DeadlineExceeded)
 	}
-	if left := missed*streamBeat + streamBeat/2 - time.Duration(since()-heard); left > 0 {
-		return left, nil
+	if left := limit - time.Duration(since()-heard); left > 0 {
+		return min(left, patience()), nil
 	}
-	return 0, errProducerGone
+	return 0, err
 }
 
 // acknowledge tells the producer that items have been taken. NATS answers where it is gone.
@@ -271,7 +275,7 @@ func (v *service) keepBeating(o *outgoingStream) {
 	for {
 		select {
 		case <-ticker.C:
-			if since()-o.heard.Load() > int64(missed*streamBeat+streamBeat/2) {
+			if since()-o.heard.Load() > int64(patience()) {
 				o.j.call.callOff(errConsumerGone)
 				return
 			}
