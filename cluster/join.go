@@ -19,6 +19,7 @@ type Server struct {
 	cfg     Config
 	self    *member
 	names   subjects
+	beats   beats
 	inbox   inbox
 	view    view
 	link    link
@@ -52,11 +53,15 @@ func newID() string { return nuid.Next() }
 // queue is the queue group of all servers of a type, the one that NATS's services have.
 const queue = "q"
 
-// Times between servers. A server is lost after two announcements that have not come.
-var (
-	beat      = 10 * time.Second
-	gathering = 60 * time.Millisecond // how long Join waits for another answer
-	gathered  = time.Second           // how long it waits at most
+// beats are how often servers announce themselves, and the ends of a stream say that they are there. Who misses two is gone.
+type beats struct{ presence, stream time.Duration }
+
+var defaultBeats = beats{10 * time.Second, 5 * time.Second}
+
+// Join waits so long for another answer to who is there, and so long at most.
+const (
+	gathering = 60 * time.Millisecond
+	gathered  = time.Second
 )
 
 // Join has this process be a server of the cluster: it asks who is there, serves, and announces itself. The connection must have
@@ -86,7 +91,7 @@ func Join(ctx context.Context, nc *nats.Conn, cfg Config) (*Server, error) {
 }
 
 func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
-	s := &Server{nc: nc, cfg: cfg, names: subjects(cfg.Prefix + "."), news: make(chan *nats.Msg, 4096),
+	s := &Server{nc: nc, cfg: cfg, names: subjects(cfg.Prefix + "."), beats: defaultBeats, news: make(chan *nats.Msg, 4096),
 		leaving: make(chan struct{}), left: make(chan struct{})}
 	s.self = newMember(cfg.instance(), time.Now().UnixNano())
 	s.inbox.prefix = nc.NewInbox() + "."

@@ -43,14 +43,14 @@ func (s *Server) announce(says string) error {
 
 // keepAnnouncing announces the server from time to time, and takes those out of the view that do not. It watches the connection.
 func (s *Server) keepAnnouncing() {
-	ticker := time.NewTicker(beat)
+	ticker := time.NewTicker(s.beats.presence)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
 			if s.nc.IsConnected() {
 				s.logError("announcing", s.announce(here))
-				s.view.expire(2*beat+beat/2, s.cfg.ID)
+				s.view.expire(2*s.beats.presence+s.beats.presence/2, s.cfg.ID)
 			}
 		case status := <-s.statuses:
 			s.hearStatus(status)

@@ -100,7 +100,7 @@ func TestD04View(t *testing.T) {
 }
 
 func TestD04Lost(t *testing.T) {
-	t.Cleanup(cluster.SetBeats(50*time.Millisecond, time.Minute))
+	t.Cleanup(cluster.SetBeats(300*time.Millisecond, time.Minute))
 	server := startNATS(t, embed.Options{})
 	a := join(t, connect(t, server), cluster.Config{Type: "a"})
 	nc := connect(t, server)

@@ -27,9 +27,7 @@ const (
 	maxWindow     = 1 << 16
 )
 
-// streamBeat is how often both ends of a stream say that they are there. One that has missed two beats is gone.
-var streamBeat = 5 * time.Second
-
+// missed is how many beats one end of a stream may miss before the other takes it for gone.
 const missed = 2
 
 var (
@@ -87,7 +85,7 @@ func (s *Server) consume(ctx context.Context, c *calling, p *pending) (*message.
 		return nil, err
 	}
 	begun, taken := since(), 0
-	p.timer.Reset(min(s.cfg.Timeout, patience()))
+	p.timer.Reset(min(s.cfg.Timeout, s.patience()))
 	for {
 		select {
 		case item := <-p.stream.items:
@@ -133,11 +131,11 @@ func (s *Server) endStream(ctx context.Context, c *calling, p *pending, o outcom
 }
 
 // patience is how long one end of a stream may be silent.
-func patience() time.Duration { return missed*streamBeat + streamBeat/2 }
+func (s *Server) patience() time.Duration { return missed*s.beats.stream + s.beats.stream/2 }
 
 // silence returns how long a producer may yet be silent, or an error if it has been for too long.
 func (s *Server) silence(ctx context.Context, i *incomingStream, asked int64) (time.Duration, error) {
-	heard, limit, err := i.heard.Load(), patience(), errProducerGone
+	heard, limit, err := i.heard.Load(), s.patience(), errProducerGone
 	if heard == 0 { // it waits for its turn, as a call does
 		if _, ok := ctx.Deadline(); ok {
 			return limit, nil
@@ -146,7 +144,7 @@ func (s *Server) silence(ctx context.Context, i *incomingStream, asked int64) (t
 		err = fmt.Errorf("cluster: no answer in %v: %w", limit, context.DeadlineExceeded)
 	}
 	if left := limit - time.Duration(since()-heard); left > 0 {
-		return min(left, patience()), nil
+		return min(left, s.patience()), nil
 	}
 	return 0, err
 }
@@ -160,7 +158,7 @@ func (s *Server) acknowledge(i *incomingStream, reply string, n int) {
 
 // beatBack tells the producer that the consumer is there.
 func (s *Server) beatBack(ctx context.Context, i *incomingStream, reply string) {
-	ticker := time.NewTicker(streamBeat)
+	ticker := time.NewTicker(s.beats.stream)
 	defer ticker.Stop()
 	for {
 		select {
@@ -270,12 +268,12 @@ func (v *service) beat(o *outgoingStream) {
 
 // keepBeating tells the consumer that the producer is there, and ends the handler's context where the consumer is not.
 func (v *service) keepBeating(o *outgoingStream) {
-	ticker := time.NewTicker(streamBeat)
+	ticker := time.NewTicker(v.beats.stream)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			if since()-o.heard.Load() > int64(patience()) {
+			if since()-o.heard.Load() > int64(v.patience()) {
 				o.j.call.callOff(errConsumerGone)
 				return
 			}

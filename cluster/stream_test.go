@@ -32,7 +32,7 @@ func endless(after int, ended chan<- error) kami.HandlerType {
 }
 
 func TestD17TheProducerDies(t *testing.T) {
-	t.Cleanup(cluster.SetBeats(time.Hour, 50*time.Millisecond))
+	t.Cleanup(cluster.SetBeats(time.Hour, 500*time.Millisecond))
 	server := startNATS(t, embed.Options{})
 	for name, hide := range map[string]bool{"at once": false, "after beats": true} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestD17TheProducerDies(t *testing.T) {
 }
 
 func TestD17TheConsumerDies(t *testing.T) {
-	t.Cleanup(cluster.SetBeats(time.Hour, 50*time.Millisecond))
+	t.Cleanup(cluster.SetBeats(time.Hour, 500*time.Millisecond))
 	server := startNATS(t, embed.Options{})
 	for name, hide := range map[string]bool{"at once": false, "after beats": true} {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestD17TheConsumerDies(t *testing.T) {
 
 // TestD17Quiet shows that a stream lives longer than a call without a deadline, also where nothing comes.
 func TestD17Quiet(t *testing.T) {
-	t.Cleanup(cluster.SetBeats(time.Hour, 20*time.Millisecond))
+	t.Cleanup(cluster.SetBeats(time.Hour, time.Second))
 	server := startNATS(t, embed.Options{})
 	more := make(chan struct{})
 	quiet := endpoint.Stream(func(context.Context, int) (iter.Seq2[int, error], error) {
@@ -99,13 +99,13 @@ func TestD17Quiet(t *testing.T) {
 			}
 		}, nil
 	})
-	join(t, connect(t, server), cluster.Config{Type: "room", Timeout: 50 * time.Millisecond, Remotes: newMux("/room/quiet", quiet)})
-	front := join(t, connect(t, server), cluster.Config{Type: "front", Timeout: 50 * time.Millisecond})
+	join(t, connect(t, server), cluster.Config{Type: "room", Timeout: 2 * time.Second, Remotes: newMux("/room/quiet", quiet)})
+	front := join(t, connect(t, server), cluster.Config{Type: "front", Timeout: 2 * time.Second})
 	got := 0
 	for item, err := range message.Stream[int, int](front, "room.quiet")(t.Context(), 0) {
 		noError(t, err)
 		if got = item; got == 1 {
-			time.AfterFunc(500*time.Millisecond, func() { close(more) })
+			time.AfterFunc(4*time.Second, func() { close(more) })
 		}
 	}
 	if got != 2 {
@@ -115,7 +115,7 @@ func TestD17Quiet(t *testing.T) {
 
 // TestD17Busy shows that a consumer that takes long over an item keeps its stream.
 func TestD17Busy(t *testing.T) {
-	t.Cleanup(cluster.SetBeats(time.Hour, 10*time.Millisecond))
+	t.Cleanup(cluster.SetBeats(time.Hour, 500*time.Millisecond))
 	server := startNATS(t, embed.Options{})
 	made := new(atomic.Int64)
 	numbers := endpoint.Stream(func(context.Context, int) (iter.Seq2[int64, error], error) {
@@ -130,7 +130,7 @@ func TestD17Busy(t *testing.T) {
 	for item, err := range message.Stream[int, int64](front, "room.numbers", message.Window(2))(t.Context(), 0) {
 		noError(t, err)
 		if last = item; item == 1 {
-			time.Sleep(300 * time.Millisecond) // many beats
+			time.Sleep(2 * time.Second) // many beats
 		}
 	}
 	if last != 10 {
