@@ -189,6 +189,32 @@ func TestD07CancelTravels(t *testing.T) {
 	_ = first
 }
 
+func TestD07OwnTimeout(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	left := make(chan time.Duration, 1)
+	room := join(t, connect(t, server), cluster.Config{Type: "room", Remotes: newMux("/room/a", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
+		end, _ := ctx.Deadline()
+		left <- time.Until(end)
+	})})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+	defer cancel()
+	for own, want := range map[string]time.Duration{"": 3 * time.Hour, "1h": time.Hour, "5h": 3 * time.Hour} {
+		m := &message.Message{Route: "room.a"}
+		if own != "" {
+			m.Header = http.Header{"Kami-Timeout": {own}}
+		}
+		_, err := room.Call(ctx, m)
+		noError(t, err)
+		if got := wait(t, left); got > want || got < want-30*time.Minute {
+			t.Errorf("%q: got %v, want %v", own, got, want)
+		}
+	}
+	reply, err := room.Call(ctx, &message.Message{Route: "room.a", Header: http.Header{"Kami-Timeout": {"soon"}}})
+	if err != nil || reply.Status != 400 {
+		t.Errorf("got %v, %v, want 400", reply, err)
+	}
+}
+
 func TestGoexitIsA500(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	mux := newMux("/room/exit", func(http.ResponseWriter, *http.Request) { runtime.Goexit() })

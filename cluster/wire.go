@@ -97,11 +97,7 @@ func encodeRequest(ctx context.Context, c *calling) (header nats.Header, err err
 			return nil, err
 		}
 	}
-	timeout := m.Header.Get(timeoutHeader)
-	if end, ok := ctx.Deadline(); ok {
-		timeout = max(time.Until(end), 1).String()
-	}
-	header = with(header, timeoutHeader, timeout)
+	header = with(header, timeoutHeader, timeoutIn(ctx, m.Header.Get(timeoutHeader)))
 	header = with(header, remoteHeader, m.RemoteAddr)
 	header = with(header, sessionHeader, c.session)
 	if m.Returns != message.Method {
@@ -111,6 +107,20 @@ func encodeRequest(ctx context.Context, c *calling) (header nats.Header, err err
 		header = with(header, streamHeader, strconv.Itoa(windowOf(m)))
 	}
 	return header, nil
+}
+
+// timeoutIn returns how long a call may take: what is left of ctx, or the message's own timeout if that is shorter. One that is no
+// duration is the callee's to refuse.
+func timeoutIn(ctx context.Context, own string) string {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return own
+	}
+	left := max(time.Until(end), 1)
+	if timeout, err := time.ParseDuration(own); own != "" && (err != nil || timeout < left) {
+		return own
+	}
+	return left.String()
 }
 
 // with sets a header that has a value.
