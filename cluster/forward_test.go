@@ -461,6 +461,32 @@ func TestD11Groups(t *testing.T) {
 	}
 }
 
+func TestD11Silent(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	back := join(t, connect(t, server), cluster.Config{Type: "room"})
+	pool := new(session.Pool)
+	f := joinFront(t, server, pool)
+	client := sessiontest.Connect(pool)
+	noError(t, client.Session().Bind(t.Context(), "ann"))
+	noError(t, f.Group("front", "lobby").Add(t.Context(), client.Session()))
+	nc := connect(t, server)
+	noError(t, nc.Publish("kami.p.front.ghost", []byte(`{"id":"ghost","type":"front","version":"1.0.0","born":1,"says":"here"}`)))
+	noError(t, nc.Flush())
+	knows(t, back, "front", 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	members, err := back.Group("front", "lobby").Members(ctx)
+	if len(members) != 1 || err == nil || !strings.Contains(err.Error(), `["ghost"]`) {
+		t.Errorf("got %v, %v", members, err)
+	}
+	quick, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	missed, err := back.Push(quick, "front", "a", 1, "ann", "bob")
+	if fmt.Sprint(missed) != "[bob]" || err == nil || !strings.Contains(err.Error(), `["ghost"]`) {
+		t.Errorf("got %v, %v", missed, err)
+	}
+}
+
 func TestD11GroupsFromBackEnds(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	pool := new(session.Pool)

@@ -142,12 +142,15 @@ func TestD10OnceMore(t *testing.T) {
 		t.Errorf("got %v after %d calls: what was delivered is not repeated", err, ran.Load())
 	}
 	// A server whose id the view still has is gone: nobody was reached, and the repetition reaches the other one.
+	other := join(t, connect(t, server), cluster.Config{Type: "other"})
 	gone := connect(t, server)
 	a, err := cluster.Join(t.Context(), gone, cluster.Config{Type: "b", ID: "a", Version: "1.0.0", Remotes: named("/b/name", "a")})
 	noError(t, err)
 	join(t, connect(t, server), cluster.Config{Type: "b", ID: "b", Remotes: named("/b/name", "b")})
 	knows(t, room, "b", 2)
+	knows(t, other, "b", 2)
 	gone.Close()
+	noServer(t, other.To("a"), "b.name") // NATS has noticed, and the view of the room has not
 	for _, key := range []string{"1", "2", "3", "4", "5"} {
 		if got, err := ask(t, room.Sticky(func(context.Context) string { return key }), "b.name"); err != nil || got != "b" {
 			t.Errorf("key %s: got %q, %v", key, got, err)

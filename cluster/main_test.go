@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -85,6 +86,17 @@ func ask(t testing.TB, to message.Caller, route string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return message.Remote[struct{}, string](to, route)(ctx, struct{}{})
+}
+
+// noServer waits until a call finds no server. Those before it may be lost with the connection of a server that crashes.
+func noServer(t testing.TB, to message.Caller, route string) {
+	t.Helper()
+	until(t, "ErrNoServer", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		_, err := to.Call(ctx, &message.Message{Route: route})
+		return errors.Is(err, cluster.ErrNoServer)
+	})
 }
 
 // wait waits for something.

@@ -34,7 +34,7 @@ func (s *Server) Find(_ context.Context, q Query) ([]Instance, error) {
 	if q.Type == "" {
 		members = s.view.all()
 	}
-	var found []Instance
+	found := make([]Instance, 0, len(members))
 	for _, m := range members {
 		if matches(m) {
 			found = append(found, m.Instance)
@@ -46,37 +46,50 @@ func (s *Server) Find(_ context.Context, q Query) ([]Instance, error) {
 	return found, nil
 }
 
-// compile returns what a server must be.
+// compile returns what a server must be. It may be called by one goroutine at a time.
 func (q Query) compile() (func(*member) bool, error) {
-	hasVersion := func(*member) bool { return true }
-	if text := strings.TrimSpace(q.Version); text != "" {
-		constraint, err := semver.NewConstraint(text)
-		if err != nil {
-			return nil, fmt.Errorf("cluster: the version %.80q of a query must be exact, or a constraint such as 1.x: %w", q.Version, err)
-		}
-		// optimization: most servers of a type have one of a few versions.
-		known := make(map[string]bool)
-		hasVersion = func(m *member) bool {
-			ok, seen := known[m.Version]
-			if !seen {
-				ok = m.version != nil && constraint.Check(m.version)
-				known[m.Version] = ok
-			}
-			return ok
-		}
+	hasVersion, err := q.versions()
+	if err != nil {
+		return nil, err
+	}
+	type pair struct{ key, value string }
+	var metadata []pair
+	for key, value := range q.Metadata {
+		metadata = append(metadata, pair{key, value})
 	}
 	return func(m *member) bool {
-		return (q.Type == "" || m.Type == q.Type) && (q.ID == "" || m.ID == q.ID) && q.hasMetadata(m) && hasVersion(m)
+		if q.Type != "" && m.Type != q.Type || q.ID != "" && m.ID != q.ID {
+			return false
+		}
+		for _, want := range metadata {
+			if got, ok := m.Metadata[want.key]; !ok || got != want.value {
+				return false
+			}
+		}
+		return hasVersion(m)
 	}, nil
 }
 
-func (q Query) hasMetadata(m *member) bool {
-	for key, want := range q.Metadata {
-		if got, ok := m.Metadata[key]; !ok || got != want {
-			return false
-		}
+// versions returns what a server's version must be.
+func (q Query) versions() (func(*member) bool, error) {
+	text := strings.TrimSpace(q.Version)
+	if text == "" {
+		return func(*member) bool { return true }, nil
 	}
-	return true
+	constraint, err := semver.NewConstraint(text)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: the version %.80q of a query must be exact, or a constraint such as 1.x: %w", q.Version, err)
+	}
+	// optimization: most servers of a type have one of a few versions (BenchmarkView).
+	known := make(map[string]bool)
+	return func(m *member) bool {
+		ok, seen := known[m.Version]
+		if !seen {
+			ok = m.version != nil && constraint.Check(m.version)
+			known[m.Version] = ok
+		}
+		return ok
+	}, nil
 }
 
 // Watch returns the servers that match, as Joined, and then what happens to them. The sequence ends with an error: that of the

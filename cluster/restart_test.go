@@ -209,12 +209,7 @@ func TestD09Crash(t *testing.T) {
 	noError(t, child.Process.Kill())
 	_ = child.Wait()
 	killed := time.Now()
-	until(t, "ErrNoServer", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		_, err := front.Call(ctx, &message.Message{Route: "room.name"})
-		return errors.Is(err, cluster.ErrNoServer)
-	})
+	noServer(t, front, "room.name")
 	t.Logf("the view knows after %v", time.Since(killed).Round(time.Millisecond))
 	if got := front.Instances("room"); len(got) != 0 {
 		t.Errorf("the view has %v", got)

@@ -103,6 +103,7 @@ func TestD07NotificationsDropped(t *testing.T) {
 	close(h.answer)
 	mux := newMux("/room/fails", func(context.Context, http.ResponseWriter, *http.Request) error { return endpoint.Error(409, "taken") })
 	b := join(t, connect(t, server), cluster.Config{Type: "b", Remotes: mux, Log: said.logger()})
+	knows(t, s, "b", 1)
 	noError(t, message.Notify(t.Context(), s.To(b.ID()), "room.fails", 1))
 	until(t, "the log line of what failed", func() bool { return strings.Contains(said.String(), "a notification failed") })
 }
