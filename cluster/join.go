@@ -32,6 +32,9 @@ type Server struct {
 	base   context.Context // of the contexts of handlers
 	cancel context.CancelCauseFunc
 
+	announcing sync.Mutex
+	saidBye    bool
+
 	subs     subscriptions
 	news     chan *nats.Msg // presences and questions
 	statuses chan nats.Status
@@ -80,7 +83,10 @@ func Join(ctx context.Context, nc *nats.Conn, cfg Config) (*Server, error) {
 	}
 	s := newServer(ctx, nc, cfg)
 	if err := s.join(ctx); err != nil {
-		s.cancel(err)
+		if s.twin.Load() == nil {
+			_ = s.announce(bye) // those that have heard of it
+		}
+		close(s.service.stop)
 		s.end(err)
 		return nil, fmt.Errorf("cluster: Join: %w", err)
 	}
@@ -103,17 +109,15 @@ func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 
 // join takes the steps of Join.
 func (s *Server) join(ctx context.Context) (err error) {
+	before := s.nc.LastError() // which stays
 	s.hearErrors()
-	if s.cfg.Sessions != nil {
-		s.cfg.Sessions.Join(s.cfg.ID, pooled{s})
-	}
 	if s.inbox.sub, err = s.nc.Subscribe(s.inbox.prefix+"*", s.inbox.receive); err != nil {
 		return err
 	}
 	if err := s.subscribe(s.names.presences(), "", s.news); err != nil {
 		return err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.settle(ctx, before); err != nil {
 		return err
 	}
 	s.statuses = s.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
@@ -125,17 +129,20 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if twin := s.twin.Load(); twin != nil {
 		return twinError(twin)
 	}
+	if s.cfg.Sessions != nil {
+		s.cfg.Sessions.Join(s.cfg.ID, pooled{s})
+	}
 	if err := s.serve(); err != nil {
 		return err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.settle(ctx, before); err != nil {
 		return err
 	}
 	s.view.hear(s.self)
 	if err := s.announce(here); err != nil {
 		return err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.settle(ctx, before); err != nil {
 		return err
 	}
 	if twin := s.twin.Load(); twin != nil {
@@ -198,8 +205,8 @@ func (s *Server) serve() error {
 }
 
 // settle waits until NATS has taken what was sent, and says whether it has permitted it. It tells of what it does not permit by
-// itself, on another goroutine.
-func (s *Server) settle(ctx context.Context) error {
+// itself, on another goroutine: an error that is not the one of before says that it will.
+func (s *Server) settle(ctx context.Context, before error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	if err := s.nc.FlushWithContext(ctx); err != nil {
@@ -209,7 +216,7 @@ func (s *Server) settle(ctx context.Context) error {
 		if err := s.link.denial(); err != nil {
 			return err
 		}
-		if !errors.Is(s.nc.LastError(), nats.ErrPermissionViolation) {
+		if err := s.nc.LastError(); err == before || !errors.Is(err, nats.ErrPermissionViolation) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

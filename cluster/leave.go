@@ -13,7 +13,6 @@ func (s *Server) Leave(ctx context.Context) (err error) {
 		first = true
 		close(s.leaving)
 		err = s.goodbye(ctx)
-		s.cancel(ErrLeft)
 		s.end(ErrLeft)
 		close(s.left)
 	})
@@ -37,7 +36,7 @@ func (s *Server) goodbye(ctx context.Context) error {
 	}
 	// What comes before the answer to this has been sent before NATS knew that the server does not listen any more.
 	flushed := s.flush(ctx)
-	close(s.service.incoming)
+	close(s.service.stop)
 	select {
 	case <-s.service.drained:
 	case <-ctx.Done():
@@ -59,6 +58,7 @@ func (s *Server) flush(ctx context.Context) error {
 
 // end gives back all that the server has of the connection.
 func (s *Server) end(why error) {
+	s.cancel(why)
 	s.deafen()
 	for _, sub := range s.subs.all {
 		_ = sub.Unsubscribe()

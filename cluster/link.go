@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,7 +123,12 @@ func (s *Server) hearError(sub *nats.Subscription, err error) {
 		s.inbox.fail(subject, ErrDenied)
 		return
 	}
-	s.link.deny(subject, fmt.Errorf("%w: subscribing to %s", ErrDenied, subject))
+	for _, own := range []string{string(s.names), s.inbox.prefix, "$SRV."} {
+		if strings.HasPrefix(subject, own) {
+			s.cfg.Log.Error("cluster: NATS does not permit a subscription that a server needs", "subject", subject)
+			s.link.deny(subject, fmt.Errorf("%w: subscribing to %s", ErrDenied, subject))
+		}
+	}
 }
 
 // deny notes that a subscription is not permitted.

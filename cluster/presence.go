@@ -31,8 +31,14 @@ func newMember(i Instance, born int64) *member {
 	return &member{Instance: i, version: version, born: born}
 }
 
-// announce tells all servers of this one.
+// announce tells all servers of this one. A goodbye is the last word.
 func (s *Server) announce(says string) error {
+	s.announcing.Lock()
+	defer s.announcing.Unlock()
+	if s.saidBye {
+		return nil
+	}
+	s.saidBye = says == bye
 	i := s.self.Instance
 	body, err := json.Marshal(presence{i.ID, i.Type, i.Version, i.URL, i.Metadata, s.self.born, says})
 	if err != nil {

@@ -22,6 +22,8 @@ type service struct {
 	incoming chan *nats.Msg // of all subscriptions for calls, so that what comes first is seen first
 	workers  workers
 	load     atomic.Int64  // jobs that wait or run
+	cancels  string        // the subject of calls that are called off
+	stop     chan struct{} // closed when nothing comes any more
 	drained  chan struct{} // closed when all that has come has been handled
 
 	changing sync.Mutex
@@ -50,25 +52,39 @@ var (
 
 func newService(s *Server) *service {
 	v := &service{
-		Server: s, incoming: make(chan *nats.Msg, max(4*(s.cfg.Concurrent+s.cfg.Queue), 4096)), drained: make(chan struct{}),
+		Server: s, incoming: make(chan *nats.Msg, max(4*(s.cfg.Concurrent+s.cfg.Queue), 4096)),
+		stop: make(chan struct{}), drained: make(chan struct{}),
 		running: make(map[string]*job), sessions: make(map[string][]*job),
 	}
+	v.cancels = s.names.cancel(s.cfg.Type)
 	v.workers.run, v.workers.most = v.run, s.cfg.Concurrent
 	return v
 }
 
-// take takes what comes until the end of it.
+// take takes what comes until the end of it. The channel of what comes is never closed: nats.go may yet send to it, as after a
+// reconnect.
 func (v *service) take() {
 	defer close(v.drained)
-	cancels := v.names.cancel(v.cfg.Type)
-	for m := range v.incoming {
-		if m.Subject == cancels {
-			v.calledOff(string(m.Data))
-		} else {
-			v.accept(m)
+	defer v.workers.close()
+	for stop := v.stop; ; {
+		select {
+		case m := <-v.incoming:
+			v.takeOne(m)
+		case <-stop:
+			stop = nil
+		}
+		if stop == nil && len(v.incoming) == 0 {
+			return
 		}
 	}
-	v.workers.close()
+}
+
+func (v *service) takeOne(m *nats.Msg) {
+	if m.Subject == v.cancels {
+		v.calledOff(string(m.Data))
+	} else {
+		v.accept(m)
+	}
 }
 
 // accept has a call handled, or says that there are too many.
