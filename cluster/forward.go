@@ -47,7 +47,13 @@ func Forward(s *Server, serverType string) kami.HandlerFunc {
 		panic(fmt.Sprintf("cluster: Forward: the Server must not be nil, and the type %q must have 1 to %d letters, digits, - and _", serverType, maxName))
 	}
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-		if err := s.forward(ctx, w, r, serverType); err != nil {
+		items := &streamTo{w: w}
+		err := s.forward(ctx, items, r, serverType)
+		switch {
+		case err == nil:
+		case items.begun: // half a stream must not look whole
+			panic(http.ErrAbortHandler)
+		default:
 			kami.HandleError(ctx, w, r, err)
 		}
 	}
@@ -56,12 +62,12 @@ func Forward(s *Server, serverType string) kami.HandlerFunc {
 var errNoRoute = endpoint.Error(http.StatusNotFound, "404 page not found")
 
 // forward forwards a request.
-func (s *Server) forward(ctx context.Context, w http.ResponseWriter, r *http.Request, serverType string) error {
+func (s *Server) forward(ctx context.Context, items *streamTo, r *http.Request, serverType string) error {
 	route := message.Route(r.URL.EscapedPath())
 	if route == "" || typeOf(route) != serverType {
 		return errNoRoute
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, endpoint.DefaultMaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(items.w, r.Body, endpoint.DefaultMaxBody))
 	if err != nil {
 		return err
 	}
@@ -69,7 +75,6 @@ func (s *Server) forward(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if from := message.FromContext(ctx); from != nil {
 		m.Notify, m.Returns, m.Window = from.Notify, from.Returns, from.Window
 	}
-	items := &streamTo{w: w}
 	if strings.HasPrefix(r.Header.Get("Accept"), "application/x-ndjson") {
 		m.Stream = items.write
 	}
@@ -120,7 +125,7 @@ func (s *streamTo) write(item []byte) error {
 	return http.NewResponseController(s.w).Flush()
 }
 
-// end answers as the back end has. An error after items is one of this handler's, so that half a stream does not look whole.
+// end answers as the back end has.
 func (s *streamTo) end(answer *message.Reply) error {
 	if s.begun && answer.Status >= 400 {
 		return answer.Err()

@@ -394,7 +394,7 @@ func TestD11Users(t *testing.T) {
 	if reason, closed := clients["cid"].Closed(); !closed || reason != "enough" {
 		t.Errorf("closed: %v, %q", closed, reason)
 	}
-	noError(t, connect(t, server).Flush())
+	until(t, "the messages", func() bool { return len(wire) >= 2 })
 	if got := len(wire); got != 2 {
 		t.Errorf("there were %d messages, want one for each", got)
 	}
@@ -522,7 +522,7 @@ func TestD16Resume(t *testing.T) {
 	pools[0].Open(first)
 	old, _, _ := pools[0].Resume("", 0, first)
 	token := old.Token()
-	old.Resumed()
+	old.Resumed(first)
 	noError(t, old.Bind(t.Context(), "ann"))
 	level.Set(old, 7)
 	noError(t, fronts[0].Group("front", "lobby").Add(t.Context(), old))
@@ -539,7 +539,7 @@ func TestD16Resume(t *testing.T) {
 		t.Fatalf("got %v, %v", missed, recovered)
 	}
 	token = now.Token()
-	now.Resumed()
+	now.Resumed(second)
 	if got, _ := level.Get(now); got != 7 || now.UID() != "ann" || now.ID() != old.ID() || now.Front() != fronts[1].ID() || pools[0].Len() != 0 {
 		t.Errorf("got level %d, uid %q, front %q, and %d sessions are left", got, now.UID(), now.Front(), pools[0].Len())
 	}
