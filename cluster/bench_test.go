@@ -16,6 +16,7 @@ import (
 	"github.com/guregu/kami/cluster/embed"
 	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/session"
 )
 
 type question struct {
@@ -141,3 +142,34 @@ func BenchmarkAllocs(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkBroadcast shows how long a message to the 2,000 sessions of a group takes, which are on 2 fronts.
+func BenchmarkBroadcast(b *testing.B) {
+	server := startNATS(b, embed.Options{Port: -1})
+	back := join(b, connectTCP(b, server), cluster.Config{Type: "room"})
+	got := make(chan struct{}, 2000)
+	for range 2 {
+		pool := new(session.Pool)
+		front := join(b, connectTCP(b, server), cluster.Config{Type: "front", Sessions: pool})
+		for range 1000 {
+			s := pool.Open(&counting{got})
+			noError(b, front.Group("front", "lobby").Add(b.Context(), s))
+		}
+	}
+	for b.Loop() {
+		noError(b, back.Group("front", "lobby").Broadcast(b.Context(), "chat.said", "hi"))
+		for range 2000 {
+			<-got
+		}
+	}
+}
+
+// counting is a connection that tells of each push.
+type counting struct{ got chan<- struct{} }
+
+func (c *counting) Push(context.Context, *message.Message) error {
+	c.got <- struct{}{}
+	return nil
+}
+
+func (*counting) Close(context.Context, string) error { return nil }

@@ -34,6 +34,8 @@ type Server struct {
 
 	announcing sync.Mutex
 	saidBye    bool
+	announced  sync.Once
+	heard      chan struct{} // closed when this server has heard its own announcement
 
 	subs     subscriptions
 	news     chan *nats.Msg // presences and questions
@@ -98,7 +100,7 @@ func Join(ctx context.Context, nc *nats.Conn, cfg Config) (*Server, error) {
 
 func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 	s := &Server{nc: nc, cfg: cfg, names: subjects(cfg.Prefix + "."), beats: defaultBeats, news: make(chan *nats.Msg, 4096),
-		leaving: make(chan struct{}), left: make(chan struct{})}
+		leaving: make(chan struct{}), left: make(chan struct{}), heard: make(chan struct{})}
 	s.self = newMember(cfg.instance(), time.Now().UnixNano())
 	s.inbox.prefix = nc.NewInbox() + "."
 	s.base, s.cancel = base(ctx)
@@ -142,11 +144,8 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err := s.announce(here); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, before); err != nil {
+	if err := s.hearSelf(ctx); err != nil {
 		return err
-	}
-	if twin := s.twin.Load(); twin != nil {
-		return twinError(twin)
 	}
 	s.loops.Go(s.keepAnnouncing)
 	return nil

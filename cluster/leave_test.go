@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/guregu/kami/cluster/embed"
 	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/session"
 )
 
 var calls = flag.Int("calls", 2000, "how many calls TestD08Rolling makes; the rule is about 20,000")
@@ -202,4 +204,19 @@ func TestD04Sticky(t *testing.T) {
 			t.Errorf("%s had %d of 200 keys", id, shares[id])
 		}
 	}
+}
+
+func TestLeaveLeavesNothing(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	nc := connect(t, server)
+	noError(t, nc.Flush())
+	subscriptions, goroutines := nc.NumSubscriptions(), runtime.NumGoroutine()
+	for range 5 {
+		s := join(t, nc, cluster.Config{Type: "room", Sessions: new(session.Pool), Remotes: named("/room/name", "a")})
+		_, err := ask(t, s, "room.name")
+		noError(t, err)
+		leave(t, s)
+	}
+	until(t, "the end of all subscriptions", func() bool { return nc.NumSubscriptions() == subscriptions })
+	until(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
 }

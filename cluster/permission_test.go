@@ -3,7 +3,11 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +18,8 @@ import (
 	"github.com/guregu/kami/cluster/embed"
 	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/session"
+	"github.com/guregu/kami/session/sessiontest"
 )
 
 // permissions are those of docs/cluster.md's table, for a server of a type with an id.
@@ -167,5 +173,65 @@ func TestJoinRefuses(t *testing.T) {
 	cancel()
 	if _, err := cluster.Join(ended, good, ok); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: got %v", err)
+	}
+}
+
+func TestJoinOfTwins(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	for range 5 {
+		joined := make(chan *cluster.Server, 3)
+		var joins sync.WaitGroup
+		for range 3 {
+			nc := connect(t, server)
+			joins.Go(func() {
+				s, err := cluster.Join(context.Background(), nc, cluster.Config{Type: "room", ID: "twin", Version: "1.0.0"})
+				if err == nil {
+					joined <- s
+				} else if !strings.Contains(err.Error(), `the ID "twin" is that of another server`) {
+					t.Error(err)
+				}
+			})
+		}
+		joins.Wait()
+		if got := len(joined); got != 1 {
+			t.Fatalf("%d servers have the same id", got)
+		}
+		leave(t, <-joined)
+	}
+}
+
+// TestD02Table shows that what docs/cluster.md says of permissions is enough for a front and a back end.
+func TestD02Table(t *testing.T) {
+	server := enforcing(t, map[string]*server.Permissions{
+		"front": permissions("front", "a", "kami.h.room.>", "kami.to.*.h.>", "kami.u.front.>", "kami.g.front.*"),
+		"room":  permissions("room", "b", "kami.u.front.>", "kami.g.front.*"),
+	})
+	var room *cluster.Server
+	handlers := newMux("/room/join", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) error {
+		s, group := session.FromContext(ctx), room.Group("front", "lobby *")
+		if _, err := room.Push(ctx, "front", "chat.said", 1, "ann"); err != nil {
+			return err
+		}
+		return errors.Join(s.Push(ctx, "chat.said", 2), group.Add(ctx, s), group.Broadcast(ctx, "chat.said", 3))
+	})
+	room = join(t, connect(t, server, nats.UserInfo("room", "secret")), cluster.Config{Type: "room", ID: "b", Handlers: handlers})
+	pool := new(session.Pool)
+	front := join(t, connect(t, server, nats.UserInfo("front", "secret")), cluster.Config{Type: "front", ID: "a", Sessions: pool})
+	knows(t, room, "front", 1)
+	client := sessiontest.Connect(pool)
+	noError(t, client.Session().Bind(t.Context(), "ann"))
+	mux := newMux("/room/*rest", cluster.Forward(front, "room"))
+	for range 2 { // by the type, and to the one that is chosen
+		reply := client.Serve(mux, &message.Message{Route: "room.join"})
+		noError(t, reply.Err())
+		for want := range 3 {
+			m, err := client.Next(t.Context())
+			if err != nil || string(m.Body) != fmt.Sprint(want+1) {
+				t.Fatalf("got %v, %v, want %d", m, err, want+1)
+			}
+		}
+		front.AddRoute("room", func(_ context.Context, _ string, _ []byte, servers map[string]cluster.Instance) (cluster.Instance, error) {
+			return servers["b"], nil
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -123,14 +124,31 @@ func (s *Server) hearPresence(data []byte) {
 	s.hearOf(newMember(Instance{p.ID, p.Type, p.Version, p.URL, p.Metadata}, p.Born))
 }
 
-// hearOf takes note of a server.
+// hearOf takes note of a server. Of two with the same id, all hear the announcement of one first: that one stays.
 func (s *Server) hearOf(m *member) {
 	switch {
 	case m.ID != s.cfg.ID:
 		s.view.hear(m)
-	case m.born != s.self.born:
-		if s.twin.Swap(&m.Instance) == nil && s.view.member(s.cfg.ID) != nil {
-			s.cfg.Log.Error("cluster: another server has the same id", "id", m.ID, "type", m.Type)
-		}
+	case m.born == s.self.born:
+		s.announced.Do(func() { close(s.heard) })
+	case isClosed(s.heard):
+		s.cfg.Log.Error("cluster: another server has the same id", "id", m.ID, "type", m.Type)
+	default:
+		s.twin.Store(&m.Instance)
 	}
+}
+
+// hearSelf waits for this server's own announcement, and returns an error if another one with its id has come before.
+func (s *Server) hearSelf(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	select {
+	case <-s.heard:
+	case <-ctx.Done():
+		return withCause(ctx, errors.New("waiting for the own announcement"))
+	}
+	if twin := s.twin.Load(); twin != nil {
+		return twinError(twin)
+	}
+	return nil
 }
