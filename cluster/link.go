@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -72,41 +74,30 @@ func (l *link) isBack() {
 	}
 }
 
-// hearErrors has the server hear of errors of the connection, before the ErrorHandler that is there.
+// listening is held while a server puts itself before a connection's ErrorHandler: several may join over one connection.
+var listening sync.Mutex
+
+// hearErrors has the server hear of errors of the connection, before the ErrorHandler that is there. What stays there does nothing when
+// the server has left.
 func (s *Server) hearErrors() {
+	listening.Lock()
+	defer listening.Unlock()
 	next := s.nc.ErrorHandler()
-	about := &aboutErrors{s: s}
-	s.deafen = about.stop
+	own := new(atomic.Pointer[Server])
+	own.Store(s)
+	s.deafen = func() { own.Store(nil) }
 	s.nc.SetErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
-		about.hear(sub, err)
+		if s := own.Load(); s != nil {
+			s.hearError(sub, err)
+		}
 		if next != nil {
 			next(nc, sub, err)
 		}
 	})
 }
 
-// aboutErrors is what stays in the ErrorHandler of a connection.
-type aboutErrors struct {
-	mu sync.Mutex
-	s  *Server // nil when it has left
-}
-
-func (a *aboutErrors) stop() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.s = nil
-}
-
-func (a *aboutErrors) hear(sub *nats.Subscription, err error) {
-	a.mu.Lock()
-	s := a.s
-	a.mu.Unlock()
-	if s != nil {
-		s.hearError(sub, err)
-	}
-}
-
-var violation = regexp.MustCompile(`(Publish|Subscription) to "([^"]+)"`)
+// violation is how NATS says, by a subject in quotes, what it has not permitted.
+var violation = regexp.MustCompile(`(Publish|Subscription) to ("(?:[^"\\]|\\.)*")`)
 
 // hearError acts on an error of the connection, which NATS tells some time after what it is about.
 func (s *Server) hearError(sub *nats.Subscription, err error) {
@@ -118,7 +109,7 @@ func (s *Server) hearError(sub *nats.Subscription, err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) || found == nil {
 		return
 	}
-	subject := found[2]
+	subject, _ := strconv.Unquote(found[2])
 	if found[1] == "Publish" {
 		s.inbox.fail(subject, ErrDenied)
 		return

@@ -59,8 +59,11 @@ func TestD02Permissions(t *testing.T) {
 	front := join(t, as("front"), cluster.Config{Type: "front", ID: "a"})
 
 	t.Run("a denied call", func(t *testing.T) {
-		for name, to := range map[string]message.Caller{"by type": front, "by id": front.To("b")} {
-			_, err := to.Call(t.Context(), &message.Message{Route: "room.name"})
+		for name, call := range map[string]struct {
+			to    message.Caller
+			route string
+		}{"by type": {front, "room.name"}, "by id": {front.To("b"), "room.name"}, "a route that is quoted": {front, `room."é\u0000%00\`}} {
+			_, err := call.to.Call(t.Context(), &message.Message{Route: call.route})
 			var coder endpoint.StatusCoder
 			if !errors.Is(err, cluster.ErrDenied) || !errors.As(err, &coder) || coder.StatusCode() != 403 {
 				t.Errorf("%s: got %v, want ErrDenied with 403", name, err)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,8 +25,6 @@ import (
 	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/message"
 )
-
-var figures = flag.Bool("figures", false, "print how long things take, and run what takes long")
 
 // restartable is a NATS server that can be stopped and started again at the same port.
 type restartable struct {
