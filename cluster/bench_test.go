@@ -101,7 +101,7 @@ func BenchmarkCall(b *testing.B) {
 			run(least, callers)
 			run(ours, callers)
 			var floor, took time.Duration
-			const turn = 500
+			turn := max(500, 32*callers)
 			for done := 0; done < b.N; done += turn {
 				n := min(turn, b.N-done)
 				floor += run(least, n)

@@ -327,7 +327,7 @@ func (s *Server) askAll(ctx context.Context, frontType string, q *question, body
 		}
 		return len(waiting) > 0
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return s.silent(frontType, q.Op, waiting)
