@@ -13,6 +13,7 @@ require (
 	github.com/go-kit/kit v0.13.0
 	github.com/goji/httpauth v0.0.0-20160601135302-2da839ab0f4d
 	github.com/guregu/kami v0.0.0
+	github.com/guregu/kami/peer v0.0.0
 	github.com/klauspost/compress v1.20.3
 	github.com/labstack/echo/v5 v5.3.1
 	github.com/prometheus/client_golang v1.24.1
@@ -78,3 +79,5 @@ require (
 )
 
 replace github.com/guregu/kami => ../
+
+replace github.com/guregu/kami/peer => ../peer
