@@ -9,6 +9,9 @@ import (
 // calm is how long nothing must have come before a link is closed that was told to go.
 const calm = 500 * time.Millisecond
 
+// patience is how long calls are taken from a link that was told to go and does not become calm.
+const patience = 4 * calm
+
 // drain is the links of one server, which end when it begins to stop.
 //
 // optimization: one goroutine waits for the stop of each server, and not one for each link (TestP19Idle).
@@ -85,10 +88,15 @@ func (l *link) dismiss(within time.Duration) {
 	})
 }
 
+// closeWhenCalm closes the link after the time, when nothing runs and nothing has come for a moment. A client that goes on to call, as
+// one that finds no other server to go to, is not waited for: after a while its calls are not taken any more, which the status of the
+// close frame says.
 func (l *link) closeWhenCalm(within time.Duration) {
 	_, _ = l.in.rest(calm)
 	timer := time.NewTimer(within)
 	defer timer.Stop()
+	enough := time.AfterFunc(within+patience, l.in.refuse)
+	defer enough.Stop()
 	for {
 		select {
 		case <-timer.C:

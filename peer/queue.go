@@ -29,6 +29,7 @@ type queue struct {
 	used    bool             // a worker has parked since the alarm was set
 	sweep   alarm
 	closed  bool
+	refuses bool   // see refuse
 	count   uint64 // of those that have come or ended
 	seen    uint64 // what count was at the time since
 	since   time.Time
@@ -58,7 +59,7 @@ func (q *queue) add(in *incoming) verdict {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case q.closed:
+	case q.closed, q.refuses && !q.asks():
 		return closed
 	case q.taken < q.places:
 		if in.alone {
@@ -290,6 +291,18 @@ func (q *queue) find(id []byte) *incoming {
 		}
 	}
 	return nil
+}
+
+// refuse has no more calls taken, except while one that runs waits for its caller, who may need them to answer.
+func (q *queue) refuse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refuses = true
+}
+
+// asks reports whether a call that runs waits for its caller.
+func (q *queue) asks() bool {
+	return slices.ContainsFunc(q.running, func(in *incoming) bool { return in.place.asks > 0 })
 }
 
 // close has no more calls run. Those that wait never do, and neither do pushes that come again by another connection. Other
