@@ -1,10 +1,6 @@
 package kami_test
 
 import (
-	"bytes"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"regexp"
 	"strings"
@@ -12,20 +8,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami/internal/pages"
 )
 
 // TestReadme has the README show nothing but what is tested: each of its Go blocks is the body of an Example, up to its
 // output.
 func TestReadme(t *testing.T) {
-	var bodies []string
-	for _, body := range exampleBodies(t, "example_test.go") {
-		code, output, found := strings.Cut(body, "// Output:")
-		require.True(t, found && strings.TrimSpace(output) != "", "an Example has no output:\n%s", body)
-		bodies = append(bodies, strings.TrimSpace(strings.TrimPrefix(code, "defer kami.Reset()\n")))
-	}
 	blocks := goBlocks(t, "README.md")
 	require.NotEmpty(t, blocks)
-	assert.Subset(t, bodies, blocks)
+	assert.Subset(t, testedBodies(t, "example_test.go", "peer/page_test.go"), blocks)
 }
 
 // TestServingDoc has docs/serving.md show nothing but what compiles: its Go blocks are the bodies of Examples, which do
@@ -37,19 +29,14 @@ func TestServingDoc(t *testing.T) {
 // TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does. Its indented blocks, other than the
 // imports, are declarations of the Examples.
 func TestMessagesDoc(t *testing.T) {
-	var bodies []string
+	paths := []string{"message/example_test.go", "component/example_test.go", "session/example_test.go"}
+	assert.ElementsMatch(t, testedBodies(t, paths...), goBlocks(t, "docs/messages.md"))
 	var sources strings.Builder
-	for _, path := range []string{"message/example_test.go", "component/example_test.go", "session/example_test.go"} {
+	for _, path := range paths {
 		source, err := os.ReadFile(path)
 		require.NoError(t, err)
 		sources.Write(source)
-		for _, body := range exampleBodies(t, path) {
-			code, _, found := strings.Cut(body, "// Output:")
-			require.True(t, found, "an Example has no output:\n%s", body)
-			bodies = append(bodies, strings.TrimSpace(code))
-		}
 	}
-	assert.ElementsMatch(t, bodies, goBlocks(t, "docs/messages.md"))
 
 	page, err := os.ReadFile("docs/messages.md")
 	require.NoError(t, err)
@@ -62,29 +49,28 @@ func TestMessagesDoc(t *testing.T) {
 }
 
 // exampleBodies returns the bodies of a file's Examples.
-func exampleBodies(t *testing.T, path string) (bodies []string) {
-	source, err := os.ReadFile(path)
+func exampleBodies(t *testing.T, path string) []string {
+	bodies, err := pages.Examples(path)
 	require.NoError(t, err)
-	positions := token.NewFileSet()
-	file, err := parser.ParseFile(positions, path, source, parser.ParseComments)
-	require.NoError(t, err)
-	for _, declaration := range file.Decls {
-		f, ok := declaration.(*ast.FuncDecl)
-		if ok && strings.HasPrefix(f.Name.Name, "Example") {
-			body := string(source[positions.Position(f.Body.Lbrace).Offset+1 : positions.Position(f.Body.Rbrace).Offset])
-			bodies = append(bodies, strings.TrimSpace(strings.ReplaceAll(body, "\n\t", "\n")))
+	return bodies
+}
+
+// testedBodies returns the bodies of the files' Examples up to their output, which they must have.
+func testedBodies(t *testing.T, paths ...string) (bodies []string) {
+	for _, path := range paths {
+		for _, body := range exampleBodies(t, path) {
+			code, output, found := strings.Cut(body, "// Output:")
+			require.True(t, found && strings.TrimSpace(output) != "", "an Example has no output:\n%s", body)
+			bodies = append(bodies, strings.TrimSpace(strings.TrimPrefix(code, "defer kami.Reset()\n")))
 		}
 	}
 	return bodies
 }
 
 // goBlocks returns the blocks of Go on a page.
-func goBlocks(t *testing.T, path string) (blocks []string) {
-	page, err := os.ReadFile(path)
+func goBlocks(t *testing.T, path string) []string {
+	blocks, err := pages.GoBlocks(path)
 	require.NoError(t, err)
-	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(page, -1) {
-		blocks = append(blocks, string(bytes.TrimSpace(block[1])))
-	}
 	return blocks
 }
 
