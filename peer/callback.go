@@ -141,11 +141,11 @@ func failed(in *incoming, err error) *message.Reply {
 	if errors.As(err, &coder) && coder.StatusCode() >= 400 && coder.StatusCode() <= 599 {
 		status = coder.StatusCode()
 	}
+	reply := fail(status, err.Error())
 	if status >= 500 {
 		in.link.node.log().Error("peer: a method failed", "method", in.message.Route, "err", err, "remote", in.link.remote)
-		return fail(status, http.StatusText(status))
+		reply = fail(status, http.StatusText(status))
 	}
-	reply := fail(status, err.Error())
 	var headerer interface{ Headers() http.Header }
 	if errors.As(err, &headerer) {
 		reply.Header = headerer.Headers()

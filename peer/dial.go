@@ -89,7 +89,7 @@ func (o *dialOptions) openWebSocket(ctx context.Context, url string, header http
 		OnPongReceived: func(context.Context, []byte) { l.pong() },
 	})
 	if err != nil {
-		return nil, refusal(url, response, err)
+		return nil, notDialed(url, response, err)
 	}
 	conn.SetReadLimit(n.maxMessage())
 	l.use(&webSocket{conn, below.body})
@@ -130,8 +130,8 @@ func (o *dialOptions) httpClient() (*http.Client, *dialer) {
 	return &own, below
 }
 
-// refusal returns the error of an attempt. The server's answer is in it, if there is one.
-func refusal(url string, response *http.Response, err error) error {
+// notDialed returns the error of an attempt. The server's answer is in it, if there is one.
+func notDialed(url string, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
 		var of *neturl.Error
 		if errors.As(err, &of) { // whose text has the URL

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -148,30 +148,41 @@ func (n *Node) authenticated(ctx context.Context, scheme, credential string) (co
 	return identified, err
 }
 
-// refused returns the answer to a credential that was refused, and logs why. The client hears nothing of that.
+// refused returns the answer to a credential that was refused, and logs why. The client hears nothing of that: it gets the status and
+// the headers of the error, as far as these are for clients.
 func (n *Node) refused(err error, scheme, remote string) error {
 	n.log().Info("peer: a credential was refused", "err", err, "remote", remote)
+	r := refusal{status: http.StatusUnauthorized, header: make(http.Header)}
 	var coder endpoint.StatusCoder
-	if errors.As(err, &coder) && coder.StatusCode() >= 500 {
-		return endpoint.Error(coder.StatusCode(), http.StatusText(coder.StatusCode()))
+	if errors.As(err, &coder) {
+		if code := coder.StatusCode(); code >= 500 && code <= 599 || code == http.StatusTooManyRequests {
+			r.status = code
+		}
 	}
-	challenge := "Bearer"
-	if isToken([]byte(scheme)) {
-		challenge = scheme
+	var headerer interface{ Headers() http.Header }
+	if errors.As(err, &headerer) {
+		maps.Copy(r.header, headerer.Headers())
 	}
-	return unauthorized{fmt.Sprintf("%s realm=%q", challenge, "kami"), endpoint.Error(http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized))}
+	if r.status == http.StatusUnauthorized && r.header.Get("WWW-Authenticate") == "" {
+		r.header.Set("WWW-Authenticate", challenge(scheme))
+	}
+	return r
 }
 
-// unauthorized is a 401 with the header that RFC 9110, section 15.5.2, wants.
-type unauthorized struct {
-	challenge string
-	error
+// challenge is for authenticators that have none of their own: a 401 must have one (RFC 9110, section 15.5.2).
+func challenge(scheme string) string {
+	if !isToken([]byte(scheme)) {
+		scheme = "Bearer"
+	}
+	return scheme + ` realm="kami"`
 }
 
-// StatusCode returns 401.
-func (unauthorized) StatusCode() int { return http.StatusUnauthorized }
-
-// Headers returns WWW-Authenticate.
-func (u unauthorized) Headers() http.Header {
-	return http.Header{"Www-Authenticate": {u.challenge}}
+// refusal is the answer to a credential that was refused. Its text says nothing beyond the status.
+type refusal struct {
+	status int
+	header http.Header
 }
+
+func (r refusal) Error() string        { return http.StatusText(r.status) }
+func (r refusal) StatusCode() int      { return r.status }
+func (r refusal) Headers() http.Header { return r.header }

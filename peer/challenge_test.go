@@ -1,0 +1,55 @@
+package peer_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// challenging is a refusal that says what would do, as package auth's.
+type challenging struct {
+	status int
+	header http.Header
+}
+
+func (challenging) Error() string          { return "secret" }
+func (c challenging) StatusCode() int      { return c.status }
+func (c challenging) Headers() http.Header { return c.header }
+
+// TestP18Challenges has the error of Authenticate say which schemes would do, or that there are too many attempts: the scheme that the
+// client has tried may be none of those.
+func TestP18Challenges(t *testing.T) {
+	challenges := http.Header{"Www-Authenticate": {`Bearer realm="restricted"`, `Key realm="restricted"`}}
+	for _, test := range []struct {
+		err     challenging
+		status  int
+		header  string
+		want    []string
+		answers string
+	}{
+		{challenging{401, challenges}, 401, "WWW-Authenticate", challenges["Www-Authenticate"],
+			`{"code":401,"message":"Unauthorized"},"headers":{"Www-Authenticate":"Bearer realm=\"restricted\"\nKey realm=\"restricted\""}`},
+		{challenging{401, nil}, 401, "WWW-Authenticate", []string{`Basic realm="kami"`},
+			`{"code":401,"message":"Unauthorized"},"headers":{"Www-Authenticate":"Basic realm=\"kami\""}`},
+		{challenging{403, nil}, 401, "WWW-Authenticate", []string{`Basic realm="kami"`},
+			`{"code":401,"message":"Unauthorized"},"headers":{"Www-Authenticate":"Basic realm=\"kami\""}`},
+		{challenging{429, http.Header{"Retry-After": {"7"}}}, 429, "Retry-After", []string{"7"},
+			`{"code":429,"message":"Too Many Requests"},"headers":{"Retry-After":"7"}`},
+		{challenging{503, http.Header{"Retry-After": {"7"}}}, 503, "Retry-After", []string{"7"},
+			`{"code":503,"message":"Service Unavailable"},"headers":{"Retry-After":"7"}`},
+	} {
+		node := newNode(nil)
+		node.Authenticate = func(context.Context, string, string) (context.Context, error) { return nil, test.err }
+		url := start(t, node)
+		_, response, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Basic hunter2"}}})
+		require.Error(t, err)
+		assert.Equal(t, test.status, response.StatusCode)
+		assert.Equal(t, test.want, response.Header.Values(test.header))
+		assert.Equal(t, `{"jsonrpc":"2.0","id":1,"error":`+test.answers+`}`,
+			dialRaw(t, url, nil).ask(`{"jsonrpc":"2.0","id":1,"method":"kami.auth","params":{"scheme":"Basic","credential":"hunter2"}}`))
+	}
+}
