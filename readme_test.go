@@ -17,7 +17,7 @@ import (
 func TestReadme(t *testing.T) {
 	blocks := goBlocks(t, "README.md")
 	require.NotEmpty(t, blocks)
-	assert.Subset(t, testedBodies(t, "example_test.go", "peer/page_test.go"), blocks)
+	assert.Subset(t, testedBodies(t, "example_test.go", "peer/example_test.go"), blocks)
 }
 
 // TestServingDoc has docs/serving.md show nothing but what compiles: its Go blocks are the bodies of Examples, which do

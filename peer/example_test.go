@@ -13,29 +13,45 @@ import (
 
 func Example() {
 	square := func(_ context.Context, n float64) (float64, error) { return n * n, nil }
-	methods := kami.New()
-	methods.Post("/square", endpoint.JSON(square))
-	server := &peer.Node{Name: "math", Version: "1.0.0", Handler: methods}
+	calls := kami.New() // what peers may call
+	calls.Post("/square", endpoint.JSON(square))
 	mux := kami.New()
-	mux.Get("/kite", server)
-	listening := httptest.NewServer(mux)
-	defer listening.Close()
+	mux.Get("/kite", &peer.Node{Name: "math", Version: "1.0.0", Handler: calls})
+	server := httptest.NewServer(mux) // or mux.Serve()
+	defer server.Close()
 
-	ctx := context.Background()
-	client := &peer.Node{Name: "client", Version: "1.0.0"}
-	conn, err := client.Dial(ctx, listening.URL+"/kite")
+	client := &peer.Node{Name: "app", Version: "1.0.0"}
+	conn, err := client.Dial(context.Background(), server.URL+"/kite", peer.Reconnect(peer.Backoff{}))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	nine, err := message.Remote[float64, float64](conn, "square")(ctx, 3)
-	fmt.Println(nine, err)
-	fmt.Println(conn.Peer().Name, conn.Peer().Version)
-	fmt.Println(client.Close(ctx))
-	// Output:
-	// 9 <nil>
-	// math 1.0.0
-	// <nil>
+	defer conn.Close()
+	fmt.Println(message.Remote[float64, float64](conn, "square")(context.Background(), 4))
+	// Output: 16 <nil>
+}
+
+// A handler calls its caller.
+func ExampleFromContext() {
+	calls := kami.New()
+	calls.Post("/greet", endpoint.JSON(func(ctx context.Context, _ struct{}) (string, error) {
+		name, err := message.Remote[struct{}, string](peer.FromContext(ctx), "name")(ctx, struct{}{})
+		return "hello " + name, err
+	}))
+	server := httptest.NewServer(&peer.Node{Name: "greeter", Version: "1.0.0", Handler: calls})
+	defer server.Close()
+
+	own := kami.New() // what the server may call
+	own.Post("/name", endpoint.JSON(func(context.Context, struct{}) (string, error) { return "bob", nil }))
+	client := &peer.Node{Name: "app", Version: "1.0.0", Handler: own}
+	conn, err := client.Dial(context.Background(), server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	fmt.Println(message.Remote[struct{}, string](conn, "greet")(context.Background(), struct{}{}))
+	// Output: hello bob <nil>
 }
 
 // A function as an argument: the handler calls it where it was made.

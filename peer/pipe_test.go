@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"testing/synctest"
 
 	"github.com/guregu/kami/endpoint"
 )
@@ -73,8 +74,11 @@ func (p *Pipe) Pings() (pings int) {
 	return pings
 }
 
-// Wait waits until no connection is served any more.
-func (p *Pipe) Wait() { p.serving.Wait() }
+// Wait waits until no connection is served any more. One that is being made is among them.
+func (p *Pipe) Wait() {
+	synctest.Wait()
+	p.serving.Wait()
+}
 
 // Jam has the clients read nothing, so that the servers can write so many messages.
 func (p *Pipe) Jam() {
