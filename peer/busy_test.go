@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"context"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -121,5 +122,27 @@ func TestP16BusyNested(t *testing.T) {
 		assert.Equal(t, 10, n)
 		ends(t, p)
 		synctest.Wait()
+	})
+}
+
+// TestP16Late has a connection made while the server stops, as one that has waited to be accepted, beside one that is still busy.
+func TestP16Late(t *testing.T) {
+	server := newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { <-ctx.Done() }))
+	synctest.Test(t, func(t *testing.T) {
+		p := peer.NewPipe(server)
+		busy, err := newNode(nil).Dial(t.Context(), "ws://pipe", p.Over())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _, _ = busy.Call(ctx, &message.Message{Route: "wait"}) }()
+		synctest.Wait()
+		close(p.Stop)
+		synctest.Wait()
+		late, err := newNode(nil).Dial(t.Context(), "ws://pipe", p.Over())
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		assert.ErrorContains(t, late.Err(), "StatusServiceRestart")
+		require.NoError(t, late.Close())
+		cancel()
+		ends(t, p)
 	})
 }

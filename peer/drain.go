@@ -18,6 +18,7 @@ const patience = 4 * calm
 type drain struct {
 	links map[*link]struct{}
 	none  chan struct{} // closed when there is no link left
+	begun bool          // the server stops
 }
 
 // watch has the link go when the channel is closed, which is that of a server, or nil.
@@ -25,11 +26,18 @@ func (n *Node) watch(stop <-chan struct{}, l *link) {
 	if stop == nil {
 		return
 	}
+	if n.isLate(stop, l) {
+		n.dismiss([]*link{l})
+	}
+}
+
+// isLate has the link belong to the drain of the server, and reports whether that has begun.
+func (n *Node) isLate(stop <-chan struct{}, l *link) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := n.drains[stop]
 	if d == nil {
-		d = &drain{make(map[*link]struct{}), make(chan struct{})}
+		d = &drain{links: make(map[*link]struct{}), none: make(chan struct{})}
 		if n.drains == nil {
 			n.drains = make(map[<-chan struct{}]*drain)
 		}
@@ -37,6 +45,7 @@ func (n *Node) watch(stop <-chan struct{}, l *link) {
 		n.running.Go(func() { n.await(stop, d) })
 	}
 	d.links[l] = struct{}{}
+	return d.begun
 }
 
 // unwatch ends watch. Without links nothing waits for the server.
@@ -61,6 +70,7 @@ func (n *Node) await(stop <-chan struct{}, d *drain) {
 	case <-stop:
 	}
 	n.mu.Lock()
+	d.begun = true
 	links := make([]*link, 0, len(d.links))
 	for l := range d.links {
 		links = append(links, l)
