@@ -169,7 +169,7 @@ func (s *Server) await(ctx context.Context, c *calling, p *pending) (*message.Re
 		return nil, withCause(ctx, fmt.Errorf("cluster: calling %.260q", c.message.Route))
 	case <-p.timer.C:
 		s.callOff(&c.target, c.reply)
-		return nil, fmt.Errorf("cluster: %.260q has not answered in %v: %w", c.message.Route, s.cfg.Timeout, context.DeadlineExceeded)
+		return nil, fmt.Errorf("cluster: calling %.260q: %w: the Timeout is %v", c.message.Route, errLate, s.cfg.Timeout)
 	}
 }
 

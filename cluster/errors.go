@@ -23,6 +23,7 @@ var (
 	errDisconnected error = &fault{http.StatusServiceUnavailable, "cluster: there is no connection to NATS", message.ErrUndelivered}
 	errCut          error = &fault{http.StatusServiceUnavailable, "cluster: the connection to NATS was cut before the answer came; the call may have run", nil}
 	errTooLarge     error = &fault{http.StatusRequestEntityTooLarge, "cluster: the message is larger than NATS takes", nil}
+	errLate         error = &fault{http.StatusGatewayTimeout, "no answer in time", context.DeadlineExceeded}
 	errBadMessage   error = &fault{http.StatusBadRequest, "cluster: the message cannot be sent", nil}
 )
 
@@ -40,11 +41,14 @@ func (f *fault) StatusCode() int { return f.status }
 
 func (f *fault) Unwrap() error { return f.wraps }
 
-// withCause adds to an error how the context has ended, and why.
+// withCause adds to an error how the context has ended, and why. The end of its time has status 504, that of a gateway.
 func withCause(ctx context.Context, err error) error {
 	end, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, end) {
-		return fmt.Errorf("%w: %w", err, cause)
+	if errors.Is(end, context.DeadlineExceeded) {
+		end = errLate
+	}
+	if errors.Is(end, cause) {
+		return fmt.Errorf("%w: %w", err, end)
 	}
 	return fmt.Errorf("%w: %w: %w", err, end, cause)
 }

@@ -93,6 +93,27 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
+// TestD05TooLate has a gateway's status for a back end that does not answer in time, and only for that.
+func TestD05TooLate(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	release := make(chan struct{})
+	join(t, connect(t, server), cluster.Config{Type: "room", Handlers: newMux("/room/slow", func(context.Context, http.ResponseWriter, *http.Request) {
+		<-release
+	})})
+	t.Cleanup(func() { close(release) })
+	f := front{mux: kami.New()}
+	f.Server = join(t, connect(t, server), cluster.Config{Type: "front", Timeout: 50 * time.Millisecond})
+	f.mux.Post("/room/*route", cluster.Forward(f.Server, "room"))
+	if reply := message.Serve(t.Context(), f.mux, &message.Message{Route: "room.slow"}); reply.Status != http.StatusGatewayTimeout {
+		t.Errorf("got %d %s", reply.Status, reply.Body)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if reply := message.Serve(ctx, f.mux, &message.Message{Route: "room.slow"}); reply.Status != http.StatusGatewayTimeout {
+		t.Errorf("with a deadline of the caller: got %d %s", reply.Status, reply.Body)
+	}
+}
+
 func TestD05Streams(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	count := endpoint.Stream(func(_ context.Context, n int) (iter.Seq2[int, error], error) {

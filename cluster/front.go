@@ -277,7 +277,7 @@ func (s *Server) askFront(ctx context.Context, frontType, id string, q *question
 	case !asked:
 		return nil, fmt.Errorf("%w: a front of type %s with the id %s", ErrNoServer, frontType, id)
 	case got == nil:
-		return nil, fmt.Errorf("cluster: the front %s has not answered a %s in time: %w", id, q.Op, context.DeadlineExceeded)
+		return nil, fmt.Errorf("cluster: the front %s asked for a %s: %w", id, q.Op, errLate)
 	}
 	return got, got.err()
 }
@@ -344,5 +344,5 @@ func (s *Server) silent(frontType, op string, waiting map[string]bool) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cluster: fronts of type %s have not answered a %s in time: %q: %w", frontType, op, ids, context.DeadlineExceeded)
+	return fmt.Errorf("cluster: fronts of type %s asked for a %s: %w: %q", frontType, op, errLate, ids)
 }

@@ -141,7 +141,7 @@ func (s *Server) silence(ctx context.Context, i *incomingStream, asked int64) (t
 			return limit, nil
 		}
 		heard, limit = asked, s.cfg.Timeout
-		err = fmt.Errorf("cluster: no answer in %v: %w", limit, context.DeadlineExceeded)
+		err = fmt.Errorf("cluster: %w: the Timeout is %v", errLate, limit)
 	}
 	if left := limit - time.Duration(since()-heard); left > 0 {
 		return min(left, s.patience()), nil

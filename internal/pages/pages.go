@@ -2,7 +2,6 @@
 package pages
 
 import (
-	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -32,16 +31,18 @@ func Examples(path string) (bodies []string, err error) {
 	return bodies, nil
 }
 
-var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
-
 // GoBlocks returns the blocks of Go on a page.
-func GoBlocks(path string) (blocks []string, err error) {
+func GoBlocks(path string) ([]string, error) { return Blocks(path, "go") }
+
+// Blocks returns the blocks of a language on a page.
+func Blocks(path, language string) (blocks []string, err error) {
 	page, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	for _, block := range goBlock.FindAllSubmatch(page, -1) {
-		blocks = append(blocks, string(bytes.TrimSpace(block[1])))
+	fenced := regexp.MustCompile("(?s)```" + language + "\n(.*?)\n?```")
+	for _, block := range fenced.FindAllSubmatch(page, -1) {
+		blocks = append(blocks, string(block[1]))
 	}
 	return blocks, nil
 }
