@@ -55,6 +55,7 @@ func (p *page) head(cells ...string) {
 func (r *report) write(w io.Writer) error {
 	p := &page{Writer: w}
 	p.printf("# Performance\n\n")
+	r.writeResult(p)
 	p.printf("This page is written by `go run ./bench`. Times are in ns for each request unless they say otherwise; " +
 		"less is better everywhere but in requests a second.\n\n")
 	for _, line := range r.machine {
@@ -74,6 +75,31 @@ func (r *report) write(w io.Writer) error {
 	r.writeScalings(p)
 	r.writeRetentions(p)
 	return p.err
+}
+
+// writeResult says in which rows kami is ahead of all peers, and who is faster in the others.
+func (r *report) writeResult(p *page) {
+	for _, group := range []string{sameWork, bare, rawTree} {
+		var ahead, behind []string
+		for i, row := range r.rows {
+			switch faster := fasterPeers(r.series.merge(i)); {
+			case row.group != group:
+			case len(faster) == 0:
+				ahead = append(ahead, row.name)
+			default:
+				behind = append(behind, fmt.Sprintf("%s (%s)", row.name, strings.Join(faster, ", ")))
+			}
+		}
+		if len(ahead)+len(behind) == 0 {
+			continue
+		}
+		p.printf("- **%s**: kami is ahead of every peer in %d of %d rows", group, len(ahead), len(ahead)+len(behind))
+		if len(behind) > 0 {
+			p.printf("; faster are peers in %s", strings.Join(behind, ", "))
+		}
+		p.printf(".\n")
+	}
+	p.printf("\n")
 }
 
 // explanation says how to read the tables.
