@@ -17,11 +17,11 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// exchange is one request on its way through a Mux, and the context that it begins with. Once other code has its request
-// nothing here changes but by that code, and before only the request is still to be made; so both may be kept.
+// exchange is the context that a request begins with in a Mux, and the copy of the request that shows it. It is immutable once other
+// code holds it; until then only request is filled in. User code may keep both.
 //
-// optimization: context, params and request are one allocation, which has but what a kept context may be asked for, and the
-// proxy of its writer; all else of a request is on its way (BenchmarkServe/Param).
+// optimization: context, params and request are one allocation. It holds only what a context that outlives its request can still be
+// asked for; everything else lives on the stack, see way and reached (BenchmarkServe/Param).
 type exchange struct {
 	in, base context.Context     // the incoming request's, and Mux.Context
 	route    *route              // the Mux's unrouted if none answers
@@ -37,16 +37,16 @@ type withParams struct {
 	params
 }
 
-// watched is an exchange whose response is watched.
+// watched is an exchange with room for the proxy of the response's writer.
 //
-// optimization: the proxy of the writer is part of the allocation, so who keeps the context keeps the writer, of which net/http
-// has let go by then: a kilobyte or so (BenchmarkServe/Observed).
+// optimization: the proxy is part of the allocation, so user code that keeps the context keeps the writer, which net/http has emptied by
+// then: a kilobyte or so (BenchmarkServe/Observed).
 type watched struct {
 	withParams
 	place mutil.Place
 }
 
-// kept is an exchange with which more is kept than usual.
+// kept is an exchange with what the goroutines of one request share.
 type kept struct {
 	watched
 	chain chain[*middleware]
@@ -96,7 +96,8 @@ func (x *withParams) fill(in, base context.Context, c *chain[*middleware], d *de
 	return &x.exchange, x, &x.params
 }
 
-// way is what a request passes on its way.
+// way is what has been decided about a request: the steps of its chain, what they lead to, and what begins and ends with it. What
+// changes while the steps run is in reached.
 type way struct {
 	x       *exchange
 	params  *params // nil if the route has none
@@ -108,8 +109,8 @@ type way struct {
 	finish  func()        // what ends the context; nil if nothing is to
 }
 
-// rare is what is kept of some requests: with standard middleware, in which they go on, perhaps in another goroutine, for
-// which nobody waits; or with a logger that asks for the time.
+// rare is what the goroutines of one request share: standard middleware may run the rest of the chain in a goroutine that nobody
+// waits for (http.TimeoutHandler). It also has the time, for loggers that ask for it. Most requests have none.
 type rare struct {
 	end      ContextHandler
 	started  time.Time // zero if nobody asks
@@ -179,15 +180,15 @@ func (a *way) begin(
 	return place
 }
 
-// mayHaveForm reports whether a form may be parsed that comes with the request. A body of no length may be one whose length
-// is not known, which not all who make requests say.
+// mayHaveForm reports whether the request may bring a form. ContentLength 0 may mean unknown: requests that were not made by net/http's
+// server do not always say -1.
 //
-// optimization: the header is asked for without making its name canonical, which it is (BenchmarkServe/Standard).
+// optimization: the header is read by its canonical name (BenchmarkServe/Standard).
 func mayHaveForm(r *http.Request) bool {
 	return r.ContentLength != 0 || r.Body != nil && r.Body != http.NoBody && len(r.Header["Content-Type"]) > 0
 }
 
-// sharesPathValues reports whether the request has path values, which it shares with its plain copies.
+// sharesPathValues reports whether the request has path values. Plain copies of it share them.
 func sharesPathValues(r *http.Request) bool {
 	for _, field := range pathValueFields {
 		if reflect.ValueOf(r).Elem().FieldByIndex(field).Len() > 0 {
@@ -197,8 +198,8 @@ func sharesPathValues(r *http.Request) bool {
 	return len(pathValueFields) < 2
 }
 
-// pathValueFields are the fields in which net/http keeps path values, as no method lists them. If they are not found in another
-// release, all requests count as having some.
+// pathValueFields are the fields in which net/http keeps path values, which no method lists. If another release lacks them, all
+// requests count as having path values.
 var pathValueFields = func() (indices [][]int) {
 	for _, name := range []string{"matches", "otherValues"} {
 		field, ok := reflect.TypeFor[http.Request]().FieldByName(name)
@@ -273,11 +274,10 @@ func (a *way) run(i int, w http.ResponseWriter, at *reached) {
 	a.end.ServeHTTPContext(at.ctx, w, r)
 }
 
-// adopt takes over the context that other code has returned, middleware or, for which by is nil, afterware. Another one than a
-// pointer always counts as new.
+// adopt takes over the context that middleware has returned or, if by is nil, afterware. A context that is no pointer counts as new.
 //
-// optimization: one that is the same costs a comparison (BenchmarkServe/Observed), and the request is not copied for a new one
-// before it is to be seen again (BenchmarkServe/Derive).
+// optimization: an unchanged one costs a comparison (BenchmarkServe/Observed), and the request is copied for a new one only when other
+// code is to get it (BenchmarkServe/Derive).
 func (at *reached) adopt(x *exchange, by *middleware, ctx context.Context) {
 	if at.odd || ctx != at.ctx {
 		at.take(x, by, ctx)
@@ -313,7 +313,7 @@ func (at *reached) refresh(a *way) {
 	}
 }
 
-// look has the request seen with the view.
+// look makes the params of the view the first that the context shows.
 func (at *reached) look(a *way, v *view) {
 	r := at.see(a)
 	seen := &viewed{Context: at.ctx, view: v, x: a.x}
@@ -322,9 +322,9 @@ func (at *reached) look(a *way, v *view) {
 	at.put(seen, false)
 }
 
-// release sees to the files of a form that was parsed on the way, when a run of the chain has ended. Those that the incoming
-// request knows go when whoever made it is done with it; what was parsed within standard middleware goes at once, for it may
-// be that nobody waits for it. With the outermost run the context ends too, if it is to.
+// release ends a run of the chain: it sees to the files of a parsed form. net/http removes those of the incoming request's form. Files
+// parsed inside standard middleware are removed here, because the outer handler may be gone. The outermost run also ends the context
+// if that ends with the request.
 func (a *way) release(at *reached) {
 	form := a.parsed(at)
 	switch {
@@ -391,9 +391,9 @@ func (a *rare) begin(run *reached) (end func()) {
 	}
 }
 
-// pass has a usual request pass the chain that leads to the handler, as run does it for any.
+// pass runs the chain and the handler of a usual request, as run does for any.
 //
-// optimization: it has nothing to look after but the context and the request (BenchmarkServe/Value and Derive).
+// optimization: only the context and the request change on this way (BenchmarkServe/Value and Derive).
 func (x *exchange) pass(
 	at *reached, steps []step[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
 ) {
@@ -447,7 +447,8 @@ func keepForm(from, r *http.Request) {
 	}
 }
 
-// isPointer reports whether a context is a pointer, as most are. Not all others can be compared, and none is worth it.
+// isPointer reports whether a context is a pointer. Comparing two values of an uncomparable type panics; contexts that are no pointers
+// are rare, so kami never compares them.
 func isPointer(ctx context.Context) bool { return reflect.ValueOf(ctx).Kind() == reflect.Pointer }
 
 // Deadline is the deadline of the context that ends this one.
@@ -475,7 +476,7 @@ func (x *exchange) Value(key any) any {
 
 // mayOwn reports whether a key may be one that the exchange answers itself.
 //
-// optimization: most are seen not to be at a glance (bench, Same work).
+// optimization: a type switch rules out almost every key (bench, Same work).
 func (x *exchange) mayOwn(key any) bool {
 	switch key.(type) {
 	case incoming.Key, *middleware:

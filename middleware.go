@@ -96,7 +96,7 @@ func (m *middleware) String() string { return fmt.Sprintf("middleware for %q (%s
 
 // mustDescend panics if a context that the middleware has returned does not descend from the request's.
 //
-// optimization: it is asked until one does, for to look into each costs some percent (BenchmarkServe/Value).
+// optimization: it checks until one does, because each check costs some percent of a request (BenchmarkServe/Value).
 func (m *middleware) mustDescend(x *exchange, ctx context.Context) {
 	if own, _ := ctx.Value(incoming.Request).(*exchange); own != x {
 		panic(fmt.Sprintf("kami: %s returned a context that does not descend from the request's, so its params would be lost: "+
@@ -233,8 +233,8 @@ func opening(c *chain[*middleware]) http.HandlerFunc {
 	return c.steps[0].ware.wrapper
 }
 
-// leading returns ctx if it leads the step i, standard middleware, to the exchange, as all do that derive from the request's,
-// or one that does, and whether the request lacks that one.
+// leading returns a context by which standard middleware, the step i, finds the exchange, and whether the request lacks it. That is ctx
+// itself unless other code has put a context of its own before the exchange.
 func (x *exchange) leading(ctx context.Context, i int, stale bool) (context.Context, bool) {
 	if found, step, _ := x.chain.steps[i].ware.exchangeOf(ctx); found == x && step == i {
 		return ctx, stale
@@ -264,8 +264,8 @@ func (l *led) String() string {
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
 //
-// optimization: what follows is found by the context that the request has anyway, and not by one, and a copy of the request,
-// for each middleware; and most often nothing is to be seen to before it (BenchmarkServe/Standard).
+// optimization: the next step is found through the request's own context; no middleware costs a context and a request copy. A step
+// that needs nothing else is called at once (BenchmarkServe/Standard).
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	x := exchangeIn(ctx)
@@ -316,7 +316,7 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 
 // runFor is run for requests that may bring a form.
 //
-// optimization: nobody counts how many run for the others (BenchmarkServe/Standard).
+// optimization: runs of requests without a form are not counted (BenchmarkServe/Standard).
 func (a *way) runFor(i int, w http.ResponseWriter, at *reached) {
 	if at.form = at.r.MultipartForm; at.form != nil {
 		at.within.form.Store(at.form)
@@ -327,8 +327,8 @@ func (a *way) runFor(i int, w http.ResponseWriter, at *reached) {
 	a.run(i, w, at)
 }
 
-// exchangeOf returns the exchange whose chain goes on after the middleware, which step that is, and whether the context is
-// kami's own, which leads all middleware to its exchange. That is nil if there is none.
+// exchangeOf answers which request, and which step of its chain, a context belongs to for the middleware, and whether the context is
+// kami's own for that. The exchange is nil if there is none.
 func (m *middleware) exchangeOf(ctx context.Context) (x *exchange, step int, own bool) {
 	if ctx == nil {
 		return nil, 0, false
@@ -353,7 +353,8 @@ func exchangeIn(ctx context.Context) *exchange {
 	return x
 }
 
-// find returns which step with the view the middleware is, or -1. It is one at most: each binding of a scope has its own view.
+// find returns which step with the view the middleware is, or -1. At most one step matches, because each binding of a scope has its own
+// view.
 func (x *exchange) find(m *middleware, v *view) int {
 	if x == nil || x.chain == nil {
 		return -1

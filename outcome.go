@@ -71,8 +71,8 @@ func (m *Mux) serveObserved(
 	o.rest()
 }
 
-// finish runs what is left to run, itself deferred: if any of that panics the rest still runs. The last one lets go on
-// the panic that is to go on, within the deferred calls, so that net/http prints the stack that it came from.
+// finish runs what is left to run, itself deferred: if any of that panics, what is left after it still runs. The last one panics again
+// with the panic that is to go on, within the deferred calls, so that net/http prints the stack that it came from.
 func (o *outcome) finish() {
 	v := recover()
 	if v == nil && o.stage == logged {
@@ -94,14 +94,13 @@ func (o *outcome) finish() {
 	o.rest()
 }
 
-// settle takes over what the request has become within standard middleware, whose writer, and whose limits to the life
-// of the context, end here.
+// settle takes the values that the context has got inside standard middleware. The inner writer and the inner deadline stay inside.
 func (o *outcome) settle() {
 	x := o.along.x
 	if x.chain != nil {
 		if inner := x.chain.rare.branched.Load(); inner != nil {
 			o.put(&carried{Context: o.ctx, values: *inner}, true)
-			o.view = o.along.steps[len(o.along.steps)-1].view // it may be seen with
+			o.view = o.along.steps[len(o.along.steps)-1].view // the inner context may show it first; the next view must be compared with it
 		}
 	}
 	if pattern := o.along.pattern; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
@@ -110,7 +109,7 @@ func (o *outcome) settle() {
 	}
 }
 
-// see returns the request, seen with the view, which may be nil.
+// see returns the request for what runs with the view, nil for the route's.
 //
 // optimization: most often there is nothing to renew (BenchmarkServe/Observed).
 func (o *outcome) see(v *view) *http.Request {

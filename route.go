@@ -158,7 +158,7 @@ func allowed(routes []*route) string {
 type decision struct {
 	end    ContextHandler      // what the chain of middleware leads to
 	route  *route              // whose handler end is; for any other answer the Mux's unrouted
-	own    *route              // the best that matches the path, or its clean spelling, for the method if it can be
+	own    *route              // the list that matches the path or its clean spelling: the one with the method, if any has it
 	path   string              // as it is routed
 	decode func(string) string // makes the text of a segment of it, nil if it is that
 	clean  string              // the clean path, if the path is not that

@@ -32,7 +32,7 @@ type chain[T any] struct {
 	steps []step[T]
 	wraps bool  // whether there is standard middleware, which finds in the chain what follows it
 	wild  bool  // whether there are scopes with params
-	rare  *rare // what is kept with a request; nil in the plan
+	rare  *rare // of one request; nil in the plan
 }
 
 func newChain[T any](steps []step[T]) chain[T] {
