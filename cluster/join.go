@@ -103,7 +103,7 @@ func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 		leaving: make(chan struct{}), left: make(chan struct{}), heard: make(chan struct{})}
 	s.self = newMember(cfg.instance(), time.Now().UnixNano())
 	s.inbox.prefix = nc.NewInbox() + "."
-	s.base, s.cancel = base(ctx)
+	s.base, s.cancel = base(context.WithValue(ctx, serverKey{}, s))
 	s.stats.init(s)
 	s.service = newService(s)
 	return s
@@ -221,6 +221,15 @@ func (s *Server) settle(ctx context.Context, before error) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return nil
+}
+
+type serverKey struct{}
+
+// FromContext returns the server that a message came to, from the context of its handler, or nil if it came by no cluster. Messages may
+// come before Join has returned.
+func FromContext(ctx context.Context) *Server {
+	s, _ := ctx.Value(serverKey{}).(*Server)
+	return s
 }
 
 // ID returns the id of this server.

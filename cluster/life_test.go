@@ -16,6 +16,7 @@ import (
 	"github.com/guregu/kami/cluster"
 	"github.com/guregu/kami/cluster/embed"
 	"github.com/guregu/kami/component"
+	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/message"
 )
 
@@ -151,4 +152,23 @@ type Found struct{ ID string }
 
 func (*Match) Find(_ context.Context, r *FindRequest) (*Found, error) {
 	return &Found{fmt.Sprint("match-", r.Level)}, nil
+}
+
+// TestD13FromContext has a handler find the server that its message came to.
+func TestD13FromContext(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	nc := connect(t, server)
+	handle := endpoint.JSON(func(ctx context.Context, _ struct{}) (string, error) { return cluster.FromContext(ctx).ID(), nil })
+	for _, id := range []string{"a", "b"} {
+		join(t, nc, cluster.Config{Type: "room", ID: id, Remotes: newMux("/room/name", handle)})
+	}
+	front := join(t, nc, cluster.Config{Type: "front"})
+	for _, id := range []string{"a", "b"} {
+		if got, err := ask(t, front.To(id), "room.name"); err != nil || got != id {
+			t.Errorf("got %q, %v, want %q", got, err, id)
+		}
+	}
+	if got := cluster.FromContext(t.Context()); got != nil {
+		t.Errorf("outside of a handler: got %v", got)
+	}
 }

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -23,6 +21,7 @@ import (
 	"github.com/guregu/kami/cluster"
 	"github.com/guregu/kami/cluster/embed"
 	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/internal/natsserver"
 	"github.com/guregu/kami/message"
 )
 
@@ -49,35 +48,9 @@ func embedded(t *testing.T) restartable {
 
 // external builds the real nats-server and runs it.
 func external(t *testing.T) restartable {
-	binary := filepath.Join(t.TempDir(), "nats-server")
-	build := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building nats-server: %v\n%s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(t, err)
-	address := l.Addr().String()
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	noError(t, l.Close())
-	var process *exec.Cmd
-	start := func() {
-		process = exec.Command(binary, "-a", "127.0.0.1", "-p", port)
-		noError(t, process.Start())
-		until(t, "NATS", func() bool {
-			c, err := net.Dial("tcp", address)
-			if err == nil {
-				_ = c.Close()
-			}
-			return err == nil
-		})
-	}
-	stop := func() {
-		_ = process.Process.Kill()
-		_ = process.Wait()
-	}
-	start()
-	t.Cleanup(func() { stop() })
-	return restartable{"nats://" + address, stop, start}
+	s := natsserver.New(t, natsserver.Build(t))
+	s.Start(t)
+	return restartable{s.URL, s.Kill, func() { s.Start(t) }}
 }
 
 // TestD09Restart restarts NATS under load. Calls fail with a clear error while it is away, and work after it.
