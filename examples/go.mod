@@ -1,6 +1,6 @@
 module github.com/guregu/kami/examples
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/goji/httpauth v0.0.0-20160601135302-2da839ab0f4d
@@ -10,14 +10,32 @@ require (
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/stretchr/testify v1.12.1
 	github.com/zenazn/goji v1.0.1
-	golang.org/x/text v0.41.0
-	golang.org/x/time v0.15.0
+	golang.org/x/text v0.43.0
+	golang.org/x/time v0.16.0
+)
+
+require (
+	github.com/Masterminds/semver/v3 v3.5.0 // indirect
+	github.com/antithesishq/antithesis-sdk-go v0.9.0-default-no-op // indirect
+	github.com/google/go-tpm v0.9.8 // indirect
+	github.com/klauspost/compress v1.20.4 // indirect
+	github.com/minio/highwayhash v1.0.4 // indirect
+	github.com/nats-io/jwt/v2 v2.8.3 // indirect
+	github.com/nats-io/nkeys v0.4.17 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 )
 
 require (
 	github.com/coder/websocket v1.8.15 // indirect
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
+	github.com/guregu/kami/cluster v0.0.0
+	github.com/guregu/kami/cluster/embed v0.0.0
+	github.com/nats-io/nats-server/v2 v2.15.3 // indirect
+	github.com/nats-io/nats.go v1.55.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	google.golang.org/protobuf v1.36.12
 )
 
 replace github.com/guregu/kami => ../
@@ -25,3 +43,7 @@ replace github.com/guregu/kami => ../
 replace github.com/guregu/kami/auth => ../auth
 
 replace github.com/guregu/kami/peer => ../peer
+
+replace github.com/guregu/kami/cluster => ../cluster
+
+replace github.com/guregu/kami/cluster/embed => ../cluster/embed
