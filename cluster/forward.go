@@ -88,7 +88,11 @@ func (s *Server) forward(ctx context.Context, items *streamTo, r *http.Request, 
 		defer cancel()
 		c.choose = func(members []*member) (*member, error) { return s.routed(ctx, f.(RoutingFunc), m, members) }
 	}
+	again := *c
 	answer, err := s.call(ctx, c)
+	if errors.Is(err, ErrNoServer) && ctx.Err() == nil { // as Remote does: the view knows by now that this one has gone
+		answer, err = s.call(ctx, &again)
+	}
 	if err != nil || answer == nil {
 		return err
 	}

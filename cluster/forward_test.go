@@ -114,6 +114,30 @@ func TestD05TooLate(t *testing.T) {
 	}
 }
 
+// TestD10ForwardsOnceMore has a routing function choose a server that has gone, which its view does not know yet.
+func TestD10ForwardsOnceMore(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	gone := connect(t, server)
+	_, err := cluster.Join(t.Context(), gone, cluster.Config{Type: "room", ID: "a", Version: "1.0.0", Handlers: named("/room/name", "a")})
+	noError(t, err)
+	join(t, connect(t, server), cluster.Config{Type: "room", ID: "b", Handlers: named("/room/name", "b")})
+	f := joinFront(t, server, new(session.Pool))
+	knows(t, f.Server, "room", 2)
+	f.AddRoute("room", func(_ context.Context, _ string, _ []byte, servers map[string]cluster.Instance) (cluster.Instance, error) {
+		if a, ok := servers["a"]; ok {
+			return a, nil
+		}
+		return servers["b"], nil
+	})
+	watcher := join(t, connect(t, server), cluster.Config{Type: "watcher"})
+	gone.Close()
+	noServer(t, watcher.To("a"), "room.name") // NATS has noticed
+	reply := message.Serve(t.Context(), f.mux, &message.Message{Route: "room.name"})
+	if reply.Status != 200 || string(reply.Body) != "\"b\"\n" {
+		t.Errorf("got %d %s", reply.Status, reply.Body)
+	}
+}
+
 func TestD05Streams(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	count := endpoint.Stream(func(_ context.Context, n int) (iter.Seq2[int, error], error) {
