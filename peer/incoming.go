@@ -237,6 +237,11 @@ func (l *link) perform(in *incoming) (next *incoming) {
 	}()
 	reply := l.reply(in)
 	returned = true
+	if reply == nil {
+		l.in.refuse()
+		l.spawn(func() { l.closeWhenIdle(closeRestart, "the session has moved") })
+		return nil
+	}
 	l.answer(in, reply)
 	if in.after != nil {
 		in.after()
@@ -244,7 +249,8 @@ func (l *link) perform(in *incoming) (next *incoming) {
 	return nil
 }
 
-// reply runs the handler of a call, or our own method.
+// reply runs the handler of a call, or our own method. It returns nil for a call that must not be answered, so that its caller makes it
+// again by another connection.
 func (l *link) reply(in *incoming) *message.Reply {
 	in.ctx.mu.Lock()
 	in.ctx.base = l.context()
@@ -262,6 +268,9 @@ func (l *link) reply(in *incoming) *message.Reply {
 	}
 	s := l.session()
 	if !s.Begin() {
+		if l.dismissed.Load() {
+			return nil // the client is on its way to where the session is now
+		}
 		return fail(http.StatusGone, "the session has ended")
 	}
 	defer s.Returned(&in.ctx, in.message.Route)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,6 +204,35 @@ func TestP16Frames(t *testing.T) {
 	w, err := newNode(nil).Dial(t.Context(), "ws://127.0.0.1:1")
 	assert.Nil(t, w)
 	assert.Error(t, err)
+}
+
+// TestP16Moved has a session move to another server once the client was told to go: what has not run is not answered, so that the
+// client sends it there.
+func TestP16Moved(t *testing.T) {
+	began, release, ran := make(chan struct{}), make(chan struct{}), new(atomic.Int32)
+	calls := mux("/hold", endpoint.JSON(func(context.Context, struct{}) (string, error) { close(began); <-release; return "held", nil }))
+	calls.Post("/run", endpoint.JSON(func(context.Context, struct{}) (string, error) { ran.Add(1); return "ran", nil }))
+	server := resuming(newNode(calls))
+	conns := make(chan *peer.Conn, 1)
+	server.OnConnect = func(c *peer.Conn) { conns <- c }
+	r := dialRaw(t, start(t, server), nil)
+	r.ask(`{"jsonrpc":"2.0","id":0,"method":"kami.resume"}`)
+	token := (<-conns).Session().Token()
+	closed := make(chan error, 1)
+	go func() { closed <- server.Close(context.Background()) }()
+	assert.Contains(t, r.receive(), "kami.goaway")
+	r.send(`{"jsonrpc":"2.0","id":1,"method":"hold"}`)
+	<-began
+	_, moved := server.Sessions.Give(token, 0)
+	assert.True(t, moved)
+	r.send(`{"jsonrpc":"2.0","id":2,"method":"run"}`)
+	close(release)
+	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":"held"}`, r.receive())
+	code, reason := r.closed()
+	assert.Equal(t, 1012, code)
+	assert.Equal(t, "the session has moved", reason)
+	assert.Zero(t, ran.Load())
+	assert.NoError(t, <-closed)
 }
 
 // TestP16Unanswered has calls without an answer when the close frame comes with 1012: they have not run. With another status they may have.
