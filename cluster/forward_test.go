@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -599,6 +600,75 @@ func TestD16Resume(t *testing.T) {
 	if _, _, recovered := pools[0].Resume(token, 3, third); recovered {
 		t.Error("a session of a front that has left was recovered")
 	}
+}
+
+// TestD16Broadcasts moves a session between two fronts while two servers broadcast. It is given all broadcasts once, and those of each
+// server in their order.
+func TestD16Broadcasts(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	pools := []*session.Pool{{ResumeWithin: time.Hour, Keep: 1e6}, {ResumeWithin: time.Hour, Keep: 1e6}}
+	var fronts []front
+	for _, pool := range pools {
+		fronts = append(fronts, joinFront(t, server, pool))
+	}
+	at := new(connection)
+	pools[0].Open(at)
+	s, _, _ := pools[0].Resume("", 0, at)
+	token := s.Token()
+	s.Resumed(at)
+	noError(t, fronts[0].Group("front", "lobby").Add(t.Context(), s))
+
+	moved := make(chan struct{})
+	var broadcasting sync.WaitGroup
+	sent := make([]int, 2)
+	for from := range sent {
+		lobby := join(t, connect(t, server), cluster.Config{Type: "room"}).Group("front", "lobby")
+		broadcasting.Go(func() {
+			for {
+				select {
+				case <-moved:
+					return
+				case <-time.After(100 * time.Microsecond):
+				}
+				if err := lobby.Broadcast(t.Context(), "a", 1000000*from+sent[from]); err != nil {
+					t.Error(err)
+					return
+				}
+				sent[from]++
+			}
+		})
+	}
+	var got []string
+	for i := range 300 {
+		until(t, "broadcasts", func() bool { return len(at.bodies()) > 0 })
+		got = append(got, at.bodies()...) // what it is given after this comes again
+		next, pool := new(connection), pools[(i+1)%2]
+		pool.Open(next)
+		now, missed, recovered := pool.Resume(token, uint64(len(got)), next)
+		if !recovered {
+			t.Fatal("the session was not recovered")
+		}
+		for _, m := range missed {
+			got = append(got, string(m.Body))
+		}
+		token = now.Token()
+		now.Resumed(next)
+		at = next
+	}
+	close(moved)
+	broadcasting.Wait()
+	until(t, "all broadcasts", func() bool { return len(got)+len(at.bodies()) >= sent[0]+sent[1] })
+	next := make([]int, 2)
+	for _, body := range append(got, at.bodies()...) {
+		n, err := strconv.Atoi(body)
+		noError(t, err)
+		from, n := n/1000000, n%1000000
+		if n != next[from] {
+			t.Errorf("of server %d: got %d, want %d", from, n, next[from])
+		}
+		next[from] = n + 1
+	}
+	t.Logf("%d and %d broadcasts", sent[0], sent[1])
 }
 
 // connection is one of a client that moves between fronts.

@@ -45,6 +45,7 @@ type question struct {
 	Claim   *session.Claim             `json:"claim,omitempty"`
 	Token   string                     `json:"token,omitempty"`
 	Seq     uint64                     `json:"seq,omitempty"`
+	Number  uint64                     `json:"number,omitempty"` // of a broadcast, among those of its publisher
 }
 
 // reply is what a front answers.
@@ -56,6 +57,7 @@ type reply struct {
 	Members []session.Member `json:"members,omitempty"`
 	Moved   *session.Moved   `json:"moved,omitempty"`
 	Groups  [][]byte         `json:"groups,omitempty"` // those of what has moved
+	Heard   map[string]mark  `json:"heard,omitempty"`  // the broadcasts that what has moved has been given
 }
 
 // err returns the error that a front has answered with: equal to that of the front where it has a status.
@@ -175,7 +177,9 @@ func (s *Server) doFront(ctx context.Context, q *question, body []byte, r *reply
 		r.Members = members
 		return err
 	case opCast:
-		return pool.Group(string(q.Group)).Broadcast(ctx, q.Route, json.RawMessage(body))
+		return s.casts.hear(q, body, func() error {
+			return pool.Group(string(q.Group)).Broadcast(ctx, q.Route, json.RawMessage(body))
+		})
 	case opClaim:
 		return s.doClaim(ctx, pool, q)
 	case opTake:
@@ -241,7 +245,9 @@ func (s *Server) doClaim(ctx context.Context, pool *session.Pool, q *question) e
 }
 
 func (s *Server) doTake(pool *session.Pool, q *question, r *reply) error {
-	moved, ok := pool.Give(q.Token, q.Seq)
+	var moved session.Moved
+	var ok bool
+	r.Heard = s.casts.cut(func() { moved, ok = pool.Give(q.Token, q.Seq) })
 	if !ok {
 		return session.ErrClosed
 	}

@@ -58,7 +58,10 @@ func (g group) Broadcast(ctx context.Context, route string, v any) error {
 	if !nameRule.MatchString(g.frontType) {
 		return nil
 	}
-	data, err := frame(&question{Op: opCast, From: g.s.cfg.ID, Route: route, Group: []byte(g.name)}, body)
+	g.s.casting.Lock()
+	defer g.s.casting.Unlock()
+	g.s.cast++
+	data, err := frame(&question{Op: opCast, From: g.s.cfg.ID, Route: route, Group: []byte(g.name), Number: g.s.cast}, body)
 	if err != nil {
 		return err
 	}

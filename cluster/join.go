@@ -28,6 +28,10 @@ type Server struct {
 	routing routing
 	deafen  func()         // ends hearErrors
 	fronted chan *nats.Msg // what fronts are asked
+	casts   casts
+
+	casting sync.Mutex // broadcasts go out in the order of their numbers
+	cast    uint64     // the number of the last one
 
 	base   context.Context // of the contexts of handlers
 	cancel context.CancelCauseFunc
@@ -102,6 +106,7 @@ func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 	s := &Server{nc: nc, cfg: cfg, names: subjects(cfg.Prefix + "."), beats: defaultBeats, news: make(chan *nats.Msg, 4096),
 		leaving: make(chan struct{}), left: make(chan struct{}), heard: make(chan struct{})}
 	s.self = newMember(cfg.instance(), time.Now().UnixNano())
+	s.casts.since, s.cast = time.Now(), uint64(s.self.born) // above the numbers of an earlier server with this ID
 	s.inbox.prefix = nc.NewInbox() + "."
 	s.base, s.cancel = base(context.WithValue(ctx, serverKey{}, s))
 	s.stats.init(s)

@@ -85,18 +85,19 @@ func (p pooled) Claim(ctx context.Context, c session.Claim) error {
 }
 
 // Take asks the front that a token names for its session.
-func (p pooled) Take(token string, seq uint64) (moved session.Moved, ok bool) {
+func (p pooled) Take(token string, seq uint64, adopt func(session.Moved)) bool {
 	at := strings.LastIndexByte(token, '.')
 	if at < 0 || token[at+1:] == p.s.cfg.ID {
-		return moved, false
+		return false
 	}
 	r, err := p.s.askFront(p.s.base, p.s.cfg.Type, token[at+1:], &question{Op: opTake, Token: token, Seq: seq}, nil)
 	if err != nil || r.Moved == nil {
-		return moved, false
+		return false
 	}
-	moved = *r.Moved
+	moved := *r.Moved
 	for _, name := range r.Groups {
 		moved.Groups = append(moved.Groups, string(name))
 	}
-	return moved, true
+	p.s.casts.adopt(moved, r.Heard, adopt)
+	return true
 }

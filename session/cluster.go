@@ -14,9 +14,9 @@ import (
 type Cluster interface {
 	// Claim tells the other fronts of a Bind. Each hands it to the Claimed of its Pool. An error lets the Bind fail.
 	Claim(ctx context.Context, c Claim) error
-	// Take asks the front that the token names for its session, which answers by the Give of its Pool. It returns false where that
-	// has none, or does not answer.
-	Take(token string, seq uint64) (Moved, bool)
+	// Take asks the front that the token names for its session, which answers by the Give of its Pool, and hands it to adopt: from
+	// then on the Pool broadcasts to it. It returns false where that front has none, or does not answer.
+	Take(token string, seq uint64, adopt func(Moved)) bool
 }
 
 // Claim says that a session has been bound to a user. Of two claims the one with the greater Order is newer, or else the one with the
@@ -144,13 +144,14 @@ func (p *Pool) fetch(token string, seq uint64, link Link) (s *Session, missed []
 	if cluster == nil || token == "" || p.ResumeWithin <= 0 {
 		return nil, nil, false
 	}
-	moved, ok := cluster.Take(token, seq)
-	if !ok {
+	var older []*Session
+	if !cluster.Take(token, seq, func(moved Moved) {
+		s, older = p.adopt(moved, link)
+		for _, m := range moved.Missed {
+			missed = append(missed, m.message())
+		}
+	}) {
 		return nil, nil, false
-	}
-	s, older := p.adopt(moved, link)
-	for _, m := range moved.Missed {
-		missed = append(missed, m.message())
 	}
 	p.kick(context.Background(), older)
 	p.reclaim(context.Background(), s)

@@ -48,18 +48,20 @@ func (f *front) Claim(ctx context.Context, c session.Claim) error {
 	return nil
 }
 
-func (f *front) Take(token string, seq uint64) (moved session.Moved, ok bool) {
+func (f *front) Take(token string, seq uint64, adopt func(session.Moved)) bool {
 	_, id, _ := strings.Cut(token, ".")
 	pool := f.all[id]
 	if pool == nil || id == f.id {
-		return moved, false
+		return false
 	}
 	given, ok := pool.Give(token, seq)
 	text, err := json.Marshal(given)
-	if err == nil {
-		err = json.Unmarshal(text, &moved)
+	var moved session.Moved
+	if !ok || err != nil || json.Unmarshal(text, &moved) != nil {
+		return false
 	}
-	return moved, ok && err == nil
+	adopt(moved)
+	return true
 }
 
 // clustered returns two fronts.

@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/guregu/kami/session"
+)
+
+// casts is the broadcasts to groups that a front has heard lately. All fronts hear those of one publisher in one order, which their
+// numbers tell, but not at one time. A session that moves from front to front is given each broadcast by exactly one of them: the old
+// front says what it has given it, and the new one goes on from there.
+type casts struct {
+	since time.Time // this front hears all since then
+
+	mu     sync.Mutex // a broadcast and a move come one after the other
+	heard  map[string]mark
+	swept  time.Time
+	recent []cast
+	more   chan struct{} // closed by the next broadcast; nil if nobody waits for one
+}
+
+// mark is the last broadcast of a publisher that was heard.
+type mark struct {
+	Number uint64        `json:"number"`
+	Age    time.Duration `json:"age"` // how long ago, as it travels
+	at     time.Time
+}
+
+// cast is a broadcast.
+type cast struct {
+	from   string
+	number uint64
+	group  string
+	pushed session.Pushed
+	at     time.Time
+}
+
+// Fronts hear a broadcast within late of each other, or it counts as lost on the way to one. Marks are kept for twice as long, so that
+// what one front has in recent has its mark at the other.
+const late = time.Second
+
+// hear has a broadcast given to the members of its group, and takes note of it.
+func (c *casts) hear(q *question, body []byte, give func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.heard == nil {
+		c.heard = make(map[string]mark)
+	}
+	c.heard[q.From] = mark{Number: q.Number, at: now}
+	c.recent = append(c.recent, cast{q.From, q.Number, string(q.Group), session.Pushed{Route: q.Route, Body: body}, now})
+	c.forget(now)
+	if c.more != nil {
+		close(c.more)
+		c.more = nil
+	}
+	return give()
+}
+
+// forget forgets what is too old to matter.
+func (c *casts) forget(now time.Time) {
+	for len(c.recent) > 0 && now.Sub(c.recent[0].at) > late {
+		c.recent[0], c.recent = cast{}, c.recent[1:]
+	}
+	if now.Sub(c.swept) < late {
+		return
+	}
+	c.swept = now
+	for from, m := range c.heard {
+		if now.Sub(m.at) > 2*late {
+			delete(c.heard, from)
+		}
+	}
+}
+
+// cut has a session given away between two broadcasts, and returns the marks of those that it has been given.
+func (c *casts) cut(give func()) map[string]mark {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	give()
+	now := time.Now()
+	marks := make(map[string]mark, len(c.heard))
+	for from, m := range c.heard {
+		m.Age = now.Sub(m.at)
+		marks[from] = m
+	}
+	return marks
+}
+
+// adopt has a session that has moved taken in between two broadcasts: as soon as this front has heard all that the old one has given
+// it, and with those that it has heard since.
+func (c *casts) adopt(moved session.Moved, given map[string]mark, adopt func(session.Moved)) {
+	enough := time.NewTimer(late)
+	defer enough.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for wait := true; wait && !c.caughtUp(given); {
+		if c.more == nil {
+			c.more = make(chan struct{})
+		}
+		more := c.more
+		c.mu.Unlock()
+		select {
+		case <-more:
+		case <-enough.C:
+			wait = false
+		}
+		c.mu.Lock()
+	}
+	c.forget(time.Now())
+	for _, one := range c.recent {
+		if one.number > given[one.from].Number && slices.Contains(moved.Groups, one.group) {
+			moved.Missed = append(moved.Missed, one.pushed)
+			moved.Pushed++
+		}
+	}
+	adopt(moved)
+}
+
+// caughtUp reports whether all that was given before has been heard here as well. What is older than this front is not waited for.
+func (c *casts) caughtUp(given map[string]mark) bool {
+	for from, m := range given {
+		if c.heard[from].Number < m.Number && m.Age < time.Since(c.since) {
+			return false
+		}
+	}
+	return true
+}
