@@ -183,7 +183,7 @@ func (s *Server) doFront(ctx context.Context, q *question, body []byte, r *reply
 	case opClaim:
 		return s.doClaim(ctx, pool, q)
 	case opTake:
-		return s.doTake(pool, q, r)
+		return s.doTake(ctx, pool, q, r)
 	}
 	return doSession(ctx, pool, q, body)
 }
@@ -244,7 +244,11 @@ func (s *Server) doClaim(ctx context.Context, pool *session.Pool, q *question) e
 	return nil
 }
 
-func (s *Server) doTake(pool *session.Pool, q *question, r *reply) error {
+// doTake gives a session to another front when its handlers have returned, or have taken too long to be waited for.
+func (s *Server) doTake(ctx context.Context, pool *session.Pool, q *question, r *reply) error {
+	ctx, cancel := context.WithTimeout(ctx, late)
+	defer cancel()
+	pool.Rest(ctx, q.Token)
 	var moved session.Moved
 	var ok bool
 	r.Heard = s.casts.cut(func() { moved, ok = pool.Give(q.Token, q.Seq) })

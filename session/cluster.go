@@ -105,6 +105,30 @@ func (p *Pool) reclaim(ctx context.Context, s *Session) {
 	}
 }
 
+// Rest has no handler of a session begin any more, and waits for those that run, until ctx ends. Give then gives all that they have
+// done. It is for transports between servers.
+func (p *Pool) Rest(ctx context.Context, token string) {
+	p.mu.RLock()
+	s := p.byToken[token]
+	p.mu.RUnlock()
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.resting == nil {
+		s.resting = make(chan struct{})
+		if s.running == 0 {
+			close(s.resting)
+		}
+	}
+	resting := s.resting
+	s.mu.Unlock()
+	select {
+	case <-resting:
+	case <-ctx.Done():
+	}
+}
+
 // Give gives a session to another front, as Resume does to another connection: it ends here without OnClose, which the other front
 // calls in time. It returns false where Resume would not recover. It is for transports between servers.
 func (p *Pool) Give(token string, seq uint64) (Moved, bool) {

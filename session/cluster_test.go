@@ -368,6 +368,53 @@ func TestS06DoesNotMove(t *testing.T) {
 }
 
 // TestS02FailuresAreLogged has what is done for others fail.
+// TestS06MovesWhenItsHandlersHaveReturned has a session rest before it moves: what its handlers do goes with it.
+func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _, _ := clustered()
+		link := new(recorder)
+		s := a.Open(link)
+		token := s.Token()
+		assert.True(t, s.Begin())
+		rested := make(chan struct{})
+		go func() {
+			a.Rest(t.Context(), token)
+			close(rested)
+		}()
+		synctest.Wait()
+		assert.False(t, s.Begin(), "another handler begins")
+		select {
+		case <-rested:
+			t.Error("it rests while a handler runs")
+		default:
+		}
+		require.NoError(t, s.Bind(t.Context(), "ann"))
+		s.Returned(t.Context(), "login")
+		<-rested
+		moved, ok := a.Give(token, 0)
+		assert.True(t, ok)
+		assert.Equal(t, "ann", moved.UID)
+
+		// A handler that does not return is waited for until the end of the context. If the session comes back here, it goes on.
+		s = a.Open(new(recorder))
+		token = s.Token()
+		assert.True(t, s.Begin())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a.Rest(ctx, token)
+		again := new(recorder)
+		_, _, recovered := a.Resume(token, 0, again)
+		assert.True(t, recovered)
+		s.Resumed(again)
+		assert.True(t, s.Begin())
+		a.Rest(t.Context(), "unknown")
+		for range 2 {
+			s.Returned(t.Context(), "login")
+		}
+		closeAll(t, a)
+	})
+}
+
 func TestS02FailuresAreLogged(t *testing.T) {
 	log, text := logs()
 	pool := session.Pool{Log: log, ResumeWithin: time.Minute}

@@ -7,13 +7,13 @@ import (
 )
 
 // Begin says that a handler is about to run for a message of the session. It is for transports, which call Returned after it.
-// It returns false after the end of the session: then the handler must not run. Away from the front it does nothing.
+// It returns false after the end of the session, and while it moves to another front: then the handler must not run. Away from the front it does nothing.
 func (s *Session) Begin() bool {
 	if s.back != nil {
 		return true
 	}
 	s.mu.Lock()
-	ended, fresh := s.ended, s.fresh
+	ended, fresh := s.ended || s.resting != nil, s.fresh
 	if !ended {
 		s.running++
 	}
@@ -36,7 +36,9 @@ func (s *Session) Returned(ctx context.Context, route string) {
 		s.mu.Unlock()
 		return
 	}
-	s.running--
+	if s.running--; s.running == 0 && s.resting != nil {
+		close(s.resting)
+	}
 	s.closeIfDue()
 	s.mu.Unlock()
 	s.tell()

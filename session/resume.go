@@ -136,6 +136,7 @@ func (s *Session) attach(link Link) {
 		s.timer = nil
 	}
 	s.outbox.clear()
+	s.resting = nil
 	s.outbox = &outbox{link: link, held: true}
 	s.pause++
 	s.given = s.pushed

@@ -67,9 +67,10 @@ type Session struct {
 	kept    kept
 	stale   int // connections that were replaced and have not been detached
 	timer   *time.Timer
-	pause   uint64 // counts suspensions
-	running int    // handlers
-	dropped bool   // ended without OnClose
+	pause   uint64        // counts suspensions
+	running int           // handlers
+	resting chan struct{} // no handler begins, see Pool.Rest; closed when none runs
+	dropped bool          // ended without OnClose
 	done    chan struct{}
 	events  []func(*Pool, *Session)
 	telling bool // a goroutine runs the events
