@@ -533,6 +533,31 @@ func TestD11Silent(t *testing.T) {
 	}
 }
 
+// TestD11Leaves has a front leave that was asked and has not answered: nobody waits for it until the deadline.
+func TestD11Leaves(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	joinFront(t, server, new(session.Pool))
+	back := join(t, connect(t, server), cluster.Config{Type: "room"})
+	nc := connect(t, server)
+	asked := messages(t, nc, "kami.u.front.all")
+	ghost := func(says string) {
+		noError(t, nc.Publish("kami.p.front.ghost", []byte(`{"id":"ghost","type":"front","version":"1.0.0","born":1,"says":"`+says+`"}`)))
+	}
+	ghost("here")
+	noError(t, nc.Flush())
+	knows(t, back, "front", 2)
+	got := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	go func() {
+		_, err := back.Group("front", "lobby").Members(ctx)
+		got <- err
+	}()
+	wait(t, asked)
+	ghost("bye")
+	noError(t, wait(t, got))
+}
+
 func TestD11GroupsFromBackEnds(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	pool := new(session.Pool)

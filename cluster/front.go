@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -280,7 +281,7 @@ func (s *Server) askFront(ctx context.Context, frontType, id string, q *question
 	asked, err := s.askFronts(ctx, s.names.front(frontType, "to."+id), q, body, func(r *reply) bool {
 		got = r
 		return false
-	})
+	}, nil)
 	switch {
 	case err != nil:
 		return nil, err
@@ -293,8 +294,8 @@ func (s *Server) askFront(ctx context.Context, frontType, id string, q *question
 }
 
 // askFronts asks fronts, and hands each answer to hear until that returns false or the time is over. It returns false if none
-// listens.
-func (s *Server) askFronts(ctx context.Context, subject string, q *question, body []byte, hear func(*reply) bool) (asked bool, err error) {
+// listens. For allGone see askWith.
+func (s *Server) askFronts(ctx context.Context, subject string, q *question, body []byte, hear func(*reply) bool, allGone func() bool) (asked bool, err error) {
 	q.From, q.Timeout = s.cfg.ID, s.within(ctx)
 	data, err := frame(q, body)
 	if err != nil {
@@ -308,7 +309,7 @@ func (s *Server) askFronts(ctx context.Context, subject string, q *question, bod
 		}
 		r := new(reply)
 		return json.Unmarshal(m.Data, r) != nil || hear(r)
-	})
+	}, allGone)
 	return asked, err
 }
 
@@ -323,6 +324,7 @@ func (s *Server) askAll(ctx context.Context, frontType string, q *question, body
 			return err
 		}
 	}
+	var mu sync.Mutex
 	waiting := make(map[string]bool)
 	for _, m := range s.view.ofType(frontType) {
 		waiting[m.ID] = true
@@ -331,11 +333,22 @@ func (s *Server) askAll(ctx context.Context, frontType string, q *question, body
 		return nil
 	}
 	_, err := s.askFronts(ctx, s.names.front(frontType, "all"), q, body, func(r *reply) bool {
+		mu.Lock()
+		defer mu.Unlock()
 		if waiting[r.From] {
 			delete(waiting, r.From)
 			hear(r)
 		}
 		return len(waiting) > 0
+	}, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for id := range waiting {
+			if s.view.member(id) != nil {
+				return false
+			}
+		}
+		return true
 	})
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err

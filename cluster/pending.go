@@ -137,11 +137,12 @@ func (b *inbox) shut(err error) {
 // ask publishes a question to several servers and hands each answer to tell, which must not wait, until none has come for a
 // while, tell returns false, or the time is over. An error says that it could not be asked, or that ctx has ended.
 func (s *Server) ask(ctx context.Context, subject string, silence, most time.Duration, tell func(*nats.Msg) bool) error {
-	return s.askWith(ctx, subject, nil, silence, most, func(m *nats.Msg) bool { return !isNoResponders(m) && tell(m) })
+	return s.askWith(ctx, subject, nil, silence, most, func(m *nats.Msg) bool { return !isNoResponders(m) && tell(m) }, nil)
 }
 
-// askWith is ask with data. NATS's own answer, that nobody listens, is an answer too.
-func (s *Server) askWith(ctx context.Context, subject string, data []byte, silence, most time.Duration, tell func(*nats.Msg) bool) error {
+// askWith is ask with data. NATS's own answer, that nobody listens, is an answer too. If allGone is not nil, it reports whether all have
+// left the view whose answers are waited for: then only those are waited for that are on their way.
+func (s *Server) askWith(ctx context.Context, subject string, data []byte, silence, most time.Duration, tell func(*nats.Msg) bool, allGone func() bool) error {
 	heard, enough := make(chan struct{}, 1), make(chan struct{}, 1)
 	p, reply, err := s.inbox.open(subject, nil, func(m *nats.Msg) {
 		wake := heard
@@ -163,8 +164,16 @@ func (s *Server) askWith(ctx context.Context, subject string, data []byte, silen
 	over := time.NewTimer(most)
 	defer over.Stop()
 	for quiet := most; ; {
+		var loss <-chan struct{}
+		if allGone != nil {
+			if loss = s.view.loss(); allGone() {
+				loss, allGone, silence = nil, nil, min(silence, askAbout)
+				quiet = silence
+			}
+		}
 		p.timer.Reset(quiet)
 		select {
+		case <-loss:
 		case <-enough:
 			return nil
 		case <-heard:

@@ -21,6 +21,7 @@ type view struct {
 	changing sync.Mutex
 	gone     map[string]departure // who has left lately, against news that comes late
 	watchers map[*watcher]struct{}
+	lost     chan struct{} // closed when the next server goes; nil if nobody waits for that
 }
 
 // member is a server in the view.
@@ -122,7 +123,21 @@ func (v *view) remove(m *member, kind EventKind) {
 	v.change(m.Type, func(members []*member) []*member {
 		return slices.DeleteFunc(slices.Clone(members), func(other *member) bool { return other == m })
 	})
+	if v.lost != nil {
+		close(v.lost)
+		v.lost = nil
+	}
 	v.tell(kind, m)
+}
+
+// loss returns a channel that is closed when the next server goes.
+func (v *view) loss() <-chan struct{} {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	if v.lost == nil {
+		v.lost = make(chan struct{})
+	}
+	return v.lost
 }
 
 // leave takes note of a goodbye.
