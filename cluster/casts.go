@@ -12,9 +12,8 @@ import (
 // numbers tell, but not at one time. A session that moves from front to front is given each broadcast by exactly one of them: the old
 // front says what it has given it, and the new one goes on from there.
 type casts struct {
-	since time.Time // this front hears all since then
-
 	mu     sync.Mutex // a broadcast and a move come one after the other
+	since  time.Time  // this front hears all since then
 	heard  map[string]mark
 	swept  time.Time
 	recent []cast
@@ -37,8 +36,8 @@ type cast struct {
 	at     time.Time
 }
 
-// Fronts hear a broadcast within late of each other, or it counts as lost on the way to one. Marks are kept for twice as long, so that
-// what one front has in recent has its mark at the other.
+// Fronts hear a broadcast within late of each other, or it counts as lost on the way to one. Broadcasts are kept for twice as long, for
+// a session may be waited for as long, and marks for three times as long, so that what one front has kept has its mark at the other.
 const late = time.Second
 
 // hear has a broadcast given to the members of its group, and takes note of it.
@@ -59,9 +58,16 @@ func (c *casts) hear(q *question, body []byte, give func() error) error {
 	return give()
 }
 
+// begin says that this front hears all from now on.
+func (c *casts) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = time.Now()
+}
+
 // forget forgets what is too old to matter.
 func (c *casts) forget(now time.Time) {
-	for len(c.recent) > 0 && now.Sub(c.recent[0].at) > late {
+	for len(c.recent) > 0 && now.Sub(c.recent[0].at) > 2*late {
 		c.recent[0], c.recent = cast{}, c.recent[1:]
 	}
 	if now.Sub(c.swept) < late {
@@ -69,7 +75,7 @@ func (c *casts) forget(now time.Time) {
 	}
 	c.swept = now
 	for from, m := range c.heard {
-		if now.Sub(m.at) > 2*late {
+		if now.Sub(m.at) > 3*late {
 			delete(c.heard, from)
 		}
 	}

@@ -106,7 +106,7 @@ func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 	s := &Server{nc: nc, cfg: cfg, names: subjects(cfg.Prefix + "."), beats: defaultBeats, news: make(chan *nats.Msg, 4096),
 		leaving: make(chan struct{}), left: make(chan struct{}), heard: make(chan struct{})}
 	s.self = newMember(cfg.instance(), time.Now().UnixNano())
-	s.casts.since, s.cast = time.Now(), uint64(s.self.born) // above the numbers of an earlier server with this ID
+	s.cast = uint64(s.self.born) // above the numbers of an earlier server with this ID
 	s.inbox.prefix = nc.NewInbox() + "."
 	s.base, s.cancel = base(context.WithValue(ctx, serverKey{}, s))
 	s.stats.init(s)
@@ -145,6 +145,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err := s.settle(ctx, before); err != nil {
 		return err
 	}
+	s.casts.begin()
 	s.view.hear(s.self)
 	if err := s.announce(here); err != nil {
 		return err
