@@ -181,6 +181,9 @@ func (c *crowd) talk(one *client) {
 		text := fmt.Sprint(n)
 		ctx, cancel := context.WithTimeout(context.Background(), c.limit)
 		got, err := one.say(ctx, say{text})
+		if err == nil && n%10 == 0 {
+			_, err = one.enter(ctx, enter{one.name, one.room})
+		}
 		cancel()
 		c.mu.Lock()
 		switch {
