@@ -256,7 +256,7 @@ func (c *crowd) unheard() (wrong []string) {
 		spoken[room] = slices.Clone(lines)
 	}
 	c.mu.Unlock()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patient / 3); ; time.Sleep(10 * time.Millisecond) {
 		wrong = nil
 		for _, one := range c.clients {
 			times := make(map[string]int)
