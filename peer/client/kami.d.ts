@@ -2,14 +2,14 @@
 
 /**
  * connect resolves when the connection is there. It tries until it is, unless `reconnect` is false: then it rejects with a
- * ClosedError, as it does when `signal` is aborted, with its reason.
+ * ClosedError. It rejects with the reason of `signal` when that is aborted.
  */
 export function connect(url: string | URL, options?: Options): Promise<Client>;
 
 export interface Options {
 	/** Credential for each connection: a bearer's token, "scheme credential", or a function that is asked at each one. */
 	token?: Token | (() => Token | undefined | Promise<Token | undefined>);
-	/** Functions that the server may call, by method. Each starts in the order of its call. A CallError that it throws is the answer. */
+	/** Functions that the server may call: own properties, by method. They start in the order of the calls. A CallError is the answer. */
 	handlers?: Record<string, (value: any, call: {headers?: Record<string, string>; signal: AbortSignal}) => unknown>;
 	/** Milliseconds of the backoff, which doubles from min (250) to max (30,000) with full jitter. false: no new connection is made. */
 	reconnect?: false | {min?: number; max?: number};
@@ -37,7 +37,7 @@ export interface CallOptions {
 export interface Client {
 	/**
 	 * call resolves with the answer. It waits for a connection. It rejects with a CallError, or with a ClosedError if the
-	 * connection is lost before the answer.
+	 * connection is lost before the answer. A value that is no JSON is a TypeError.
 	 */
 	call<T = any>(method: string, value?: unknown, options?: CallOptions): Promise<T>;
 	/** notify is a call without an answer. It throws a ClosedError if the client is closed. */

@@ -8,6 +8,8 @@ const notFound = -32601, canceled = -32800;
 const heartbeat = 25_000; // ms
 const longLived = 10_000; // ms that a connection must have lived for the next to be tried at once
 const longestTimer = 2 ** 31 - 1; // ms; a longer one fires at once
+const retry = 5000; // ms until a credential is asked for again when that has failed
+const restarts = 1012; // the status of a close behind which no call has run
 
 // The status of each code of JSON-RPC. Other codes outside 400 to 599 are 500.
 const statuses = {"-32601": 404, "-32600": 400, "-32602": 400, "-32700": 400, "-32800": 499};
@@ -35,8 +37,18 @@ export class ClosedError extends Error {
 const wrap = (value) => (value === undefined || isObject(value) ? value : [value]);
 const unwrap = (params) => bytes(Array.isArray(params) && params.length < 2 ? params[0] : params);
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const encode = (frame) => JSON.stringify({jsonrpc: "2.0", ...frame});
 const bytes = (value) =>
 	typeof value?.$base64 === "string" ? Uint8Array.from(atob(value.$base64), (c) => c.charCodeAt(0)) : value;
+
+// tell calls a function of the app, if there is one. What that throws is none of the client's errors.
+function tell(listener, ...args) {
+	try {
+		listener?.(...args);
+	} catch (error) {
+		console.error(error);
+	}
+}
 
 // credentialOf returns what a token stands for: one without a scheme is a Bearer's.
 async function credentialOf(token) {
@@ -67,22 +79,27 @@ class Link {
 			socket.onopen = resolve;
 			this.failed = reject;
 		});
-		socket.onmessage = ({data}) => this.receive(JSON.parse(data));
+		socket.onmessage = ({data}) => this.over || this.receive(JSON.parse(data));
 		socket.onclose = ({code, reason}) => this.end({code, reason});
-		socket.onerror = () => {}; // onclose follows; without a listener ws ends the process
+		// In Node 20 no onclose follows where there was no connection. A browser's event has no message.
+		socket.onerror = ({message = ""}) => this.end({code: 1006, reason: message});
 		this.timer = setInterval(() => this.beat(), heartbeat);
 	}
 
 	post(frame) {
-		if (!this.over) this.socket.send(JSON.stringify({jsonrpc: "2.0", ...frame}));
+		this.send(encode(frame));
+	}
+
+	send(text) {
+		if (!this.over) this.socket.send(text);
 	}
 
 	// request sends a call. A call that is over stays in calls until its answer has come, which retire waits for.
 	request(call) {
 		call.link = this;
-		if (call.frame.id !== undefined) this.calls.set(call.frame.id, call);
-		const timeout = call.deadline && Math.max(0, Math.ceil(call.deadline - Date.now())) + 100;
-		this.post({...call.frame, timeout});
+		if (call.id !== undefined) this.calls.set(call.id, call);
+		const timeout = Math.max(0, Math.ceil(call.deadline - Date.now())) + 100;
+		this.send(call.deadline ? `${call.text.slice(0, -1)},"timeout":${timeout}}` : call.text);
 	}
 
 	// ask is a call of the client's own, which is not repeated on another link. then is called before the next frame is read.
@@ -92,7 +109,8 @@ class Link {
 				then?.(error, value);
 				error ? reject(error) : resolve(value);
 			};
-			this.request({frame: {id: this.client.id(), method, params}, settle, own: true});
+			const id = this.client.id();
+			this.request({id, text: encode({id, method, params}), settle, own: true});
 		});
 	}
 
@@ -126,13 +144,19 @@ class Link {
 	async run(id, method, value, headers) {
 		const abort = new AbortController();
 		this.running.set(id, abort);
+		const fail = (error) =>
+			this.post({id, error: abort.signal.aborted ? {code: canceled, message: "canceled"} : failure(error)});
 		try {
-			const handler = this.client.handlers[method];
-			if (!handler) throw new CallError(notFound, `there is no method ${method}`);
-			const result = await handler(value, {headers, signal: abort.signal});
+			const {handlers} = this.client;
+			if (!Object.hasOwn(handlers, method)) throw new CallError(notFound, `there is no method ${method}`);
+			const result = await handlers[method](value, {headers, signal: abort.signal});
 			this.post({id, result: result ?? null});
 		} catch (error) {
-			this.post({id, error: abort.signal.aborted ? {code: canceled, message: "canceled"} : failure(error)});
+			try {
+				fail(error);
+			} catch (unsendable) {
+				fail(unsendable);
+			}
 		}
 		this.running.delete(id);
 		this.closeIfDone();
@@ -165,6 +189,7 @@ class Link {
 		if (this.over) return;
 		this.over = true;
 		clearInterval(this.timer);
+		clearTimeout(this.leaving);
 		this.failed(new ClosedError(close, false));
 		for (const abort of this.running.values()) abort.abort(new ClosedError(close, true));
 		this.client.ended(this, close);
@@ -182,10 +207,13 @@ class Client {
 	#url;
 	#options;
 	#backoff; // undefined: a lost connection is not replaced
-	#link; // undefined while there is none
+	#links = new Set(); // all that are not over, also those that are being made and those that are left
+	#link; // the one for calls; undefined while there is none
 	#live; // the link whose pushes count
 	#dialing = false;
 	#over = false;
+	#ended = false; // what over leads to is done
+	#wake; // ends the pause between two attempts
 	#waiting = new Set(); // calls that wait for a link
 	#listeners = new Map(); // sets of functions, by method
 	#tries = 0;
@@ -195,8 +223,9 @@ class Client {
 	#finish;
 
 	constructor(url, options) {
+		addressOf(url); // which throws if it is none
 		this.#url = url;
-		this.#options = options;
+		this.#options = {...options, WebSocket: options.WebSocket ?? WebSocket};
 		this.handlers = options.handlers ?? {};
 		if (options.reconnect !== false) this.#backoff = {min: 250, max: 30_000, ...options.reconnect};
 		this.closed = new Promise((resolve) => (this.#finish = resolve));
@@ -204,12 +233,12 @@ class Client {
 	}
 
 	call(method, value, options = {}) {
-		return this.#start({id: this.id(), method, params: wrap(value), headers: options.headers}, options).answer;
+		return this.#start({method, params: wrap(value), headers: options.headers}, options).answer;
 	}
 
 	notify(method, value, {headers} = {}) {
 		this.#send({
-			frame: {method, params: wrap(value), headers},
+			text: encode({method, params: wrap(value), headers}),
 			settle(error) {
 				throw error;
 			},
@@ -220,7 +249,7 @@ class Client {
 		const items = [], leave = new AbortController();
 		let wake, over, taken = 0;
 		const call = this.#start(
-			{id: this.id(), method, params: wrap(value), headers, stream: window},
+			{method, params: wrap(value), headers, stream: window},
 			{signal: signal ? AbortSignal.any([signal, leave.signal]) : leave.signal},
 			(item) => wake?.(items.push(item)),
 		);
@@ -230,7 +259,7 @@ class Client {
 				while (items.length) {
 					yield items.shift();
 					if (++taken * 2 < window) continue;
-					call.link?.post({method: "$/more", params: {id: call.frame.id, n: taken}});
+					call.link?.post({method: "$/more", params: {id: call.id, n: taken}});
 					taken = 0;
 				}
 				if (over?.error) throw over.error;
@@ -251,18 +280,23 @@ class Client {
 	close() {
 		if (this.#over) return;
 		this.#over = true;
-		clearTimeout(this.#renewal);
+		this.#wake?.();
 		const close = {code: 1000, reason: ""};
 		for (const call of this.#waiting) this.#drop(call, close, false);
 		this.#waiting.clear();
-		this.#link ? this.#link.shut(1000) : this.#end(close);
+		for (const link of this.#links) link.shut(1000);
+		this.#end(close);
 	}
 
 	// open makes the first connection.
 	async open() {
-		this.#options.signal?.throwIfAborted();
-		await this.#connect(this.#url);
-		this.#options.signal?.throwIfAborted();
+		const {signal} = this.#options;
+		signal?.throwIfAborted();
+		try {
+			await this.#connect(this.#url);
+		} finally {
+			signal?.throwIfAborted();
+		}
 		return this;
 	}
 
@@ -276,56 +310,60 @@ class Client {
 			if (link !== this.#live || seq <= this.#session.seq) return;
 			this.#session.seq = seq;
 		}
-		for (const listener of this.#listeners.get(method) ?? []) {
-			try {
-				listener(value, {headers, seq});
-			} catch (error) {
-				console.error(error);
-			}
-		}
+		for (const listener of this.#listeners.get(method) ?? []) tell(listener, value, {headers, seq});
 	}
 
 	// goaway moves to another connection at a random moment of the time that the server gives.
 	goaway(link, {within = 0, url} = {}) {
-		if (!this.#backoff || link.going) return;
-		link.going = true;
-		setTimeout(() => link === this.#link && this.#connect(url || this.#url).catch(() => {}), Math.random() * within);
+		if (!this.#backoff || link.leaving) return;
+		link.leaving = setTimeout(() => {
+			if (link !== this.#link) return;
+			this.#tries = 0;
+			this.#connect(url || this.#url).catch(() => {});
+		}, Math.random() * Math.min(within, longestTimer));
 	}
 
 	// ended sees to what was under way on a link. Behind a close with 1012 no call has run.
 	ended(link, close) {
-		const again = close.code === 1012 && this.#backoff && !this.#over;
+		this.#links.delete(link);
 		if (link === this.#link) {
 			this.#link = undefined;
 			clearTimeout(this.#renewal);
 			if (Date.now() - link.opened > longLived) this.#tries = 0;
-			if (this.#backoff && !this.#over) {
+			if (!this.#backoff) this.#end(close);
+			else if (!this.#over) {
 				this.#changed("down", new ClosedError(close, true));
 				this.#connect(this.#url, true).catch(() => {});
-			} else this.#end(close);
+			}
 		}
-		for (const call of link.calls.values()) again && !call.own ? this.#send(call) : this.#drop(call, close, !again);
+		const unrun = close.code === restarts;
+		for (const call of link.calls.values())
+			unrun && !call.own && !this.#over ? this.#send(call) : this.#drop(call, close, !unrun);
 	}
 
 	#drop(call, close, sent) {
-		if (call.frame.id !== undefined) call.settle(new ClosedError(close, sent));
+		if (call.id !== undefined) call.settle(new ClosedError(close, sent));
 	}
 
 	#end(close) {
-		this.#over = true;
+		if (this.#ended) return;
+		this.#ended = this.#over = true;
 		this.#finish(close);
 		this.#changed("closed", new ClosedError(close, true));
 	}
 
 	#changed(state, error) {
-		this.#options.changed?.(state, error);
+		tell(this.#options.changed, state, error);
 	}
 
 	#start(frame, {signal, timeout}, item) {
-		const call = {frame, item, deadline: timeout === undefined ? undefined : Date.now() + timeout};
+		timeout = timeout && Math.min(timeout, longestTimer);
+		const id = this.id();
+		const call = {id, item, deadline: timeout === undefined ? 0 : Date.now() + timeout};
 		call.answer = new Promise((resolve, reject) => {
+			call.text = encode({id, ...frame});
 			const stop = (reason) => {
-				if (!this.#waiting.delete(call)) call.link?.post({method: "$/cancelRequest", params: {id: frame.id}});
+				if (!this.#waiting.delete(call)) call.link?.post({method: "$/cancelRequest", params: {id}});
 				call.settle(reason);
 			};
 			const aborted = () => stop(signal.reason);
@@ -357,7 +395,6 @@ class Client {
 		try {
 			for (;; url = this.#url) {
 				if (pause) await this.#pause();
-				if (this.#over) throw new ClosedError({code: 1000, reason: ""}, false);
 				try {
 					return this.#adopt(await this.#dial(url));
 				} catch (error) {
@@ -371,26 +408,34 @@ class Client {
 		}
 	}
 
-	// #pause is a backoff with full jitter. It ends early when the browser is online again.
-	#pause() {
+	// #pause is a backoff with full jitter. It ends early when the browser is online again, or the client is closed.
+	async #pause() {
 		const {min, max} = this.#backoff;
-		const most = Math.min(max, min * 2 ** this.#tries++);
-		return new Promise((resolve) => {
-			setTimeout(resolve, Math.random() * most);
-			globalThis.addEventListener?.("online", resolve, {once: true});
+		const most = Math.min(max, min * 2 ** this.#tries++, longestTimer);
+		let timer;
+		await new Promise((resolve) => {
+			this.#wake = resolve;
+			timer = setTimeout(resolve, Math.random() * most);
+			globalThis.addEventListener?.("online", resolve);
 		});
+		clearTimeout(timer);
+		globalThis.removeEventListener?.("online", this.#wake);
 	}
 
 	async #dial(url) {
+		const address = addressOf(url);
+		if (address.protocol === "ws:" && addressOf(this.#url).protocol === "wss:")
+			throw new Error("the server says to go where credentials are not encrypted");
 		const token = await credentialOf(this.#options.token);
 		const protocols = ["kami.jsonrpc"];
 		if (token) protocols.push("kami.auth." + base64url(`${token.scheme} ${token.credential}`));
-		const Socket = this.#options.WebSocket ?? WebSocket;
-		const link = new Link(this, new Socket(addressOf(url), protocols));
+		if (this.#over) throw new ClosedError({code: 1000, reason: ""}, false);
+		const link = new Link(this, new this.#options.WebSocket(address, protocols));
+		this.#links.add(link);
 		await link.open;
 		if (this.#backoff) await this.#resume(link);
 		else this.#live = link;
-		this.#renew(link, token);
+		link.expires = token?.expires;
 		return link;
 	}
 
@@ -403,7 +448,7 @@ class Client {
 				this.#live = link;
 				if (!answer.recovered) this.#session = {token: answer.token ?? "", seq: answer.seq ?? 0};
 				else this.#session.token = answer.token;
-				if (again) this.#options.resumed?.(answer.recovered === true);
+				if (again) tell(this.#options.resumed, answer.recovered === true);
 			})
 			.catch((error) => {
 				if (!(error instanceof CallError)) throw error; // else the server keeps no sessions
@@ -411,30 +456,30 @@ class Client {
 	}
 
 	#adopt(link) {
-		if (this.#over || link.over) {
-			link.shut(1000);
-			throw new ClosedError({code: 1006, reason: ""}, false);
-		}
+		if (link.over) throw new ClosedError({code: 1006, reason: ""}, false);
 		const before = this.#link;
 		this.#link = link;
 		for (const call of this.#waiting) link.request(call);
 		this.#waiting.clear();
 		before?.retire();
+		this.#renew(link, link.expires);
 		this.#changed("open");
 	}
 
 	// #renew brings another credential when nine tenths of the time that the first one has are over.
-	#renew(link, token) {
+	#renew(link, expires) {
 		clearTimeout(this.#renewal);
-		if (!token?.expires) return;
-		const left = (new Date(token.expires) - Date.now()) * 0.9;
+		if (!expires || typeof this.#options.token !== "function") return;
+		const left = (new Date(expires) - Date.now()) * 0.9;
 		this.#renewal = setTimeout(async () => {
 			try {
 				const {scheme, credential, expires} = await credentialOf(this.#options.token);
 				await link.ask("kami.auth", {scheme, credential});
-				this.#renew(link, {expires});
+				this.#renew(link, expires);
 			} catch (error) {
-				if (!link.over) console.error(error);
+				if (link.over) return;
+				console.error(error);
+				this.#renew(link, Date.now() + retry);
 			}
 		}, Math.min(Math.max(left, 1000), longestTimer));
 	}
@@ -447,4 +492,4 @@ function addressOf(url) {
 	return address;
 }
 
-export const connect = (url, options = {}) => new Client(url, options).open();
+export const connect = async (url, options = {}) => new Client(url, options).open();
