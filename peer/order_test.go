@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -527,4 +528,15 @@ func TestP15Hooks(t *testing.T) {
 		assert.Equal(t, []string{"handler ends: true", "disconnect true test"}, events.take())
 		assert.Equal(t, 0, server.Sessions.Len())
 	})
+}
+
+// TestP01IdsApart calls a client whose own calls have the ids from 0 on: those of the server are none of them, for some clients take
+// any message with the id of a call for its answer.
+func TestP01IdsApart(t *testing.T) {
+	n := newNode(nil)
+	n.OnConnect = func(c *peer.Conn) { go func() { _, _ = c.Call(t.Context(), &message.Message{Route: "a"}) }() }
+	var frame struct{ ID uint64 }
+	require.NoError(t, json.Unmarshal([]byte(dialRaw(t, start(t, n), nil).receive()), &frame))
+	assert.Greater(t, frame.ID, uint64(1<<32))
+	assert.Less(t, frame.ID, uint64(1<<53), "it must be a number of JavaScript's")
 }

@@ -61,6 +61,10 @@ func (n *Node) serve(ctx context.Context, l *link, stop <-chan struct{}) {
 	l.run()
 }
 
+// apart is below the ids of our calls to clients. Clients count theirs from 0 or 1, and some take a call for the answer to their own
+// call with that id.
+const apart = 1 << 32
+
 // accept upgrades the request.
 func (n *Node) accept(ctx context.Context, w http.ResponseWriter, r *http.Request) (*link, error) {
 	raw := &hijacker{ResponseWriter: w}
@@ -69,6 +73,7 @@ func (n *Node) accept(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	w.Header().Set(peerHeader, n.info().header())
 	l := n.newLink(ctx)
+	l.calls.last = apart
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:         []string{subprotocol},
 		OriginPatterns:       n.Origins,

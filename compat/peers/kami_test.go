@@ -35,6 +35,7 @@ func TestKamiJS(t *testing.T) {
 		{"pushes", `[3000, true]`},
 		{"listeners", `["a 0", "b 0 number", "b 1 number"]`},
 		{"cancel", `[true, true, [true, "TimeoutError"], "TimeoutError", ["context canceled", "context canceled", "context canceled"], 9, 9]`},
+		{"canceled", `[504, {"name":"CallError","message":"canceled","code":499}]`},
 		{"notify", `["a", "b", "c"]`},
 		{"stream", `[1000, true, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [418], 4]`},
 		{"auth", `["", "bob", "bob", "bób", "",

@@ -23,7 +23,7 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-const limit = 10 * time.Second // for what comes, but not when
+const limit = time.Minute // for what comes, but not when
 
 // server is the real one, with what clients call.
 type server struct {
@@ -181,6 +181,7 @@ func (s *server) calls(n *peer.Node) http.Handler {
 	post("kick", endpoint.JSON(func(ctx context.Context, reason string) (struct{}, error) {
 		return struct{}{}, session.FromContext(ctx).Kick(ctx, reason)
 	}))
+	ethereum(post)
 	post("restart", func(http.ResponseWriter, *http.Request) { // the Node's connections are told to go, and to come back
 		s.replace("second")
 		go func() { _ = n.Close(context.Background()) }()
@@ -230,10 +231,11 @@ func push(ctx context.Context, r pushes) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-// back asks for a call of the client's own method, or for a push of it.
+// back asks for a call of the client's own method, or for a push of it. The call may take so many milliseconds if it says so.
 type back struct {
-	Method string
-	Value  json.RawMessage
+	Method  string
+	Value   json.RawMessage
+	Timeout int
 }
 
 type backAnswer struct {
@@ -243,7 +245,16 @@ type backAnswer struct {
 
 // callBack calls its caller, and tells what that has answered.
 func callBack(ctx context.Context, r back) (backAnswer, error) {
-	reply, err := peer.FromContext(ctx).Call(ctx, &message.Message{Route: r.Method, Body: r.Value})
+	conn := peer.FromContext(ctx)
+	if r.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(r.Timeout)*time.Millisecond)
+		defer cancel()
+	}
+	reply, err := conn.Call(ctx, &message.Message{Route: r.Method, Body: r.Value})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return backAnswer{}, endpoint.Error(http.StatusGatewayTimeout, "no answer")
+	}
 	if err != nil {
 		return backAnswer{}, err
 	}

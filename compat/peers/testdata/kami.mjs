@@ -142,6 +142,18 @@ export const cases = {
 		];
 	}),
 
+	async canceled(url, kind) {
+		let reason;
+		const handlers = {
+			slow: (_, {signal}) => new Promise((resolve) => signal.addEventListener("abort", () => resolve((reason = said(signal.reason))))),
+		};
+		const c = await connect(url, kind, {handlers});
+		const status = await code(c.call("call", {method: "slow", value: 1, timeout: 50}));
+		await poll(async () => reason !== undefined, true);
+		c.close();
+		return [status, reason];
+	},
+
 	notify: connected(async (c) => {
 		for (const text of ["a", "b", "c"]) c.notify("note", text);
 		c.notify("no.such", 1);
