@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,16 @@ func skip(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// needNode skips the test without Node or without what npm has installed.
+// needNode skips the test without Node 20 or later, or without what npm has installed.
 func needNode(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
-		skip(t, "there is no node in PATH")
+	version, err := exec.Command("node", "--version").Output()
+	if err != nil {
+		skip(t, "there is no node that works in PATH")
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n < 20 {
+		skip(t, "node must be version 20 or later; it is "+string(version))
 	}
 	if _, err := os.Stat("testdata/node_modules"); err != nil {
 		skip(t, "testdata/node_modules is missing: npm --prefix compat/peers/testdata ci --ignore-scripts")
