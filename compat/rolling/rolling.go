@@ -1,0 +1,116 @@
+//go:build unix
+
+package rolling
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami/internal/supervise"
+)
+
+const (
+	limit = 30 * time.Second       // for what comes, but not when
+	stay  = 300 * time.Millisecond // under load, for each worker
+)
+
+// Supervisor restarts workers.
+type Supervisor struct {
+	*supervise.Service
+	start, again func() error
+}
+
+// Supervisors are those whose protocols kami knows.
+var Supervisors = map[string]func(supervise.Program) (Supervisor, error){
+	"einhorn": func(p supervise.Program) (Supervisor, error) {
+		e, err := supervise.NewEinhorn(p)
+		if err != nil {
+			return Supervisor{}, err
+		}
+		return Supervisor{e.Service, e.Start, e.Upgrade}, nil
+	},
+	"systemd": func(p supervise.Program) (Supervisor, error) {
+		notify, err := supervise.ListenNotify(false)
+		if err != nil {
+			return Supervisor{}, err
+		}
+		s, err := supervise.NewSystemd(p, notify)
+		if err != nil {
+			return Supervisor{}, err
+		}
+		return Supervisor{s.Service, s.Start, s.Restart}, nil
+	},
+}
+
+// Restart starts a worker, runs load with the address of its peers, and restarts the worker so many times meanwhile. Then the context
+// of load ends, for which it waits. Each worker must exit with status 0. It returns how often each id has run in all of them.
+func Restart(t *testing.T, supervisor string, restarts int, load func(ctx context.Context, url string), env ...string) (ran map[string]int) {
+	program, err := os.Executable()
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "ran")
+	env = append(env, workerVariable+"="+file, "GORACE=atexit_sleep_ms=0")
+	s, err := Supervisors[supervisor](supervise.Program{Path: program, Env: env})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	require.NoError(t, s.start())
+	warm(t, s.Address())
+
+	ctx, end := context.WithCancel(t.Context())
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		load(ctx, "ws://"+s.Address()+"/kite")
+	}()
+	for range restarts {
+		time.Sleep(stay)
+		if err = s.again(); err != nil {
+			break
+		}
+		warm(t, s.Address())
+	}
+	time.Sleep(stay)
+	end()
+	<-loaded
+	require.NoError(t, err)
+	require.NoError(t, s.Stop(os.Interrupt))
+	assert.Len(t, s.Exits, restarts+1)
+	for _, exit := range s.Exits {
+		assert.Equal(t, "exit status 0", exit.String())
+		t.Log("a worker has ended ", exit.After.Round(time.Millisecond), " after the signal")
+	}
+	return read(t, file)
+}
+
+// read counts the ids in the file of the workers.
+func read(t *testing.T, file string) map[string]int {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	ran := make(map[string]int)
+	for _, id := range strings.Fields(string(text)) {
+		ran[id]++
+	}
+	return ran
+}
+
+// warm waits until the worker handles its signals, which is so once it serves.
+func warm(t *testing.T, address string) {
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/pid", address), nil)
+	require.NoError(t, err)
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+}
