@@ -65,7 +65,10 @@ func TestP16WithoutGoaway(t *testing.T) {
 
 // restart restarts workers under load. It returns what has become of the calls, and how often each id has run.
 func restart(t *testing.T, supervisor string, k kind, env ...string) (r *result, ran map[string]int) {
-	ran = rolling.Restart(t, supervisor, *restarts, func(ctx context.Context, url string) { r = load(ctx, *connections, url, k) }, env...)
+	ran = rolling.Restart(t, supervisor, *restarts, func(ctx context.Context, url string, begun func()) {
+		begun()
+		r = load(ctx, *connections, url, k)
+	}, env...)
 	t.Log(r)
 	return r, ran
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,9 +53,12 @@ var Supervisors = map[string]func(supervise.Program) (Supervisor, error){
 	},
 }
 
-// Restart starts a worker, runs load with the address of its peers, and restarts the worker so many times meanwhile. Then the context
-// of load ends, for which it waits. Each worker must exit with status 0. It returns how often each id has run in all of them.
-func Restart(t *testing.T, supervisor string, restarts int, load func(ctx context.Context, url string), env ...string) (ran map[string]int) {
+// Load calls the peers at a URL until ctx ends. It calls begun when all clients are connected, or about to be.
+type Load func(ctx context.Context, url string, begun func())
+
+// Restart starts a worker and a load, and restarts the worker so many times meanwhile. Each worker must exit with status 0. It returns
+// how often each id has run in all of them.
+func Restart(t *testing.T, supervisor string, restarts int, load Load, env ...string) (ran map[string]int) {
 	program, err := os.Executable()
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "ran")
@@ -66,11 +70,15 @@ func Restart(t *testing.T, supervisor string, restarts int, load func(ctx contex
 	warm(t, s.Address())
 
 	ctx, end := context.WithCancel(t.Context())
-	loaded := make(chan struct{})
+	begun, loaded := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(loaded)
-		load(ctx, "ws://"+s.Address()+"/kite")
+		load(ctx, "ws://"+s.Address()+"/kite", sync.OnceFunc(func() { close(begun) }))
 	}()
+	select {
+	case <-begun:
+	case <-loaded: // it has failed
+	}
 	for range restarts {
 		time.Sleep(stay)
 		if err = s.again(); err != nil {
