@@ -9,60 +9,63 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const closedHere = `{"name":"ClosedError","message":"the connection is closed: 1000","close":{"code":1000,"reason":""},"sent":`
+
+// kamiCases are the cases of testdata/kami.mjs, and what they return.
+var kamiCases = []struct{ name, want string }{
+	{"calls", `[16, [1, [2]], {"a": null}, "ä\u2028😀", [7], false, null, "some text", [0, 255, 128], "x", "pong", "first", 500000, [1, 4, 9]]`},
+	{"errors", `[
+		{"name":"CallError","message":"taken","code":409,"data":{"title":"Conflict","status":409,"detail":"taken","by":"bob"}},
+		{"name":"CallError","message":"I am a teapot","code":418},
+		{"name":"CallError","message":"Internal Server Error","code":500},
+		{"name":"CallError","message":"404 page not found","code":404},
+		400, true]`},
+	{"callbacks", `[
+		["hello", {"status":200,"body":"hello bob"}],
+		["sum", {"status":200,"body":6}],
+		["nested", {"status":200,"body":{"status":200,"body":{"status":200,"body":{"status":200,"body":"the last one"}}}}],
+		["refuse", {"status":418,"body":{"status":418,"by":"bob"}}],
+		["broken", {"status":500,"body":"Internal Server Error"}],
+		["unsendable", {"status":500,"body":"Internal Server Error"}],
+		["unsendableError", {"status":500,"body":"Internal Server Error"}],
+		["nothing", {"status":200,"body":""}],
+		["no.such", {"status":404,"body":"there is no method no.such"}],
+		["toString", {"status":404,"body":"there is no method toString"}],
+		["constructor", {"status":404,"body":"there is no method constructor"}]]`},
+	{"pushes", `[3000, true]`},
+	{"listeners", `["a 0", "b 0 number", "b 1 number"]`},
+	{"cancel", `[true, true, [true, "TimeoutError"], "TimeoutError", ["context canceled", "context canceled", "context canceled"], 9, 9]`},
+	{"canceled", `[504, {"name":"CallError","message":"canceled","code":499}]`},
+	{"notify", `["a", "b", "c"]`},
+	{"stream", `[1000, true, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [418], 4]`},
+	{"auth", `["", "bob", "bob", "bób", "",
+		1006, 1006, {"name":"Error","message":"no token"},
+		["bob", 2], [401, null, "bob"]]`},
+	{"renew", `["bob", "carol"]`},
+	{"resume", `[[[true, true], [true, true], [true, true]], 50, true,
+		["open", "down 1006", "resumed true", "open", "down 1006", "resumed true", "open", "down 1006", "resumed true", "open",
+		"closed 1000"], 1000]`},
+	{"kick", `[{"code":1008,"reason":"bye"}, ["open", "down 1008", "resumed false", "open", "closed 1000"], 4]`},
+	{"kickForGood", `[1000, ` + closedHere + `false}]`},
+	{"moves", `["second", "held by first", {"code":1012,"reason":"the server restarts"}, ["open", "resumed false", "open", "closed 1000"]]`},
+	{"unsendable", `[[["TypeError", "TypeError"], ["TypeError", "TypeError"], {"now":1}, 9],
+		["open", "down 1006", "resumed true", "open", "closed 1000"]]`},
+	{"hooks", `[9, ["open", "down 1006", "resumed true", "open", "closed 1000"]]`},
+	{"unrun", `[{"name":"ClosedError","message":"the connection is closed: 1012 time 1","close":{"code":1012,"reason":"time 1"},
+		"sent":false}, "hello", 2]`},
+	{"downgrade", `["wss://own.test/kite", "wss://own.test/kite", "wss://other.test/"]`},
+	{"mistakes", `["TypeError", {"name":"ReferenceError","message":"WebSocket is not defined"}]`},
+	{"closed", `[` + closedHere + `true}, ` + closedHere + `false}, true, {"code":1000,"reason":""}]`},
+	{"closeInBackoff", `[` + closedHere + `false}, {"code":1000,"reason":""}]`},
+	{"closeAfterGoaway", `{"code":1000,"reason":""}`},
+	{"closeAfterRenewal", `{"code":1000,"reason":""}`},
+	{"abortConnect", `{"name":"Error","message":"enough"}`},
+}
+
 // TestKamiJS has the cases of testdata/kami.mjs, with both kinds of sockets that Node may have.
 func TestKamiJS(t *testing.T) {
-	const closedHere = `{"name":"ClosedError","message":"the connection is closed: 1000","close":{"code":1000,"reason":""},"sent":`
-	tests := []struct{ name, want string }{
-		{"calls", `[16, [1, [2]], {"a": null}, "ä\u2028😀", [7], false, null, "some text", [0, 255, 128], "x", "pong", "first", 500000, [1, 4, 9]]`},
-		{"errors", `[
-			{"name":"CallError","message":"taken","code":409,"data":{"title":"Conflict","status":409,"detail":"taken","by":"bob"}},
-			{"name":"CallError","message":"I am a teapot","code":418},
-			{"name":"CallError","message":"Internal Server Error","code":500},
-			{"name":"CallError","message":"404 page not found","code":404},
-			400, true]`},
-		{"callbacks", `[
-			["hello", {"status":200,"body":"hello bob"}],
-			["sum", {"status":200,"body":6}],
-			["nested", {"status":200,"body":{"status":200,"body":{"status":200,"body":{"status":200,"body":"the last one"}}}}],
-			["refuse", {"status":418,"body":{"status":418,"by":"bob"}}],
-			["broken", {"status":500,"body":"Internal Server Error"}],
-			["unsendable", {"status":500,"body":"Internal Server Error"}],
-			["unsendableError", {"status":500,"body":"Internal Server Error"}],
-			["nothing", {"status":200,"body":""}],
-			["no.such", {"status":404,"body":"there is no method no.such"}],
-			["toString", {"status":404,"body":"there is no method toString"}],
-			["constructor", {"status":404,"body":"there is no method constructor"}]]`},
-		{"pushes", `[3000, true]`},
-		{"listeners", `["a 0", "b 0 number", "b 1 number"]`},
-		{"cancel", `[true, true, [true, "TimeoutError"], "TimeoutError", ["context canceled", "context canceled", "context canceled"], 9, 9]`},
-		{"canceled", `[504, {"name":"CallError","message":"canceled","code":499}]`},
-		{"notify", `["a", "b", "c"]`},
-		{"stream", `[1000, true, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [418], 4]`},
-		{"auth", `["", "bob", "bob", "bób", "",
-			1006, 1006, {"name":"Error","message":"no token"},
-			["bob", 2], [401, null, "bob"]]`},
-		{"renew", `["bob", "carol"]`},
-		{"resume", `[[[true, true], [true, true], [true, true]], 50, true,
-			["open", "down 1006", "resumed true", "open", "down 1006", "resumed true", "open", "down 1006", "resumed true", "open",
-			"closed 1000"], 1000]`},
-		{"kick", `[{"code":1008,"reason":"bye"}, ["open", "down 1008", "resumed false", "open", "closed 1000"], 4]`},
-		{"kickForGood", `[1000, ` + closedHere + `false}]`},
-		{"moves", `["second", "held by first", {"code":1012,"reason":"the server restarts"}, ["open", "resumed false", "open", "closed 1000"]]`},
-		{"unsendable", `[[["TypeError", "TypeError"], ["TypeError", "TypeError"], {"now":1}, 9],
-			["open", "down 1006", "resumed true", "open", "closed 1000"]]`},
-		{"hooks", `[9, ["open", "down 1006", "resumed true", "open", "closed 1000"]]`},
-		{"unrun", `[{"name":"ClosedError","message":"the connection is closed: 1012 time 1","close":{"code":1012,"reason":"time 1"},
-			"sent":false}, "hello", 2]`},
-		{"downgrade", `["wss://own.test/kite", "wss://own.test/kite", "wss://other.test/"]`},
-		{"mistakes", `["TypeError", {"name":"ReferenceError","message":"WebSocket is not defined"}]`},
-		{"closed", `[` + closedHere + `true}, ` + closedHere + `false}, true, {"code":1000,"reason":""}]`},
-		{"closeInBackoff", `[` + closedHere + `false}, {"code":1000,"reason":""}]`},
-		{"closeAfterGoaway", `{"code":1000,"reason":""}`},
-		{"closeAfterRenewal", `{"code":1000,"reason":""}`},
-		{"abortConnect", `{"name":"Error","message":"enough"}`},
-	}
 	for _, kind := range []string{"node", "ws"} {
-		for _, test := range tests {
+		for _, test := range kamiCases {
 			t.Run(kind+" "+test.name, func(t *testing.T) {
 				t.Parallel()
 				run(t, "kami", test.name, start(t).address(), test.want, kind)

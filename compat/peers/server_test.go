@@ -49,11 +49,7 @@ func start(t *testing.T) *server {
 	mux.Get("/refused", func(context.Context, http.ResponseWriter, *http.Request) error {
 		return endpoint.Error(http.StatusUnauthorized, "no")
 	})
-	mux.Get("/kami.js", peer.Client())
-	mux.Get("/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write([]byte("<!doctype html><title>peers</title>"))
-	})
+	page(mux)
 	s.Server = httptest.NewUnstartedServer(mux)
 	s.sockets = &listener{Listener: s.Listener}
 	s.Listener = s.sockets

@@ -1,0 +1,108 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/peer"
+)
+
+// page serves a page that imports the programs of testdata as they are. They find kami.js where it is in the repository, and what only
+// Node has is empty.
+func page(mux *kami.Mux) {
+	const html = `<!doctype html><title>peers</title><link rel="icon" href="data:,"><script type="importmap">{"imports": {
+		"node:net": "data:text/javascript,export default {}",
+		"ws": "data:text/javascript,export default undefined; export const WebSocketServer = undefined"
+	}}</script>`
+	mux.Get("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, html)
+	})
+	mux.Get("/peer/client/kami.js", peer.Client())
+	mux.Get("/compat/peers/testdata/kami.mjs", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		http.ServeFile(w, r, "testdata/kami.mjs")
+	})
+}
+
+// onlyNode has the cases that need a server in the program itself, or an address that a page need not have.
+var onlyNode = []string{"unrun", "mistakes", "abortConnect"}
+
+// TestKamiJSInChromium has the cases of testdata/kami.mjs in a page, which gets the script from peer.Client.
+func TestKamiJSInChromium(t *testing.T) {
+	browser := chromium(t)
+	for _, test := range kamiCases {
+		if slices.Contains(onlyNode, test.name) {
+			continue
+		}
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t)
+			tab, cancel := chromedp.NewContext(browser)
+			defer cancel()
+			ctx, done := context.WithTimeout(tab, limit)
+			defer done()
+			_, err := chromedp.Run(ctx, chromedp.Navigate(s.URL))
+			require.NoError(t, err)
+			got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`import("/compat/peers/testdata/kami.mjs")
+				.then(({cases}) => cases["`+test.name+`"]("/kite", "node"))
+				.then((result) => JSON.stringify(result))`, chromedp.EvalAwaitPromise))
+			require.NoError(t, err)
+			assert.JSONEq(t, test.want, got)
+		})
+	}
+}
+
+// TestKamiJSOtherOrigin has a page of another origin refused.
+func TestKamiJSOtherOrigin(t *testing.T) {
+	browser, s, other := chromium(t), start(t), start(t)
+	ctx, cancel := context.WithTimeout(browser, limit)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Navigate(s.URL))
+	require.NoError(t, err)
+	address, _ := json.Marshal(other.address())
+	got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`import("/peer/client/kami.js")
+		.then(({connect}) => connect(`+string(address)+`, {reconnect: false}))
+		.then(() => "connected", ({close}) => String(close.code))`, chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	assert.Equal(t, "1006", got)
+}
+
+// chromium starts Chromium for the test, and ends it with the test.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	executable, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("there is no chromium in PATH; Debian's package chromium has it")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	t.Cleanup(cancel)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(executable), chromedp.CombinedOutput(io.Discard))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium refuses to have one as root
+	}
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("the browser was not closed gracefully: %v", err)
+		}
+	})
+	return ctx
+}
