@@ -31,10 +31,12 @@ func page(mux *kami.Mux) {
 		_, _ = io.WriteString(w, html)
 	})
 	mux.Get("/peer/client/kami.js", peer.Client())
-	mux.Get("/compat/peers/testdata/kami.mjs", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		http.ServeFile(w, r, "testdata/kami.mjs")
-	})
+	for _, program := range []string{"kami.mjs", "load.mjs"} {
+		mux.Get("/compat/peers/testdata/"+program, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+			http.ServeFile(w, r, "testdata/"+program)
+		})
+	}
 }
 
 // onlyNode has the cases that need a server in the program itself, or an address that a page need not have.

@@ -1,30 +1,23 @@
-// Many of kami's own clients that call until this process's input ends, while their server is restarted:
-//
-//	node load.mjs ws://127.0.0.1:1234/kite <kind of socket> <clients>
-//
-// It prints "connected" when all are, and at last what has become of the calls. Each has a push before its answer.
-import ws from "ws";
+// Many of kami's own clients that call while their server is restarted, for Node and for a page.
 import {connect} from "../../../peer/client/kami.js";
-
-const [url, kind, clients] = process.argv.slice(2);
-const WebSocketOf = {node: globalThis.WebSocket, ws};
-const result = {answered: [], failed: 0, failures: [], disordered: 0, slowest: 0, connections: 0};
-
-let over = false;
-process.stdin.on("end", () => (over = true)).resume();
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-const connected = () =>
-	connect(url, {
-		WebSocket: WebSocketOf[kind],
-		changed: (state) => state === "open" && result.connections++,
-	});
+// load has so many clients call until over() is true. It calls connected when all are, and returns what has become of the calls. Each has
+// a push before its answer.
+export async function load(url, clients, connected, over, WebSocket = globalThis.WebSocket) {
+	const result = {answered: [], failed: 0, failures: [], disordered: 0, slowest: 0, connections: 0};
+	const changed = (state) => state === "open" && result.connections++;
+	const all = await Promise.all(Array.from({length: clients}, () => connect(url, {WebSocket, changed})));
+	connected();
+	await Promise.all(all.map((c, n) => work(c, n, result, over)));
+	return result;
+}
 
-async function work(c, n) {
+async function work(c, n, result, over) {
 	const ticks = [], wanted = [];
 	c.on("tick", (id) => ticks.push(id));
-	for (let i = 0; !over; i++) {
+	for (let i = 0; !over(); i++) {
 		const id = `${n}-${i}`, began = performance.now();
 		try {
 			const answer = await c.call("tick", id, {timeout: 30_000});
@@ -42,8 +35,3 @@ async function work(c, n) {
 	if (ticks.join() !== wanted.join()) result.disordered++;
 	c.close();
 }
-
-const all = await Promise.all(Array.from({length: Number(clients)}, connected));
-console.log("connected");
-await Promise.all(all.map(work));
-console.log(JSON.stringify(result));
