@@ -71,6 +71,8 @@ class Link {
 	quiet = 0; // heartbeats since something has come
 	over = false;
 	retired = false; // another link has replaced this one
+	leaving; // timer of the move to another link, once the server has said goodbye
+	expires; // when the credential does; undefined if it does not
 
 	constructor(client, socket) {
 		this.client = client;
@@ -410,6 +412,7 @@ class Client {
 
 	// #pause is a backoff with full jitter. It ends early when the browser is online again, or the client is closed.
 	async #pause() {
+		if (this.#over) return; // as a function of the app may have closed it
 		const {min, max} = this.#backoff;
 		const most = Math.min(max, min * 2 ** this.#tries++, longestTimer);
 		let timer;

@@ -253,6 +253,7 @@ export const cases = {
 	// An app decides by the status that another connection is not wanted.
 	async kickForGood(url, kind) {
 		const c = await connect(url, kind, {
+			reconnect: far,
 			changed: (state, error) => state === "down" && error.close.code === 1008 && c.close(),
 		});
 		c.call("kick", "bye").catch(() => {});
