@@ -25,8 +25,9 @@ type calls struct {
 	last    uint64
 	pending map[uint64]*pending
 	free    []*pending
-	err     error         // why no more are made
-	quiet   chan struct{} // closed when none is pending, for whoever has asked
+	first   func(*message.Reply) // takes note of the first answer, before anything that comes behind it is read; nil if nothing does
+	err     error                // why no more are made
+	quiet   chan struct{}        // closed when none is pending, for whoever has asked
 }
 
 // pending is a call that waits for its answer.
@@ -120,7 +121,12 @@ func (c *calls) answer(f *frame) {
 		return
 	}
 	if p := c.remove(id); p != nil {
-		p.done <- outcome{reply: replyOf(f)}
+		reply := replyOf(f)
+		if c.first != nil {
+			c.first(reply)
+			c.first = nil
+		}
+		p.done <- outcome{reply: reply}
 	}
 }
 

@@ -263,7 +263,7 @@ func (l *link) reply(in *incoming) *message.Reply {
 	case !in.ctx.deadline.IsZero() && !time.Now().Before(in.ctx.deadline):
 		return fail(http.StatusGatewayTimeout, "the call has waited longer than its timeout")
 	}
-	if r := l.conn.redial; in.seq > 0 && r != nil && !r.isNext(in.seq) {
+	if r := l.conn.redial; in.seq > 0 && r != nil && !r.isNext(l, in.seq) {
 		return fail(http.StatusConflict, "the push has come before")
 	}
 	s := l.session()

@@ -21,12 +21,14 @@ type redialer struct {
 	base    context.Context // of messages
 	options dialOptions
 
-	mu     sync.Mutex
-	failed int    // attempts since a link has lived
-	token  string // of the session at the other side
-	seq    uint64 // of the last push
-	shown  string // the last credential
-	begun  bool   // a link has worked
+	mu        sync.Mutex
+	failed    int    // attempts since a link has lived
+	token     string // of the session at the other side
+	seq       uint64 // of the last push
+	live      *link  // the one that has resumed last
+	recovered bool   // its session is the one of before
+	shown     string // the last credential
+	begun     bool   // a link has worked
 }
 
 // first makes the first link, at once or, with Reconnect, when that works.
@@ -172,30 +174,43 @@ func (r *redialer) resume(l *link) (recovered, again bool, err error) {
 	params := resumeParams{r.token, r.seq}
 	again, r.begun = r.begun, true
 	r.mu.Unlock()
+	l.calls.mu.Lock()
+	was := false // the reader's, until it has given the answer
+	l.calls.first = func(reply *message.Reply) { was = r.resumed(l, reply) }
+	l.calls.mu.Unlock()
 	body, _ := json.Marshal(params)
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	reply, err := l.call(ctx, &message.Message{Route: methodResume, Body: body})
-	if err != nil {
+	if _, err = l.call(ctx, &message.Message{Route: methodResume, Body: body}); err != nil {
 		return false, again, err
 	}
-	var result resumeResult
-	if reply.Status >= 400 || json.Unmarshal(reply.Body, &result) != nil {
-		return false, again, nil // it knows of no sessions
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.token = result.Token
-	if !result.Recovered {
-		r.seq = result.Seq
-	}
-	return result.Recovered, again, nil
+	return was, again, nil
 }
 
-// isNext takes note of the number of a push, and reports whether it is a new one.
-func (r *redialer) isNext(seq int64) bool {
+// resumed takes note of the answer to kami.resume. An error is that of a server which keeps no sessions.
+func (r *redialer) resumed(l *link, reply *message.Reply) (recovered bool) {
+	var result resumeResult
+	known := reply.Status < 400 && json.Unmarshal(reply.Body, &result) == nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.live, r.recovered = l, known && result.Recovered
+	if known {
+		r.token = result.Token
+	}
+	if known && !result.Recovered {
+		r.seq = result.Seq
+	}
+	return r.recovered
+}
+
+// isNext takes note of the number of a push, and reports whether it is a new one. A link that has been left may go on to push, for calls
+// that it has not answered: these pushes come again by the live one, unless that has a new session.
+func (r *redialer) isNext(l *link, seq int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l != r.live {
+		return !r.recovered
+	}
 	if uint64(seq) <= r.seq {
 		return false
 	}

@@ -47,7 +47,7 @@ var kamiCases = []struct{ name, want string }{
 		"closed 1000"], 1000]`},
 	{"kick", `[{"code":1008,"reason":"bye"}, ["open", "down 1008", "resumed false", "open", "closed 1000"], 4]`},
 	{"kickForGood", `[1000, ` + closedHere + `false}]`},
-	{"moves", `["second", "held by first", {"code":1012,"reason":"the server restarts"}, ["open", "resumed false", "open", "closed 1000"]]`},
+	{"moves", `["second", "held by first", [7, 0, 1, 2], {"code":1012,"reason":"the server restarts"}, ["open", "resumed false", "open", "closed 1000"]]`},
 	{"unsendable", `[[["TypeError", "TypeError"], ["TypeError", "TypeError"], {"now":1}, 9],
 		["open", "down 1006", "resumed true", "open", "closed 1000"]]`},
 	{"hooks", `[9, ["open", "down 1006", "resumed true", "open", "closed 1000"]]`},

@@ -150,7 +150,7 @@ func (s *server) calls(n *peer.Node) http.Handler {
 	post("hold", endpoint.JSON(func(ctx context.Context, name string) (string, error) {
 		select {
 		case <-s.held(name):
-			return "held by " + n.Name, nil
+			return "held by " + n.Name, session.FromContext(ctx).Push(ctx, "tick", 7)
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}

@@ -211,7 +211,8 @@ class Client {
 	#backoff; // undefined: a lost connection is not replaced
 	#links = new Set(); // all that are not over, also those that are being made and those that are left
 	#link; // the one for calls; undefined while there is none
-	#live; // the link whose pushes count
+	#live; // the link that has resumed last
+	#recovered = false; // its session is the one of before
 	#dialing = false;
 	#over = false;
 	#ended = false; // what over leads to is done
@@ -309,8 +310,9 @@ class Client {
 	// notified gives a notification to whoever listens. Pushes have numbers: one that has come before is dropped.
 	notified(link, method, value, headers, seq) {
 		if (seq !== undefined) {
-			if (link !== this.#live || seq <= this.#session.seq) return;
-			this.#session.seq = seq;
+			// A link that has been left may go on to push: that comes again by the live one, unless that has a new session.
+			if (link !== this.#live ? this.#recovered : seq <= this.#session.seq) return;
+			if (link === this.#live) this.#session.seq = seq;
 		}
 		for (const listener of this.#listeners.get(method) ?? []) tell(listener, value, {headers, seq});
 	}
@@ -449,9 +451,10 @@ class Client {
 			.ask("kami.resume", {...this.#session}, (error, answer = {}) => {
 				if (error && !(error instanceof CallError)) return; // the connection is gone
 				this.#live = link;
-				if (!answer.recovered) this.#session = {token: answer.token ?? "", seq: answer.seq ?? 0};
+				this.#recovered = answer.recovered === true;
+				if (!this.#recovered) this.#session = {token: answer.token ?? "", seq: answer.seq ?? 0};
 				else this.#session.token = answer.token;
-				if (again) tell(this.#options.resumed, answer.recovered === true);
+				if (again) tell(this.#options.resumed, this.#recovered);
 			})
 			.catch((error) => {
 				if (!(error instanceof CallError)) throw error; // else the server keeps no sessions

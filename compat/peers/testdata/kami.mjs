@@ -263,15 +263,18 @@ export const cases = {
 	async moves(url, kind) {
 		const [options, notes, enough] = watch();
 		const c = await connect(url, kind, options), other = await connect(url, kind, {reconnect: false});
-		const held = c.call("hold", "a");
+		const [got, all] = collect(c);
+		const held = c.call("hold", "a"); // which pushes at its end
 		await other.call("restart");
 		await enough(3);
 		const now = await c.call("node");
 		await c.call("release", "a");
 		const answer = await held;
 		const closed = await other.closed;
+		await c.call("push", {from: 0, to: 3});
+		await all(4);
 		c.close();
-		return [now, answer, closed, notes];
+		return [now, answer, got, closed, notes];
 	},
 
 	// unsendable has values that are no JSON, with a connection and without.
