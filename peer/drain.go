@@ -185,9 +185,9 @@ func (n *Node) Close(ctx context.Context) error {
 
 // closeWhenIdle closes a link when nothing waits for an answer at either side.
 func (l *link) closeWhenIdle(code int, reason string) {
-	for _, idle := range []<-chan struct{}{l.calls.idle(), l.in.idle()} {
+	for _, idle := range []func() <-chan struct{}{l.calls.idle, l.in.idle} { // one after the other: pushes come before answers
 		select {
-		case <-idle:
+		case <-idle():
 		case <-l.done:
 			return
 		}

@@ -62,7 +62,12 @@ func TestP21MovedDuringACall(t *testing.T) {
 	require.NoError(t, err)
 	var of [2][]int // the servers
 	for range 25 {
-		n := <-got
+		var n int
+		select {
+		case n = <-got:
+		case <-time.After(30 * time.Second):
+			t.Fatal(of)
+		}
 		of[n/1000] = append(of[n/1000], n%1000)
 	}
 	assert.Equal(t, []int{0, 1, 2, 3, 4}, of[1])
