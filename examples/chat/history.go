@@ -21,6 +21,7 @@ type line struct {
 	From string    `json:"from"`
 	To   string    `json:"to,omitempty"`
 	Text string    `json:"text"`
+	Mark string    `json:"mark,omitempty"` // the client's own name for the line: one that is sent twice is told once
 	Kick bool      `json:"kick,omitempty"` // From has put To out of the room
 	At   time.Time `json:"at"`
 }
@@ -30,6 +31,9 @@ func (l line) visible(room, user string) bool {
 	return l.Room == room && !l.Kick && (l.To == "" || l.To == user || l.From == user)
 }
 
+// mark tells the lines of a client apart.
+type mark struct{ from, mark string }
+
 // history is the file that all lines go through, in the order in which it has them. In a rolling restart two processes share it:
 // each appends to it, and tells its own clients what has been appended.
 type history struct {
@@ -37,7 +41,8 @@ type history struct {
 
 	mu    sync.Mutex
 	lines []line
-	read  int64 // bytes of the file that lines has
+	marks map[mark]bool // of lines
+	read  int64         // bytes of the file that lines has
 }
 
 func openHistory(name string) (*history, error) {
@@ -45,7 +50,7 @@ func openHistory(name string) (*history, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &history{file: file}
+	h := &history{file: file, marks: make(map[mark]bool)}
 	_, err = h.more()
 	return h, err
 }
@@ -77,13 +82,18 @@ func (h *history) more() ([]line, error) {
 		h.read += int64(len(text)) + 1
 		data = rest
 		var l line
-		if json.Unmarshal(text, &l) == nil { // a write that a crash has cut short is passed over
-			l.ID = h.read
-			news = append(news, l)
+		if json.Unmarshal(text, &l) != nil || l.Mark != "" && h.marks[mark{l.From, l.Mark}] {
+			continue // a write that a crash has cut short, or a line that was sent again
 		}
+		l.ID = h.read
+		news = append(news, l)
+		h.marks[mark{l.From, l.Mark}] = true
 	}
 	h.lines = append(h.lines, news...)
 	if n := len(h.lines) - keep; n > 0 {
+		for _, l := range h.lines[:n] {
+			delete(h.marks, mark{l.From, l.Mark})
+		}
 		h.lines = slices.Delete(h.lines, 0, n)
 	}
 	return news, nil

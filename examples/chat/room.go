@@ -110,19 +110,20 @@ func (c *Room) Leave(ctx context.Context) {
 	}
 }
 
-type say struct{ To, Text string }
+type say struct{ To, Text, Mark string }
 
-// Say says something to all in the room, or to one user alone.
+// Say says something to all in the room, or to one user alone. It may be called again with the same mark, by a client that does not know
+// whether it was heard.
 func (c *Room) Say(ctx context.Context, r *say) error {
 	s, here, err := inRoom(ctx)
 	if err != nil {
 		return err
 	}
 	text := strings.TrimSpace(r.Text)
-	if text == "" || len(text) > 2000 {
-		return endpoint.Error(400, "a line has 1 to 2000 bytes")
+	if text == "" || len(text) > 2000 || len(r.Mark) > 60 {
+		return endpoint.Error(400, "a line has 1 to 2000 bytes, and a mark at most 60")
 	}
-	return c.append(line{Room: here, From: s.UID(), To: r.To, Text: text})
+	return c.append(line{Room: here, From: s.UID(), To: r.To, Text: text, Mark: r.Mark})
 }
 
 type kick struct{ Name string }

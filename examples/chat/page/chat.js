@@ -1,4 +1,4 @@
-import {connect} from "./kami.js";
+import {ClosedError, connect} from "./kami.js";
 
 const $ = (id) => document.getElementById(id);
 const hello = $("hello"), say = $("say");
@@ -8,31 +8,33 @@ const key = (sessionStorage["chat-key"] ||= random());
 let me, room; // "" and undefined while nobody is in a room
 let to = ""; // a name: the next line is private
 let last = 0; // number of the newest line that is shown
+let entered; // a promise: the server knows who this is, and the room
+let entries = 0; // how often it was told
+let sent = Promise.resolve(); // a promise: the server has the line before
 
 const client = await connect("chat", {
 	changed: (state) => ($("state").textContent = {open: "connected", down: "connecting…", closed: "disconnected"}[state]),
-	resumed: (recovered) => !recovered && room && enter(), // else all that was missed follows
+	resumed: (recovered) => !recovered && room && (entered = enter()), // else all that was missed follows
 });
 $("state").textContent = "connected";
 client.on("room.line", show);
 client.on("room.members", ({room: of, names}) => of === room && there(names));
 client.on("room.kicked", ({by}) => leave(`${by} has kicked you.`));
-// For tests: what the page has shown.
-window.chat = client;
 
 hello.name.value = sessionStorage["chat-name"] ?? "";
 hello.onsubmit = async (event) => {
 	event.preventDefault();
 	me = hello.elements.name.value.trim();
 	room = hello.elements.room.value.trim();
-	await enter();
+	await (entered = enter());
 };
 
 // enter says who this is, and joins the room; both again if the server knows nothing of the session any more.
 async function enter() {
+	const entry = ++entries;
 	try {
-		await client.call("room.hello", {name: me, key});
-		const {names, lines} = await client.call("room.join", {room, after: last});
+		await persist("room.hello", {name: me, key});
+		const {names, lines} = await persist("room.join", {room, after: last});
 		sessionStorage["chat-name"] = me;
 		$("title").textContent = room;
 		hello.hidden = !($("room").hidden = false);
@@ -41,7 +43,7 @@ async function enter() {
 		there(names);
 		say.elements.text.focus();
 	} catch (error) {
-		leave(error.message);
+		if (entry === entries) leave(error.message); // else the server was replaced in the midst of it, and is told again
 	}
 }
 
@@ -65,13 +67,37 @@ say.onsubmit = async (event) => {
 	if (!text) return;
 	input.value = "";
 	try {
-		await client.call("room.say", {to, text});
+		const line = {to, text, mark: random()};
+		await (sent = sent.catch(() => {}).then(() => send(line)));
 		$("failed").textContent = "";
 	} catch (error) {
 		$("failed").textContent = `Not sent: ${error.message}`;
 		input.value ||= text;
 	}
 };
+
+// persist makes a call until it is answered. One whose connection was lost may have run, so it must be one that may run twice.
+async function persist(method, value) {
+	for (;;) {
+		try {
+			return await client.call(method, value);
+		} catch (error) {
+			if (!(error instanceof ClosedError) || !room) throw error;
+		}
+	}
+}
+
+// send sends a line. A server that has been replaced knows nothing of this tab until it has entered again.
+async function send(line) {
+	const before = entered;
+	try {
+		await persist("room.say", line);
+	} catch (error) {
+		if (error.code !== 401 && error.code !== 409 || entered === before) throw error;
+		await entered;
+		await send(line);
+	}
+}
 
 say.onkeydown = (event) => {
 	if (event.key === "Escape") address("");
