@@ -454,6 +454,8 @@ class Client {
 				this.#recovered = answer.recovered === true;
 				if (!this.#recovered) this.#session = {token: answer.token ?? "", seq: answer.seq ?? 0};
 				else this.#session.token = answer.token;
+				this.#link?.retire(); // calls wait for the new link, those of resumed too
+				this.#link = undefined;
 				if (again) tell(this.#options.resumed, this.#recovered);
 			})
 			.catch((error) => {
@@ -463,11 +465,9 @@ class Client {
 
 	#adopt(link) {
 		if (link.over) throw new ClosedError({code: 1006, reason: ""}, false);
-		const before = this.#link;
 		this.#link = link;
 		for (const call of this.#waiting) link.request(call);
 		this.#waiting.clear();
-		before?.retire();
 		this.#renew(link, link.expires);
 		this.#changed("open");
 	}

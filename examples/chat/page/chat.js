@@ -90,11 +90,11 @@ async function persist(method, value) {
 // send sends a line. A server that has been replaced knows nothing of this tab until it has entered again.
 async function send(line) {
 	const before = entered;
+	await before;
 	try {
 		await persist("room.say", line);
 	} catch (error) {
 		if (error.code !== 401 && error.code !== 409 || entered === before) throw error;
-		await entered;
 		await send(line);
 	}
 }
