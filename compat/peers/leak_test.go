@@ -88,9 +88,9 @@ func newPair(t *testing.T) *pair {
 	log := slog.New(slog.DiscardHandler)
 	p.server = &peer.Node{
 		Name: "server", Version: "1.0.0", Log: log, Authenticate: authenticate,
-		Handler: p.calls(), Heartbeat: 50 * time.Millisecond, Concurrent: 4,
+		Handler: p.calls(), Heartbeat: 500 * time.Millisecond, Concurrent: 4,
 	}
-	p.client = &peer.Node{Name: "client", Version: "1.0.0", Log: log, Handler: p.calls(), Heartbeat: 50 * time.Millisecond}
+	p.client = &peer.Node{Name: "client", Version: "1.0.0", Log: log, Handler: p.calls(), Heartbeat: 500 * time.Millisecond}
 	mux := kami.New()
 	mux.Get("/kite", p.server)
 	mux.Get("/refused", func(context.Context, http.ResponseWriter, *http.Request) error {
