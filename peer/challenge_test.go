@@ -4,10 +4,14 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/peer"
 )
 
 // challenging is a refusal that says what would do, as package auth's.
@@ -52,4 +56,24 @@ func TestP18Challenges(t *testing.T) {
 		assert.Equal(t, `{"jsonrpc":"2.0","id":1,"error":`+test.answers+`}`,
 			dialRaw(t, url, nil).ask(`{"jsonrpc":"2.0","id":1,"method":"kami.auth","params":{"scheme":"Basic","credential":"hunter2"}}`))
 	}
+}
+
+// TestP18Panics has the functions of the app that say who somebody is panic. No process ends by that.
+func TestP18Panics(t *testing.T) {
+	server := newNode(nil)
+	server.Authenticate = func(context.Context, string, string) (context.Context, error) { panic("out of users") }
+	url := start(t, server)
+	_, err := newNode(nil).Dial(t.Context(), url, peer.Token(func(context.Context) (string, string, time.Time, error) {
+		return "Bearer", "x", time.Time{}, nil
+	}))
+	var coder endpoint.StatusCoder
+	require.ErrorAs(t, err, &coder)
+	assert.Equal(t, 500, coder.StatusCode())
+
+	r := dialRaw(t, url, nil)
+	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.auth","params":{"scheme":"Bearer","credential":"x"}}`), `"code":500`)
+	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":2,"method":"kami.ping"}`), `"result":"pong"`)
+
+	_, err = newNode(nil).Dial(t.Context(), url, peer.Token(func(context.Context) (string, string, time.Time, error) { panic("no token") }))
+	assert.ErrorContains(t, err, "no token")
 }

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ type incoming struct {
 	id      []byte // as it was written; nil for a notification
 	message message.Message
 	params  []byte // as they were written, for our own methods
+	frame   int    // bytes that it came in, which it holds
 	typed   bool   // it came with a Content-Type
 	window  int    // of the stream that it asks for; 0 if it asks for none
 	alone   bool   // the next ones wait until it has been answered
@@ -83,7 +85,7 @@ func (l *link) takeBatch(data []byte) {
 	}
 	b := &batch{left: 1}
 	for _, element := range elements {
-		l.takeOne(element, b)
+		l.takeOne(bytes.Clone(element), b) // so that one that waits does not hold the others
 	}
 	l.answerBatch(b, nil)
 }
@@ -120,6 +122,9 @@ func (l *link) takeOne(data []byte, b *batch) {
 		return
 	}
 	in, wrong := l.incoming(&f)
+	if in != nil {
+		in.frame = len(data)
+	}
 	switch {
 	case wrong != "":
 		if !isID(f.id) {

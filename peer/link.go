@@ -61,6 +61,7 @@ type link struct {
 func (n *Node) newLink(ctx context.Context) *link {
 	l := &link{node: n, done: make(chan struct{}), shut: make(chan struct{})}
 	l.in.places, l.in.most, l.in.room, l.in.pushes = n.concurrent(), n.concurrent(), n.queue(), n.pushQueue()
+	l.in.held = waitingMessages * int(n.maxMessage())
 	l.in.work = l.work
 	ctx, l.cancel = context.WithCancel(ctx)
 	l.upgrade = ctx

@@ -33,7 +33,8 @@ type Node struct {
 	Origins []string
 	// Concurrent is how many calls of one connection run at a time. With 0 and 1 they run one by one, in the order they came.
 	Concurrent int
-	// Queue is how many calls of one connection may wait beside those that run, 64 by default. The rest is answered with 429.
+	// Queue is how many calls of one connection may wait beside those that run, 64 by default. More are answered with 429, and so are
+	// those that would hold more than four times MaxMessage together.
 	Queue int
 	// MaxMessage is how many bytes a message may have, 1 MiB by default.
 	MaxMessage int64

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -40,12 +41,21 @@ func (b Backoff) wait(failed int) time.Duration {
 func Reconnect(b Backoff) DialOption { return func(o *dialOptions) { o.backoff = &b } }
 
 // Token shows a credential at each connect, and again before it expires, unless expires is zero. The function may be called at any
-// time. It panics if that is nil.
+// time; its panic is an error. Token panics if it is nil.
 func Token(f func(ctx context.Context) (scheme, credential string, expires time.Time, err error)) DialOption {
 	if f == nil {
 		panic("peer: Token: the function must not be nil")
 	}
-	return func(o *dialOptions) { o.token = f }
+	return func(o *dialOptions) {
+		o.token = func(ctx context.Context) (scheme, credential string, expires time.Time, err error) {
+			defer func() {
+				if v := recover(); v != nil { // it may be called by a goroutine that no user code could recover in
+					err = fmt.Errorf("peer: the function of Token panicked: %v", v)
+				}
+			}()
+			return f(ctx)
+		}
+	}
 }
 
 // HTTPClient sets what makes the request for the connection, http.DefaultClient by default. Its Timeout limits that.

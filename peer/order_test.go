@@ -213,6 +213,29 @@ func TestP11QueueFull(t *testing.T) {
 	})
 }
 
+// TestP11QueueBytes has large calls wait: they hold four messages of the largest size together, whatever Queue allows.
+func TestP11QueueBytes(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	calls := mux("/block", endpoint.JSON(func(context.Context, struct{}) (int, error) { close(began); <-release; return 0, nil }))
+	calls.Post("/take", endpoint.JSON(func(_ context.Context, r struct{ Text string }) (int, error) { return len(r.Text), nil }))
+	server := newNode(calls)
+	server.MaxMessage = 10_000
+	r := dialRaw(t, start(t, server), nil)
+	r.send(`{"jsonrpc":"2.0","id":0,"method":"block","params":{}}`)
+	<-began
+	for id := range 6 {
+		r.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"take","params":{"text":"%s"}}`, id+1, strings.Repeat("x", 9_900)))
+	}
+	r.send(`{"jsonrpc":"2.0","id":7,"method":"take","params":{"text":"x"}}`)
+	for _, id := range []int{5, 6} {
+		assert.Contains(t, r.receive(), fmt.Sprintf(`"id":%d,"error":{"code":429`, id))
+	}
+	close(release)
+	for _, want := range []string{`"id":0,"result":0`, `"id":1,"result":9900`, `"id":2,"result":9900`, `"id":3,"result":9900`, `"id":4,"result":9900`, `"id":7,"result":1`} {
+		assert.Contains(t, r.receive(), want)
+	}
+}
+
 // TestP11Goexit has handlers end their goroutines and panic: the next calls run all the same.
 func TestP11Goexit(t *testing.T) {
 	server := newNode(mux("/exit", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { exit() }),

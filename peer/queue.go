@@ -15,6 +15,7 @@ type queue struct {
 	places int             // how many run at a time now
 	most   int             // and else
 	room   int             // how many calls may wait
+	held   int             // bytes of calls that may wait; one may always
 	pushes int             // bytes of notifications that may wait
 	work   func(*incoming) // runs a call and those that follow it
 
@@ -23,6 +24,7 @@ type queue struct {
 	running []*incoming // those that have begun, whether they have a place or wait for their caller
 	waiting []*incoming
 	calls   int              // of those that wait
+	frames  int              // bytes of their frames
 	bytes   int              // of the notifications that wait
 	back    []*incoming      // those that wait for a place to go on
 	parked  []chan *incoming // workers without work
@@ -35,6 +37,9 @@ type queue struct {
 	since   time.Time
 	quiet   chan struct{} // closed when nothing runs or waits, for whoever has asked; nil if nobody has
 }
+
+// Calls that wait hold so many times the largest message at most: a client that fills the queue costs no more.
+const waitingMessages = 4
 
 // place says where a call is in the queue, which guards it.
 type place struct {
@@ -66,7 +71,7 @@ func (q *queue) add(in *incoming) verdict {
 			q.places = 1
 		}
 		q.begin(in)
-	case in.id == nil && q.bytes+in.size() > q.pushes, in.id != nil && q.calls >= q.room:
+	case in.id == nil && q.bytes+in.size() > q.pushes, in.id != nil && q.calls > 0 && (q.calls >= q.room || q.frames+in.frame > q.held):
 		return full
 	default:
 		q.wait(in)
@@ -86,6 +91,7 @@ func (q *queue) wait(in *incoming) {
 		q.bytes += in.size()
 	} else {
 		q.calls++
+		q.frames += in.frame
 	}
 }
 
@@ -200,6 +206,7 @@ func (q *queue) shift() (first *incoming) {
 		q.bytes -= first.size()
 	} else {
 		q.calls--
+		q.frames -= first.frame
 	}
 	return first
 }
@@ -314,7 +321,7 @@ func (q *queue) close() {
 	q.sweep.stop()
 	q.dismiss()
 	waiting := q.waiting
-	q.waiting, q.calls, q.bytes = nil, 0, 0
+	q.waiting, q.calls, q.frames, q.bytes = nil, 0, 0, 0
 	for _, in := range waiting {
 		if in.id == nil && in.seq == 0 {
 			q.wait(in)

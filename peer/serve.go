@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -144,11 +146,17 @@ func credentialOf(r *http.Request) (scheme, credential string, err error) {
 	return scheme, strings.TrimSpace(credential), nil
 }
 
-// authenticated is Authenticate, whose nil context is an error.
-func (n *Node) authenticated(ctx context.Context, scheme, credential string) (context.Context, error) {
-	identified, err := n.Authenticate(ctx, scheme, credential)
+// authenticated is Authenticate, whose panic and whose nil context are errors with status 500.
+func (n *Node) authenticated(ctx context.Context, scheme, credential string) (identified context.Context, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			n.log().Error("peer: Authenticate panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = endpoint.Error(http.StatusInternalServerError, "peer: Authenticate panicked")
+		}
+	}()
+	identified, err = n.Authenticate(ctx, scheme, credential)
 	if err == nil && identified == nil {
-		err = errors.New("peer: Authenticate has returned a nil context")
+		err = endpoint.Error(http.StatusInternalServerError, "peer: Authenticate has returned a nil context")
 	}
 	return identified, err
 }
