@@ -405,6 +405,21 @@ func TestP17Dial(t *testing.T) {
 	})
 }
 
+// TestP17Silent has a server take connections and say nothing. An attempt ends, and the next one finds a server that answers.
+func TestP17Silent(t *testing.T) {
+	server := newNode(mux("/square", endpoint.JSON(func(_ context.Context, n float64) (float64, error) { return n * n, nil })))
+	piped(t, server, newNode(nil), func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
+		p.Silence(true)
+		p.Cut()
+		synctest.Wait()
+		time.Sleep(10 * time.Second) // within the attempt
+		p.Silence(false)
+		got, err := message.Remote[float64, float64](c, "square")(t.Context(), 4)
+		assert.NoError(t, err)
+		assert.Equal(t, 16.0, got)
+	}, peer.Reconnect(peer.Backoff{}))
+}
+
 // TestP17Refused has the server refuse the credential.
 func TestP17Refused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

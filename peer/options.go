@@ -37,7 +37,7 @@ func (b Backoff) wait(failed int) time.Duration {
 
 // Reconnect has the Conn connect again when its connection has ended, until it is closed. Dial itself tries until its context ends.
 // Calls wait for a connection meanwhile; those that were in flight fail with [ErrClosed], unless it is known that they have not run.
-// A 401 or 403 is final, unless [Token] gives another credential.
+// An attempt may take 30 seconds. A 401 or 403 is final, unless [Token] gives another credential.
 func Reconnect(b Backoff) DialOption { return func(o *dialOptions) { o.backoff = &b } }
 
 // Token shows a credential at each connect, and again before it expires, unless expires is zero. The function may be called at any

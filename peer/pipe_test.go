@@ -18,6 +18,7 @@ type Pipe struct {
 	server  *Node
 	base    context.Context
 	refuse  error
+	silent  bool
 	dials   int
 	ends    []*pipeEnd // of the servers
 	Header  http.Header
@@ -41,6 +42,13 @@ func (p *Pipe) Refuse(status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = endpoint.Error(status, http.StatusText(status))
+}
+
+// Silence says whether attempts to connect are left without an answer.
+func (p *Pipe) Silence(silent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silent = silent
 }
 
 // Base sets the context of upgrades.
@@ -110,6 +118,12 @@ func (p *Pipe) open(ctx context.Context, _ string, header http.Header, l *link) 
 	defer p.mu.Unlock()
 	p.dials++
 	p.Header = header
+	if p.silent {
+		p.mu.Unlock()
+		<-ctx.Done()
+		p.mu.Lock()
+		return nil, ctx.Err()
+	}
 	if p.refuse != nil {
 		return nil, p.refuse
 	}

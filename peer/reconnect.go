@@ -102,7 +102,9 @@ func (r *redialer) again(ctx context.Context, url string) (*link, error) {
 		if url != "" {
 			to, url = url, ""
 		}
-		l, err := r.connect(ctx, to)
+		attempt, cancel := context.WithTimeout(ctx, handshake)
+		l, err := r.connect(attempt, to)
+		cancel()
 		if err == nil {
 			return l, nil
 		}
@@ -115,6 +117,9 @@ func (r *redialer) again(ctx context.Context, url string) (*link, error) {
 		r.conn.node.log().Info("peer: connecting failed, and is tried again", "err", err)
 	}
 }
+
+// handshake is how long an attempt may take. A server that takes connections and says nothing must not be waited for for ever.
+const handshake = 30 * time.Second
 
 func (r *redialer) failures(change func(int) int) int {
 	r.mu.Lock()
