@@ -1,9 +1,25 @@
 // Package endpoint makes HTTP handlers and clients of typed functions. It does what go-kit's packages endpoint and
-// transport/http do, under their names, with type parameters in the place of interface{}.
+// transport/http do, under their names, with type parameters instead of interface{}.
 //
-//	func (s *service) Sum(ctx context.Context, r sumRequest) (sumResponse, error)
+//	type sumRequest struct {
+//		A int `path:"a"`
+//		B int `query:"b"` // fields without a tag come from the JSON body
+//	}
 //
-//	kami.Post("/sum", endpoint.JSON(svc.Sum))
+//	func (s *service) Sum(ctx context.Context, r sumRequest) (int, error) {
+//		if r.B < 0 { // validate where the values are used, or in a Middleware that calls r.Validate
+//			return 0, endpoint.Error(http.StatusUnprocessableEntity, "b must not be negative")
+//		}
+//		return r.A + r.B, nil
+//	}
+//
+//	kami.Post("/sum/:a", endpoint.JSON(svc.Sum))
+//
+// # Errors
+//
+// A body, path, query or header that does not fit the type is answered with 400, before the function is called. The client gets the
+// status and the text of an error that has a method StatusCode() int from 400 to 499, as [Error] makes it. Any other error is a 500: the
+// client gets "Internal Server Error", and slog.Default gets the text.
 //
 // # Server
 //
@@ -12,16 +28,16 @@
 //	before ──▶ decode ──▶ endpoint ──▶ after ──▶ encode ──▶ finalizer
 //	   └──────────┴──────────┴────any error────────┴──▶ error handler ──▶ error encoder ──▶ finalizer
 //
-// Errors of [JSON] and [Stream] are answered by the ErrorHandler of the kami.Mux that serves them, as those of its other
-// handlers, and those of NewServer as go-kit does.
+// The ErrorHandler of the kami.Mux that serves them answers the errors of [JSON] and [Stream], as it does those of other handlers. The
+// error encoder of a Server that [NewServer] makes answers its errors, as in go-kit.
 //
-// A Server is an http.Handler and a kami.ContextHandler. It may be used by many goroutines at once, as all that this
-// package makes; options are for the time before.
+// A Server is an http.Handler and a kami.ContextHandler. All that this package makes may be used by many goroutines at once. Options must
+// be set before that.
 //
 // # Client
 //
-// [JSONClient] is the other half of JSON, for the same request type. [NewClient] makes an Endpoint of a remote method, so that client and server have the same type, and the same
-// middleware fits both.
+// [JSONClient] is the other half of JSON, for the same request type. [NewClient] makes an Endpoint of a remote method. Client and server
+// have the same type, so the same middleware fits both.
 //
 //	encode ──▶ before ──▶ HTTP ──▶ after ──▶ decode ──▶ finalizer
 //

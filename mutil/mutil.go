@@ -53,10 +53,12 @@ type WriterProxy = mutil.WriterProxy
 // damage it.
 func WrapWriter(w http.ResponseWriter) WriterProxy { return new(Place).Wrap(w) }
 
-// Place is room for a proxy in a value that is allocated anyway. The zero Place
-// is empty; one that holds a proxy must not be copied.
+// Place is room for a proxy in a value that is allocated anyway. It is for code
+// that wraps the writer of each request and counts allocations, as kami does;
+// all other code calls [WrapWriter]. The zero Place is empty. A Place that holds
+// a proxy must not be copied.
 //
-// optimization: that spares the proxy an allocation of its own (kami's
+// optimization: the proxy needs no allocation of its own (kami's
 // BenchmarkServe/Observed).
 type Place struct{ proxy proxy }
 

@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Draft is a tree in the making, for one goroutine at a time. The zero Draft is empty and ready to use. It must not be
-// copied once it has been used.
+// Draft is a tree in the making, for one goroutine at a time. It is for code that adds many patterns before it needs the [Tree]; to add
+// a few, use [Tree.With]. The zero Draft is empty and ready to use. It must not be copied once it has been used.
 //
-// optimization: it changes in place what it has made itself since it last gave away a tree, and copies the rest as a Tree
-// does, so that many additions in a row cost what is added (BenchmarkDraft).
+// optimization: a Draft changes the nodes that it has made since it last returned a Tree in place, and copies only the others, so that
+// many additions in a row cost what is added (BenchmarkDraft).
 type Draft[V any] struct {
 	root *node[V]
 	id   uint32 // what it marks its nodes with; 0 if it has none yet
