@@ -335,6 +335,13 @@ func TestHTTP2SaysGoodbye(t *testing.T) {
 	_ = tls.Client(late, &tls.Config{RootCAs: trusting.RootCAs, ServerName: "example.com", NextProtos: []string{"h2"}}).Handshake()
 	_, err = io.Copy(io.Discard, stream.Body)
 	assert.NoError(t, err)
+	require.Eventually(t, func() bool { // until the listener is closed, the system takes connections that nobody accepts
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}, time.Minute, time.Millisecond)
 	_, err = idle.Get(url)
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED, "the client has been told not to use it any more")
 	close(release)
