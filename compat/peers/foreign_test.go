@@ -38,7 +38,6 @@ func TestP01Foreign(t *testing.T) {
 			{"message": "404 page not found", "code": -32601}, 400, true]`},
 		{"vscode", "cancel", `[
 			{"message": "Request cancelled", "code": -32800}, {"message": "Request cancelled", "code": -32800},
-			["ended"],
 			[{"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 1}}, {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 0}}]]`},
 		{"vscode", "back", `[
 			["hello", {"status": 200, "body": "hello bob"}], ["sum", {"status": 200, "body": 6}],

@@ -34,7 +34,7 @@ var kamiCases = []struct{ name, want string }{
 		["constructor", {"status":404,"body":"there is no method constructor"}]]`},
 	{"pushes", `[3000, true]`},
 	{"listeners", `["a 0", "b 0 number", "b 1 number"]`},
-	{"cancel", `[true, true, [true, "TimeoutError"], "TimeoutError", 3, 9, 9]`},
+	{"cancel", `[true, true, [true, "TimeoutError"], "TimeoutError", 9, 9]`},
 	{"canceled", `[504, {"name":"CallError","message":"canceled","code":499}]`},
 	{"notify", `["a", "b", "c"]`},
 	{"stream", `[1000, true, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [418], 4]`},

@@ -44,7 +44,7 @@ export const cases = {
 		const queued = failure(c.sendRequest("square", 4, second.token)); // runs when the first has ended
 		second.cancel();
 		first.cancel();
-		return [await waiting, await queued, await c.sendRequest("ends"), frames.filter(({id}) => id === undefined)];
+		return [await waiting, await queued, frames.filter(({id}) => id === undefined)];
 	}),
 
 	back: connected(async (c) => {

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+)
+
+func main() {
+	rows := flag.String("rows", "", "regular expression of the rows to measure")
+	turns := flag.Int("turns", 60, "how often each contestant works")
+	write := flag.String("write", "", "file to write the page to, instead of to the standard output")
+	flag.Parse()
+	var text bytes.Buffer
+	p := &page{out: io.MultiWriter(&text, os.Stdout), rows: regexp.MustCompile(*rows), turns: *turns}
+	p.measure()
+	if *write != "" {
+		must(os.WriteFile(*write, text.Bytes(), 0o644))
+	}
+}
+
+// measure measures all rows.
+func (p *page) measure() {
+	p.printf("# Performance of messaging\n\n" +
+		"This page is written by `go run ./bench/messaging`. *By hand* is the same exchange with as little as it takes: coder/websocket " +
+		"or nats.go, and encoding/json. Contestants take turns; a ratio is the median of those of the turns, so less than 1 is faster.\n\n")
+	p.printf("%s, %d cores.\n", runtime.Version(), runtime.NumCPU())
+	p.printf("\n## Peers\n\nThe limit for calls is 1.25 of by hand, and 1.5 of its allocations.\n")
+	systems := peers()
+	for _, shape := range [][2]int{{1, 1}, {1, 16}, {16, 16}} {
+		p.measureCalls(systems, shape[0], shape[1])
+	}
+	for _, s := range systems {
+		s.end()
+	}
+	p.measureSessions()
+	p.printf("\n## Cluster\n\nOn one NATS server in the process, over loopback TCP. The limit is 1.25 of by hand.\n")
+	p.measureCluster()
+	fmt.Fprintln(os.Stderr, "done")
+}

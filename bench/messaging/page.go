@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// page is what is measured, as it is written.
+type page struct {
+	out   io.Writer
+	rows  *regexp.Regexp
+	turns int
+}
+
+// rival does the same work as others, n times for each caller.
+type rival struct {
+	name string
+	run  func(n int)
+}
+
+func (p *page) printf(format string, args ...any) { must2(fmt.Fprintf(p.out, format, args...)) }
+
+func must2(_ int, err error) { must(err) }
+
+// wants reports whether a row is to be measured.
+func (p *page) wants(row string) bool { return p.rows.MatchString(row) }
+
+// compare has rivals work in turns, and writes a table. The first is the floor and the second is kami. Each turn is so many units of work
+// for each of the callers.
+func (p *page) compare(row string, callers, units int, rivals []rival) {
+	if !p.wants(row) {
+		return
+	}
+	for _, r := range rivals {
+		r.run(units) // warm
+	}
+	times, allocs := make([][]float64, len(rivals)), make([]float64, len(rivals))
+	var before, after runtime.MemStats
+	for range p.turns {
+		for i, r := range rivals {
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			r.run(units)
+			times[i] = append(times[i], float64(time.Since(start))/float64(units*callers))
+			runtime.ReadMemStats(&after)
+			allocs[i] += float64(after.Mallocs - before.Mallocs)
+		}
+	}
+	p.printf("\n### %s\n\n| | µs each | : by hand | middle half | kami : it | allocations |\n|---|--:|--:|--:|--:|--:|\n", row)
+	for i, r := range rivals {
+		toFloor, toKami := ratios(times[i], times[0]), ratios(times[1], times[i])
+		p.printf("| %s | %.1f | %.2f | %.2f to %.2f | %.2f | %.0f |\n", r.name, median(times[i])/1e3, median(toFloor),
+			quantile(toFloor, 0.25), quantile(toFloor, 0.75), median(toKami), allocs[i]/float64(p.turns*units*callers))
+	}
+}
+
+// verdict writes what is to hold of one figure, and whether it does.
+func (p *page) verdict(what string, got, most float64, unit string) {
+	held := "held"
+	if got > most {
+		held = "**not held**"
+	}
+	p.printf("| %s | %s | %s | %s |\n", what, number(got, unit), number(most, unit), held)
+}
+
+func number(v float64, unit string) string {
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".") + " " + unit)
+}
+
+func ratios(of, to []float64) (all []float64) {
+	for i := range of {
+		all = append(all, of[i]/to[i])
+	}
+	return all
+}
+
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+func quantile(values []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}

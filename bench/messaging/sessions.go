@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/peer"
+	"github.com/guregu/kami/session"
+)
+
+// measureSessions measures what many connections cost.
+func (p *page) measureSessions() {
+	if !p.wants("connections") {
+		return
+	}
+	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
+	p.printf("\n### connections\n\n| | is | at most | |\n|---|--:|--:|---|\n")
+	p.verdict("an idle connection beside a bare one, at the server", (idle(&peer.Node{Name: "n", Version: "1.0.0"})-idle(bare(nil)))/1e3, 12, "KB")
+	p.verdict("10,000 idle ones in a process, both ends, resident", resident(10_000)/1e6, 600, "MB")
+	queued, ratio := broadcast(2000, 1+p.turns/4)
+	p.verdict("a broadcast to 2,000 sessions is queued in", queued, 20, "ms")
+	p.verdict("and has come, beside 2,000 bare writes", ratio, 1.3, "times")
+	p.verdict("the 99th percentile of calls in a storm of pushes at one that does not read, beside that without", storm(1+p.turns/10), 2, "times")
+}
+
+// bare answers nothing; accepted gets its connections.
+func bare(accepted func(*websocket.Conn)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		if accepted != nil {
+			accepted(c)
+		}
+		_, _, _ = c.Read(context.Background())
+	})
+}
+
+// idle returns the bytes of a connection to the handler, with those of its client.
+func idle(h http.Handler) float64 {
+	const n = 2000
+	mux := kami.New()
+	mux.Get("/", h)
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	before := inUse()
+	conns := make([]*websocket.Conn, n)
+	for i := range conns {
+		conns[i] = dial(s.URL)
+	}
+	after := inUse()
+	for _, c := range conns {
+		_ = c.CloseNow()
+	}
+	return float64(after-before) / n
+}
+
+func inUse() int64 {
+	for range 4 {
+		runtime.GC()
+		time.Sleep(50 * time.Millisecond)
+	}
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapInuse + stats.StackInuse)
+}
+
+// resident returns the memory of the process with n connections of kami's, both ends. The rest of the process is in it.
+func resident(n int) float64 {
+	server, client := &peer.Node{Name: "server", Version: "1.0.0"}, &peer.Node{Name: "client", Version: "1.0.0"}
+	s := httptest.NewServer(server)
+	defer s.Close()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range n / 8 {
+				_, err := client.Dial(context.Background(), s.URL)
+				must(err)
+			}
+		})
+	}
+	all.Wait()
+	inUse()
+	text, err := os.ReadFile("/proc/self/statm")
+	must(err)
+	var size, pages float64
+	must2(fmt.Sscan(string(text), &size, &pages))
+	must(client.Close(context.Background()))
+	return pages * float64(os.Getpagesize())
+}
+
+// broadcast returns how many milliseconds a broadcast takes until it is queued, and the ratio of the time until it has come to that of
+// as many bare writes.
+func broadcast(n, turns int) (queued, ratio float64) {
+	var got atomic.Int64
+	read := func(c *websocket.Conn) {
+		for {
+			if _, _, err := c.Read(context.Background()); err != nil {
+				return
+			}
+			got.Add(1)
+		}
+	}
+	node := &peer.Node{Name: "server", Version: "1.0.0"}
+	group := node.Sessions.Group("all")
+	var joined sync.WaitGroup
+	joined.Add(n)
+	node.OnConnect = func(c *peer.Conn) { must(group.Add(context.Background(), c.Session())); joined.Done() }
+	var mu sync.Mutex
+	var conns []*websocket.Conn
+	for _, h := range []http.Handler{node, bare(func(c *websocket.Conn) { mu.Lock(); conns = append(conns, c); mu.Unlock() })} {
+		s := httptest.NewServer(h)
+		defer s.CloseClientConnections()
+		for range n {
+			go read(dial(s.URL))
+		}
+	}
+	joined.Wait()
+	text := strings.Repeat("x", 100)
+	frame := []byte(`{"jsonrpc":"2.0","method":"said","params":["` + text + `"]}`)
+	come := func(send func()) float64 {
+		got.Store(0)
+		start := time.Now()
+		send()
+		for got.Load() < int64(n) {
+			time.Sleep(50 * time.Microsecond)
+		}
+		return float64(time.Since(start))
+	}
+	var queues, ratios []float64
+	for range turns {
+		ours := come(func() {
+			start := time.Now()
+			must(group.Broadcast(context.Background(), "said", text))
+			queues = append(queues, float64(time.Since(start))/1e6)
+		})
+		writes := come(func() {
+			for _, c := range conns {
+				must(c.Write(context.Background(), websocket.MessageText, frame))
+			}
+		})
+		ratios = append(ratios, ours/writes)
+	}
+	return median(queues), median(ratios)
+}
+
+// storm returns the ratio of the 99th percentile of calls while one client is pushed to that does not read, to that without.
+func storm(turns int) float64 {
+	calls := kami.New()
+	calls.Post("/sum", endpoint.JSON(add))
+	node := &peer.Node{Name: "server", Version: "1.0.0", Handler: calls}
+	var deaf atomic.Pointer[session.Session]
+	node.OnFirstRequest = func(c *peer.Conn) {
+		if c.Peer().Name == "deaf" {
+			deaf.Store(c.Session())
+		}
+	}
+	s := httptest.NewServer(node)
+	defer s.CloseClientConnections()
+	client := &peer.Node{Name: "client", Version: "1.0.0"}
+	var callers []call
+	for range 16 {
+		conn, err := client.Dial(context.Background(), s.URL)
+		must(err)
+		callers = append(callers, call(message.Remote[Request, Response](conn, "sum")))
+	}
+	measure := func() float64 {
+		var mu sync.Mutex
+		var all []float64
+		var group sync.WaitGroup
+		for _, c := range callers {
+			group.Go(func() {
+				for i := range 500 {
+					start := time.Now()
+					_, err := c(context.Background(), Request{i, 1})
+					must(err)
+					mu.Lock()
+					all = append(all, float64(time.Since(start)))
+					mu.Unlock()
+				}
+			})
+		}
+		group.Wait()
+		return quantile(all, 0.99)
+	}
+	text := strings.Repeat("x", 1000)
+	var ratios []float64
+	for range turns {
+		without := measure()
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				c, _, err := websocket.Dial(context.Background(), s.URL, &websocket.DialOptions{HTTPHeader: http.Header{"Kami-Peer": {"deaf/1.0.0/1"}}})
+				must(err)
+				must(c.Write(context.Background(), websocket.MessageText, []byte(`{"jsonrpc":"2.0","method":"kami.ping","id":1}`)))
+				for target := (*session.Session)(nil); ; {
+					select {
+					case <-stop:
+						_ = c.CloseNow()
+						return
+					default:
+					}
+					if target == nil {
+						if target = deaf.Swap(nil); target == nil {
+							time.Sleep(time.Millisecond)
+							continue
+						}
+					}
+					if target.Push(context.Background(), "storm", text) != nil {
+						break // closed, as a slow consumer
+					}
+				}
+				_ = c.CloseNow()
+			}
+		}()
+		ratios = append(ratios, measure()/without)
+		close(stop)
+		<-stopped
+	}
+	slices.Sort(ratios)
+	return median(ratios)
+}

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestSmoke measures every row a little: each contestant answers right, or it panics.
+func TestSmoke(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes 18,000 connections")
+	}
+	var text bytes.Buffer
+	p := &page{out: &text, rows: regexp.MustCompile("calls|broadcasts"), turns: 1}
+	p.measure()
+	for _, name := range []string{"| by hand |", "| kami |", "creachadair", "sourcegraph", "net/rpc", "gorilla", "256 callers", "2 fronts"} {
+		if !strings.Contains(text.String(), name) {
+			t.Errorf("the page lacks %q:\n%s", name, &text)
+		}
+	}
+}
