@@ -56,6 +56,7 @@ func (r *report) write(w io.Writer) error {
 	p := &page{Writer: w}
 	p.printf("# Performance\n\n")
 	r.writeResult(p)
+	p.printf("Peers and clusters are measured on a [page of their own](performance-messaging.md).\n\n")
 	p.printf("This page is written by `go run ./bench`. Times are in ns for each request unless they say otherwise; " +
 		"less is better everywhere but in requests a second.\n\n")
 	for _, line := range r.machine {

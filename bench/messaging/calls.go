@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,11 +55,16 @@ func peers() []system {
 	return []system{handmade(), ours(), creachadair(), sourcegraphs(), overTCP(), overHTTP()}
 }
 
+// newNode returns a Node that logs nothing.
+func newNode(name string, h http.Handler) *peer.Node {
+	return &peer.Node{Name: name, Version: "1.0.0", Handler: h, Log: slog.New(slog.DiscardHandler)}
+}
+
 func ours() system {
 	calls := kami.New()
 	calls.Post("/sum", endpoint.JSON(add))
-	s := httptest.NewServer(&peer.Node{Name: "server", Version: "1.0.0", Handler: calls})
-	client := &peer.Node{Name: "client", Version: "1.0.0"}
+	s := httptest.NewServer(newNode("server", calls))
+	client := newNode("client", nil)
 	return system{"kami", func() call {
 		conn, err := client.Dial(context.Background(), s.URL)
 		must(err)
@@ -318,7 +324,7 @@ func (p *page) measureCalls(systems []system, conns, callers int) {
 		}
 		rivals = append(rivals, rival{s.name, func(n int) { makeCalls(calls, callers, n) }})
 	}
-	p.compare(fmt.Sprintf("calls, %d × %d", conns, callers), conns*callers, 50, rivals)
+	p.compare(fmt.Sprintf("calls, %d × %d", conns, callers), conns*callers, rivals)
 }
 
 // makeCalls makes n calls by each caller.

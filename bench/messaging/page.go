@@ -30,12 +30,13 @@ func must2(_ int, err error) { must(err) }
 // wants reports whether a row is to be measured.
 func (p *page) wants(row string) bool { return p.rows.MatchString(row) }
 
-// compare has rivals work in turns, and writes a table. The first is the floor and the second is kami. Each turn is so many units of work
-// for each of the callers.
-func (p *page) compare(row string, callers, units int, rivals []rival) {
+// compare has rivals work in turns, and writes a table. The first is the floor and the second is kami. The callers
+// of a turn make some hundred calls together.
+func (p *page) compare(row string, callers int, rivals []rival) {
 	if !p.wants(row) {
 		return
 	}
+	units := max(25, 400/callers)
 	for _, r := range rivals {
 		r.run(units) // warm
 	}

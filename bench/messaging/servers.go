@@ -44,7 +44,7 @@ func (p *page) measureCluster() {
 	ours := call(message.Remote[Request, Response](front, "room.sum"))
 	floor := requests(connect(), connect())
 	for _, callers := range []int{1, 8, 64, 256} {
-		p.compare(fmt.Sprintf("remote calls, %d callers", callers), callers, 50, []rival{
+		p.compare(fmt.Sprintf("remote calls, %d callers", callers), callers, []rival{
 			{"by hand", func(n int) { makeCalls([]call{floor}, callers, n) }},
 			{"kami", func(n int) { makeCalls([]call{ours}, callers, n) }},
 		})
@@ -83,10 +83,10 @@ func requests(here, there *nats.Conn) call {
 func (p *page) measureForwarded(front *cluster.Server, floor call) {
 	calls := kami.New()
 	calls.Post("/room/*route", cluster.Forward(front, "room"))
-	node := &peer.Node{Name: "front", Version: "1.0.0", Handler: calls}
+	node := newNode("front", calls)
 	ours := httptest.NewServer(node)
 	defer ours.CloseClientConnections()
-	client := &peer.Node{Name: "client", Version: "1.0.0"}
+	client := newNode("client", nil)
 	conn, err := client.Dial(context.Background(), ours.URL)
 	must(err)
 	theirs := serveSockets(func(c *socket) {
@@ -109,7 +109,7 @@ func (p *page) measureForwarded(front *cluster.Server, floor call) {
 	defer theirs.CloseClientConnections()
 	byHand := (&byHand{conn: dial(theirs.URL), pending: map[uint64]chan json.RawMessage{}}).begin()
 	remote := call(message.Remote[Request, Response](conn, "room.sum"))
-	p.compare("forwarded calls, which may take 1.3 of by hand", 1, 50, []rival{
+	p.compare("forwarded calls, which may take 1.3 of by hand", 1, []rival{
 		{"by hand", func(n int) { makeCalls([]call{byHand}, 1, n) }},
 		{"kami", func(n int) { makeCalls([]call{remote}, 1, n) }},
 	})
@@ -123,7 +123,7 @@ func (p *page) measureBroadcasts(connect func() *nats.Conn, back *cluster.Server
 	const sessions = 2000
 	var got atomic.Int64
 	for range 2 {
-		node := &peer.Node{Name: "gate", Version: "1.0.0"}
+		node := newNode("gate", nil)
 		gate, err := cluster.Join(context.Background(), connect(), cluster.Config{Type: "gate", Version: "1.0.0", Sessions: &node.Sessions})
 		must(err)
 		node.OnConnect = func(c *peer.Conn) {

@@ -28,10 +28,14 @@ func (p *page) measureSessions() {
 	if !p.wants("connections") {
 		return
 	}
-	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
+	var files syscall.Rlimit
+	must(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
+	files.Cur = files.Max
+	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files))
+	most := min(10_000, int(min(files.Max, 1<<20))/2-200) // each connection has two files here
 	p.printf("\n### connections\n\n| | is | at most | |\n|---|--:|--:|---|\n")
-	p.verdict("an idle connection beside a bare one, at the server", (idle(&peer.Node{Name: "n", Version: "1.0.0"})-idle(bare(nil)))/1e3, 12, "KB")
-	p.verdict("10,000 idle ones in a process, both ends, resident", resident(10_000)/1e6, 600, "MB")
+	p.verdict("an idle connection beside a bare one, at the server", (idle(newNode("server", nil))-idle(bare(nil)))/1e3, 12, "KB")
+	p.verdict(fmt.Sprintf("%d idle ones in a process, both ends, resident", most), resident(most)/1e6, 600, "MB")
 	queued, ratio := broadcast(2000, 1+p.turns/4)
 	p.verdict("a broadcast to 2,000 sessions is queued in", queued, 20, "ms")
 	p.verdict("and has come, beside 2,000 bare writes", ratio, 1.3, "times")
@@ -45,6 +49,7 @@ func bare(accepted func(*websocket.Conn)) http.Handler {
 		if err != nil {
 			return
 		}
+		defer func() { _ = c.CloseNow() }()
 		if accepted != nil {
 			accepted(c)
 		}
@@ -83,7 +88,7 @@ func inUse() int64 {
 
 // resident returns the memory of the process with n connections of kami's, both ends. The rest of the process is in it.
 func resident(n int) float64 {
-	server, client := &peer.Node{Name: "server", Version: "1.0.0"}, &peer.Node{Name: "client", Version: "1.0.0"}
+	server, client := newNode("server", nil), newNode("client", nil)
 	s := httptest.NewServer(server)
 	defer s.Close()
 	var all sync.WaitGroup
@@ -117,7 +122,7 @@ func broadcast(n, turns int) (queued, ratio float64) {
 			got.Add(1)
 		}
 	}
-	node := &peer.Node{Name: "server", Version: "1.0.0"}
+	node := newNode("server", nil)
 	group := node.Sessions.Group("all")
 	var joined sync.WaitGroup
 	joined.Add(n)
@@ -164,7 +169,7 @@ func broadcast(n, turns int) (queued, ratio float64) {
 func storm(turns int) float64 {
 	calls := kami.New()
 	calls.Post("/sum", endpoint.JSON(add))
-	node := &peer.Node{Name: "server", Version: "1.0.0", Handler: calls}
+	node := newNode("server", calls)
 	var deaf atomic.Pointer[session.Session]
 	node.OnFirstRequest = func(c *peer.Conn) {
 		if c.Peer().Name == "deaf" {
@@ -173,7 +178,7 @@ func storm(turns int) float64 {
 	}
 	s := httptest.NewServer(node)
 	defer s.CloseClientConnections()
-	client := &peer.Node{Name: "client", Version: "1.0.0"}
+	client := newNode("client", nil)
 	var callers []call
 	for range 16 {
 		conn, err := client.Dial(context.Background(), s.URL)
