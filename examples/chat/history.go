@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -20,15 +23,22 @@ type line struct {
 	Room string    `json:"room"`
 	From string    `json:"from"`
 	To   string    `json:"to,omitempty"`
+	For  []string  `json:"for,omitempty"` // of a private line: marks of those two, see owner
 	Text string    `json:"text"`
 	Mark string    `json:"mark,omitempty"` // the client's own name for the line: one that is sent twice is told once
 	Kick bool      `json:"kick,omitempty"` // From has put To out of the room
 	At   time.Time `json:"at"`
 }
 
-// visible reports whether the line is for the user in the room.
-func (l line) visible(room, user string) bool {
-	return l.Room == room && !l.Kick && (l.To == "" || l.To == user || l.From == user)
+// visible reports whether the line is for an owner in the room.
+func (l line) visible(room, owner string) bool {
+	return l.Room == room && !l.Kick && (l.To == "" || slices.Contains(l.For, owner))
+}
+
+// owner tells users apart who have had the same name, by their keys. These are secret, and the history has no secrets of that kind.
+func owner(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }
 
 // mark tells the lines of a client apart.
@@ -61,7 +71,8 @@ func (h *history) say(l line) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.file.Write(append(data, '\n')) // in one write, so that no other process's is within it
+	// In one write, so that no other process's is within it, and on a line of its own, for a crash may have cut the last one short.
+	_, err = h.file.Write(fmt.Appendf(nil, "\n%s\n", data))
 	return err
 }
 
@@ -83,7 +94,7 @@ func (h *history) more() ([]line, error) {
 		data = rest
 		var l line
 		if json.Unmarshal(text, &l) != nil || l.Mark != "" && h.marks[mark{l.From, l.Mark}] {
-			continue // a write that a crash has cut short, or a line that was sent again
+			continue // nothing, a write that a crash has cut short, or a line that was sent again
 		}
 		l.ID = h.read
 		news = append(news, l)
@@ -99,13 +110,13 @@ func (h *history) more() ([]line, error) {
 	return news, nil
 }
 
-// since returns the lines after one, as the user in the room may see them.
-func (h *history) since(room, user string, id int64) []line {
+// since returns the lines after one, as their owner in the room may see them.
+func (h *history) since(room, owner string, id int64) []line {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	found := []line{}
 	for _, l := range h.lines {
-		if l.ID > id && l.visible(room, user) {
+		if l.ID > id && l.visible(room, owner) {
 			found = append(found, l)
 		}
 	}

@@ -1,4 +1,8 @@
-// Chat is a page with rooms, names, private lines and a history, over websockets. Run it, and open it in two tabs.
+// Chat is a page with rooms, names, private lines and a history, over websockets. Open http://localhost:8000 in two tabs:
+//
+//	go run ./examples/chat
+//
+// Say something, click a name to write to that user alone, stop the program and start it again while you write.
 //
 // It can be restarted at any time: nobody misses a line. A tab whose connection is lost comes back to its session, or, if the
 // process was replaced, says again who it is and gets from the history what it lacks.

@@ -97,7 +97,8 @@ func (c *Room) Join(ctx context.Context, r *join) (*joined, error) {
 		}
 		c.tellMembers(ctx, r.Room)
 	}
-	return &joined{c.names(ctx, r.Room), c.history.since(r.Room, s.UID(), r.After)}, nil
+	mine, _ := key.Get(s)
+	return &joined{c.names(ctx, r.Room), c.history.since(r.Room, owner(mine), r.After)}, nil
 }
 
 // Leave goes out of the room.
@@ -123,7 +124,18 @@ func (c *Room) Say(ctx context.Context, r *say) error {
 	if text == "" || len(text) > 2000 || len(r.Mark) > 60 {
 		return endpoint.Error(400, "a line has 1 to 2000 bytes, and a mark at most 60")
 	}
-	return c.append(line{Room: here, From: s.UID(), To: r.To, Text: text, Mark: r.Mark})
+	l := line{Room: here, From: s.UID(), To: r.To, Text: text, Mark: r.Mark}
+	if r.To != "" {
+		other := c.sessions.ByUID(r.To)
+		if other == nil {
+			return endpoint.Error(404, "nobody here has this name")
+		}
+		for _, one := range []*session.Session{s, other} {
+			theirs, _ := key.Get(one)
+			l.For = append(l.For, owner(theirs))
+		}
+	}
+	return c.append(l)
 }
 
 type kick struct{ Name string }

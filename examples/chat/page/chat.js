@@ -10,6 +10,7 @@ let to = ""; // a name: the next line is private
 let last = 0; // number of the newest line that is shown
 let entered; // a promise: the server knows who this is, and the room
 let entries = 0; // how often it was told
+let early; // lines that were told while this enters: those before them come with the answer
 let sent = Promise.resolve(); // a promise: the server has the line before
 
 const client = await connect("chat", {
@@ -17,7 +18,7 @@ const client = await connect("chat", {
 	resumed: (recovered) => !recovered && room && (entered = enter()), // else all that was missed follows
 });
 $("state").textContent = "connected";
-client.on("room.line", show);
+client.on("room.line", (line) => (early ? early.push(line) : show(line)));
 client.on("room.members", ({room: of, names}) => of === room && there(names));
 client.on("room.kicked", ({by}) => leave(`${by} has kicked you.`));
 
@@ -32,24 +33,29 @@ hello.onsubmit = async (event) => {
 // enter says who this is, and joins the room; both again if the server knows nothing of the session any more.
 async function enter() {
 	const entry = ++entries;
+	early = [];
 	try {
 		await persist("room.hello", {name: me, key});
 		const {names, lines} = await persist("room.join", {room, after: last});
+		if (entry !== entries) return; // the server was replaced in the midst of it, and is told again
 		sessionStorage["chat-name"] = me;
 		$("title").textContent = room;
 		hello.hidden = !($("room").hidden = false);
 		$("refused").textContent = "";
-		lines.forEach(show);
+		[...lines, ...early].forEach(show);
+		early = undefined;
 		there(names);
 		say.elements.text.focus();
 	} catch (error) {
-		if (entry === entries) leave(error.message); // else the server was replaced in the midst of it, and is told again
+		if (entry === entries) leave(error.message);
 	}
 }
 
 function leave(why = "") {
-	room = undefined;
+	room = early = undefined;
 	last = 0;
+	to = "";
+	$("to").textContent = "all";
 	$("lines").replaceChildren();
 	hello.hidden = !($("room").hidden = true);
 	$("refused").textContent = why;
