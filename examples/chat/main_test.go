@@ -47,6 +47,7 @@ func TestPrivate(t *testing.T) {
 		require.NoError(t, json.Unmarshal(reply.Body, &answer), "%s", reply.Body)
 		return c, answer.Lines
 	}
+	assert.Equal(t, 400, call(mux, sessiontest.Connect(pool), "room.hello", `{"name": "eve"}`).Status)
 	ann, _ := enter("ann", "a")
 	bob, _ := enter("bob", "b")
 	assert.Equal(t, 404, call(mux, ann, "room.say", `{"to": "nobody", "text": "lost"}`).Status)

@@ -57,11 +57,14 @@ func (c *Room) Hello(ctx context.Context, r *hello) error {
 	if err := valid("name", r.Name); err != nil {
 		return err
 	}
+	if r.Key == "" {
+		return endpoint.Error(400, "a key is missing")
+	}
 	if s.UID() == r.Name {
 		return nil
 	}
 	if other := c.sessions.ByUID(r.Name); other != nil {
-		if theirs, _ := key.Get(other); r.Key == "" || subtle.ConstantTimeCompare([]byte(theirs), []byte(r.Key)) == 0 {
+		if theirs, _ := key.Get(other); subtle.ConstantTimeCompare([]byte(theirs), []byte(r.Key)) == 0 {
 			return endpoint.Error(409, "somebody else has this name here")
 		}
 	}
