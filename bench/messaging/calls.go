@@ -324,7 +324,7 @@ func (p *page) measureCalls(systems []system, conns, callers int) {
 		}
 		rivals = append(rivals, rival{s.name, func(n int) { makeCalls(calls, callers, n) }})
 	}
-	p.compare(fmt.Sprintf("calls, %d × %d", conns, callers), conns*callers, rivals)
+	p.compare(fmt.Sprintf("calls, %d × %d", conns, callers), conns*callers, 1.25, rivals)
 }
 
 // makeCalls makes n calls by each caller.

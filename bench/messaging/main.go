@@ -29,7 +29,7 @@ func (p *page) measure() {
 		"This page is written by `go run ./bench/messaging`. *By hand* is the same exchange with as little as it takes: coder/websocket " +
 		"or nats.go, and encoding/json. Contestants take turns; a ratio is the median of those of the turns, so less than 1 is faster.\n\n")
 	p.printf("%s, %d cores.\n", runtime.Version(), runtime.NumCPU())
-	p.printf("\n## Peers\n\nThe limit for calls is 1.25 of by hand, and 1.5 of its allocations.\n")
+	p.printf("\n## Peers\n\nEach connection runs its calls one by one, those of jrpc2 too. A call that fails ends the measurement.\n")
 	systems := peers()
 	for _, shape := range [][2]int{{1, 1}, {1, 16}, {16, 16}} {
 		p.measureCalls(systems, shape[0], shape[1])
@@ -38,7 +38,7 @@ func (p *page) measure() {
 		s.end()
 	}
 	p.measureSessions()
-	p.printf("\n## Cluster\n\nOn one NATS server in the process, over loopback TCP. The limit is 1.25 of by hand.\n")
+	p.printf("\n## Cluster\n\nOn one NATS server in the process, over loopback TCP.\n")
 	p.measureCluster()
 	fmt.Fprintln(os.Stderr, "done")
 }

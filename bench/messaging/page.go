@@ -31,8 +31,8 @@ func must2(_ int, err error) { must(err) }
 func (p *page) wants(row string) bool { return p.rows.MatchString(row) }
 
 // compare has rivals work in turns, and writes a table. The first is the floor and the second is kami. The callers
-// of a turn make some hundred calls together.
-func (p *page) compare(row string, callers int, rivals []rival) {
+// of a turn make some hundred calls together. Most is the largest ratio to the floor that is to hold.
+func (p *page) compare(row string, callers int, most float64, rivals []rival) {
 	if !p.wants(row) {
 		return
 	}
@@ -52,7 +52,8 @@ func (p *page) compare(row string, callers int, rivals []rival) {
 			allocs[i] += float64(after.Mallocs - before.Mallocs)
 		}
 	}
-	p.printf("\n### %s\n\n| | µs each | : by hand | middle half | kami : it | allocations |\n|---|--:|--:|--:|--:|--:|\n", row)
+	p.printf("\n### %s\n\n%.2f of by hand, at most %.2f: %s.\n\n| | µs each | : by hand | middle half | kami : it | allocations |\n|---|--:|--:|--:|--:|--:|\n", row,
+		median(ratios(times[1], times[0])), most, held(median(ratios(times[1], times[0])), most))
 	for i, r := range rivals {
 		toFloor, toKami := ratios(times[i], times[0]), ratios(times[1], times[i])
 		p.printf("| %s | %.1f | %.2f | %.2f to %.2f | %.2f | %.0f |\n", r.name, median(times[i])/1e3, median(toFloor),
@@ -62,11 +63,14 @@ func (p *page) compare(row string, callers int, rivals []rival) {
 
 // verdict writes what is to hold of one figure, and whether it does.
 func (p *page) verdict(what string, got, most float64, unit string) {
-	held := "held"
+	p.printf("| %s | %s | %s | %s |\n", what, number(got, unit), number(most, unit), held(got, most))
+}
+
+func held(got, most float64) string {
 	if got > most {
-		held = "**not held**"
+		return "**not held**"
 	}
-	p.printf("| %s | %s | %s | %s |\n", what, number(got, unit), number(most, unit), held)
+	return "held"
 }
 
 func number(v float64, unit string) string {

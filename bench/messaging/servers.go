@@ -44,7 +44,7 @@ func (p *page) measureCluster() {
 	ours := call(message.Remote[Request, Response](front, "room.sum"))
 	floor := requests(connect(), connect())
 	for _, callers := range []int{1, 8, 64, 256} {
-		p.compare(fmt.Sprintf("remote calls, %d callers", callers), callers, []rival{
+		p.compare(fmt.Sprintf("remote calls, %d callers", callers), callers, 1.25, []rival{
 			{"by hand", func(n int) { makeCalls([]call{floor}, callers, n) }},
 			{"kami", func(n int) { makeCalls([]call{ours}, callers, n) }},
 		})
@@ -109,7 +109,7 @@ func (p *page) measureForwarded(front *cluster.Server, floor call) {
 	defer theirs.CloseClientConnections()
 	byHand := (&byHand{conn: dial(theirs.URL), pending: map[uint64]chan json.RawMessage{}}).begin()
 	remote := call(message.Remote[Request, Response](conn, "room.sum"))
-	p.compare("forwarded calls, which may take 1.3 of by hand", 1, []rival{
+	p.compare("forwarded calls", 1, 1.3, []rival{
 		{"by hand", func(n int) { makeCalls([]call{byHand}, 1, n) }},
 		{"kami", func(n int) { makeCalls([]call{remote}, 1, n) }},
 	})
