@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,6 +235,27 @@ func TestP11QueueBytes(t *testing.T) {
 	for _, want := range []string{`"id":0,"result":0`, `"id":1,"result":9900`, `"id":2,"result":9900`, `"id":3,"result":9900`, `"id":4,"result":9900`, `"id":7,"result":1`} {
 		assert.Contains(t, r.receive(), want)
 	}
+}
+
+// TestP13NotificationBytes has notifications wait that have large members which nobody reads. These count, for they are held too.
+func TestP13NotificationBytes(t *testing.T) {
+	began, release, ran := make(chan struct{}), make(chan struct{}), new(atomic.Int32)
+	calls := mux("/block", endpoint.JSON(func(context.Context, struct{}) (int, error) { close(began); <-release; return 0, nil }))
+	calls.Post("/note", endpoint.JSON(func(context.Context, struct{}) (int, error) { ran.Add(1); return 0, nil }))
+	server := newNode(calls)
+	server.PushQueue = 50_000
+	r := dialRaw(t, start(t, server), nil)
+	r.send(`{"jsonrpc":"2.0","id":0,"method":"block","params":{}}`)
+	<-began
+	for range 20 {
+		r.send(`{"jsonrpc":"2.0","method":"note","params":{},"unknown":"` + strings.Repeat("x", 10_000) + `"}`)
+	}
+	r.send(`{"jsonrpc":"2.0","id":1,"method":"note","params":{}}`)
+	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":2}`), "-32600") // by the reader, which has read all before it
+	close(release)
+	assert.Contains(t, r.receive(), `"id":0,"result":0`)
+	assert.Contains(t, r.receive(), `"id":1,"result":0`)
+	assert.Equal(t, int32(5), ran.Load()) // four of the notifications, and the call
 }
 
 // TestP11Goexit has handlers end their goroutines and panic: the next calls run all the same.

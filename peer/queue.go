@@ -80,10 +80,8 @@ func (q *queue) add(in *incoming) verdict {
 	return accepted
 }
 
-// size is about how many bytes a notification holds.
-func (in *incoming) size() int {
-	return int(unsafe.Sizeof(*in)) + len(in.params) + len(in.message.Route)
-}
+// size is about how many bytes a notification holds: all of the frame that it came in, whatever it uses of that.
+func (in *incoming) size() int { return int(unsafe.Sizeof(*in)) + in.frame }
 
 func (q *queue) wait(in *incoming) {
 	q.waiting = append(q.waiting, in)
