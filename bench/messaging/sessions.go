@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -170,10 +169,10 @@ func storm(turns int) float64 {
 	calls := kami.New()
 	calls.Post("/sum", endpoint.JSON(add))
 	node := newNode("server", calls)
-	var deaf atomic.Pointer[session.Session]
-	node.OnFirstRequest = func(c *peer.Conn) {
+	deaf := make(chan *session.Session, 1)
+	node.OnConnect = func(c *peer.Conn) {
 		if c.Peer().Name == "deaf" {
-			deaf.Store(c.Session())
+			deaf <- c.Session()
 		}
 	}
 	s := httptest.NewServer(node)
@@ -185,60 +184,57 @@ func storm(turns int) float64 {
 		must(err)
 		callers = append(callers, call(message.Remote[Request, Response](conn, "sum")))
 	}
-	measure := func() float64 {
-		var mu sync.Mutex
-		var all []float64
-		var group sync.WaitGroup
-		for _, c := range callers {
-			group.Go(func() {
-				for i := range 500 {
-					start := time.Now()
-					_, err := c(context.Background(), Request{i, 1})
-					must(err)
-					mu.Lock()
-					all = append(all, float64(time.Since(start)))
-					mu.Unlock()
-				}
-			})
-		}
-		group.Wait()
-		return quantile(all, 0.99)
-	}
-	text := strings.Repeat("x", 1000)
 	var ratios []float64
 	for range turns {
-		without := measure()
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				c, _, err := websocket.Dial(context.Background(), s.URL, &websocket.DialOptions{HTTPHeader: http.Header{"Kami-Peer": {"deaf/1.0.0/1"}}})
-				must(err)
-				must(c.Write(context.Background(), websocket.MessageText, []byte(`{"jsonrpc":"2.0","method":"kami.ping","id":1}`)))
-				for target := (*session.Session)(nil); ; {
-					select {
-					case <-stop:
-						_ = c.CloseNow()
-						return
-					default:
-					}
-					if target == nil {
-						if target = deaf.Swap(nil); target == nil {
-							time.Sleep(time.Millisecond)
-							continue
-						}
-					}
-					if target.Push(context.Background(), "storm", text) != nil {
-						break // closed, as a slow consumer
-					}
-				}
-				_ = c.CloseNow()
-			}
-		}()
-		ratios = append(ratios, measure()/without)
-		close(stop)
-		<-stopped
+		without := slowest(callers)
+		ctx, stop := context.WithCancel(context.Background())
+		closed := make(chan int)
+		go func() { closed <- pushToTheDeaf(ctx, s.URL, deaf) }()
+		ratios = append(ratios, slowest(callers)/without)
+		stop()
+		if <-closed == 0 {
+			panic("no client was pushed to until it was closed")
+		}
 	}
-	slices.Sort(ratios)
 	return median(ratios)
+}
+
+// slowest returns the 99th percentile of how long calls take.
+func slowest(callers []call) float64 {
+	var mu sync.Mutex
+	var times []float64
+	var all sync.WaitGroup
+	for _, c := range callers {
+		all.Go(func() {
+			for i := range 500 {
+				start := time.Now()
+				_, err := c(context.Background(), Request{i, 1})
+				must(err)
+				mu.Lock()
+				times = append(times, float64(time.Since(start)))
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return quantile(times, 0.99)
+}
+
+// pushToTheDeaf connects clients that do not read, one after the other, and pushes to each until that is closed as a slow consumer. It
+// returns how many were.
+func pushToTheDeaf(ctx context.Context, url string, deaf <-chan *session.Session) (closed int) {
+	text := strings.Repeat("x", 1000)
+	for ctx.Err() == nil {
+		c, _, err := websocket.Dial(context.Background(), url, &websocket.DialOptions{HTTPHeader: http.Header{"Kami-Peer": {"deaf/1.0.0/1"}}})
+		must(err)
+		target := <-deaf
+		for ctx.Err() == nil {
+			if target.Push(ctx, "storm", text) != nil {
+				closed++
+				break
+			}
+		}
+		_ = c.CloseNow()
+	}
+	return closed
 }

@@ -4,21 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami/compat/browser"
 )
 
 func TestChat(t *testing.T) {
-	s, browser := start(t), chromium(t)
+	s, browser := start(t), browser.Start(t)
 	ann, bob := enter(t, browser, s, "ann"), enter(t, browser, s, "bob")
 	ann.until(`there() == "ann (you)|bob"`)
 	bob.until(`there() == "ann|bob (you)"`)
@@ -50,7 +48,7 @@ func TestChat(t *testing.T) {
 
 // TestChatCut cuts connections while both talk. Each has all lines in the order of the other, and each once.
 func TestChatCut(t *testing.T) {
-	s, browser := start(t), chromium(t)
+	s, browser := start(t), browser.Start(t)
 	tabs := []*tab{enter(t, browser, s, "ann"), enter(t, browser, s, "bob")}
 	lost(t, tabs, func(i int) {
 		s.cut(true)
@@ -64,7 +62,7 @@ func TestChatCut(t *testing.T) {
 
 // TestChatRestart replaces the program while both talk, with the new one beside the old one, and then after it.
 func TestChatRestart(t *testing.T) {
-	s, browser := start(t), chromium(t)
+	s, browser := start(t), browser.Start(t)
 	tabs := []*tab{enter(t, browser, s, "ann"), enter(t, browser, s, "bob")}
 	lost(t, tabs, func(i int) {
 		if i%2 == 0 {
@@ -192,26 +190,4 @@ func (b *tab) until(condition string) {
 func quoted(text string) string {
 	data, _ := json.Marshal(text)
 	return string(data)
-}
-
-// chromium starts Chromium for the test, and ends it with the test.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	executable, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium in PATH; Debian's package chromium has it")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(executable), chromedp.CombinedOutput(io.Discard))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // Chromium refuses to have one as root
-	}
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx))
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
-	return ctx
 }

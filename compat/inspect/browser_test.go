@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -25,39 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const (
-	patience = 30 * time.Second // for one step of the browser
-	lifetime = 10 * time.Minute // of the browser, whatever happens
-)
-
-// browser starts Chromium for the test, and ends it with the test.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	executable, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium in PATH; Debian's package chromium has it")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lifetime)
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(executable), chromedp.CombinedOutput(io.Discard))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // Chromium refuses to have one as root
-	}
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx))
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("the browser was not closed gracefully: %v", err)
-		}
-	})
-	return ctx
-}
+const patience = 30 * time.Second // for one step of the browser
 
 // tab is a tab of the browser. Its methods fail the test if they fail, or take too long.
 type tab struct {

@@ -16,12 +16,14 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/compat/browser"
 	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/inspect"
 	"github.com/guregu/kami/mutil"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 var (
@@ -138,7 +140,7 @@ func explaining(page, method, path string) string {
 }
 
 func TestPage(t *testing.T) {
-	b := browser(t)
+	b := browser.Start(t)
 	page := serve(t, application())
 	noScript := call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	t.Run("asked by keyboard", func(t *testing.T) { askByKeyboard(open(t, b), page) })
@@ -436,7 +438,7 @@ func TestScreenshot(t *testing.T) {
 	if page == "" {
 		page = serve(t, largeApplication())
 	}
-	b := open(t, browser(t), scheme(*scheming), chromedp.EmulateViewport(*wide, 100))
+	b := open(t, browser.Start(t), scheme(*scheming), chromedp.EmulateViewport(*wide, 100))
 	b.load(page + "?" + *queried)
 	picture := run(b, chromedp.FullScreenshot(100))
 	config, err := png.DecodeConfig(bytes.NewReader(picture))

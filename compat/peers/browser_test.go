@@ -5,17 +5,15 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/guregu/kami"
+	"github.com/guregu/kami/compat/browser"
 	"github.com/guregu/kami/peer"
 )
 
@@ -44,7 +42,7 @@ var onlyNode = []string{"unrun", "mistakes", "abortConnect"}
 
 // TestKamiJSInChromium has the cases of testdata/kami.mjs in a page, which gets the script from peer.Client.
 func TestKamiJSInChromium(t *testing.T) {
-	browser := chromium(t)
+	browser := browser.Start(t)
 	for _, test := range kamiCases {
 		if slices.Contains(onlyNode, test.name) {
 			continue
@@ -68,7 +66,7 @@ func TestKamiJSInChromium(t *testing.T) {
 
 // TestKamiJSOtherOrigin has a page of another origin refused.
 func TestKamiJSOtherOrigin(t *testing.T) {
-	browser, s, other := chromium(t), start(t), start(t)
+	browser, s, other := browser.Start(t), start(t), start(t)
 	ctx, cancel := context.WithTimeout(browser, limit)
 	defer cancel()
 	_, err := chromedp.Run(ctx, chromedp.Navigate(s.URL))
@@ -79,32 +77,4 @@ func TestKamiJSOtherOrigin(t *testing.T) {
 		.then(() => "connected", ({close}) => String(close.code))`, chromedp.EvalAwaitPromise))
 	require.NoError(t, err)
 	assert.Equal(t, "1006", got)
-}
-
-// chromium starts Chromium for the test, and ends it with the test.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	executable, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium in PATH; Debian's package chromium has it")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(executable), chromedp.CombinedOutput(io.Discard))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // Chromium refuses to have one as root
-	}
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx))
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("the browser was not closed gracefully: %v", err)
-		}
-	})
-	return ctx
 }

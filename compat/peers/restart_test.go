@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 
+	"github.com/guregu/kami/compat/browser"
 	"github.com/guregu/kami/compat/rolling"
 )
 
@@ -63,7 +64,7 @@ const inPage = 4
 
 // TestP16ChromiumRestarts is TestP16NodeRestarts with the clients in a page.
 func TestP16ChromiumRestarts(t *testing.T) {
-	browser := chromium(t)
+	browser := browser.Start(t)
 	for supervisor := range rolling.Supervisors {
 		t.Run(supervisor, func(t *testing.T) {
 			r, ran := restart(t, supervisor, inChromium(browser, start(t).URL))

@@ -6,19 +6,22 @@ import (
 	"github.com/guregu/kami/component"
 )
 
-// Handler is the barebones handler of Pitaya's documentation, as it is there.
+// Handler is the barebones handler of Pitaya's documentation, as it is there but for comments.
 type Handler struct {
 	component.Base
 }
 
+// UserRequestMessage is what TestRequest is called with.
 type UserRequestMessage struct {
 	Name    string `json:"name"`
 	Content string `json:"content"`
 }
 
+// UserResponseMessage is what TestRequest answers.
 type UserResponseMessage struct {
 }
 
+// UserPushMessage is what TestPush is called with.
 type UserPushMessage struct {
 	Command string `json:"cmd"`
 }
@@ -34,5 +37,6 @@ func (h *Handler) TestRequest(ctx context.Context, msg *UserRequestMessage) (*Us
 	return &UserResponseMessage{}, nil
 }
 
+// TestPush is a notify handler: it answers nothing.
 func (h *Handler) TestPush(ctx context.Context, msg *UserPushMessage) {
 }
