@@ -473,3 +473,52 @@ func TestP18Token(t *testing.T) {
 		require.NoError(t, client.Close(t.Context()))
 	})
 }
+
+// TestP16URL has a server say goodbye to a client with a URL: the next connection is made there only if a credential may be shown there
+// too, as net/http has it for redirects.
+func TestP16URL(t *testing.T) {
+	const own = "wss://pipe.test/kite"
+	for url, followed := range map[string]bool{
+		"wss://pipe.test/other": true, "https://pipe.test:8443/kite": true, "wss://two.PIPE.test/kite": true,
+		"wss://other.test/kite": false, "wss://otherpipe.test/kite": false, "wss://test/kite": false, "wss://pipe.test@other.test/": false,
+		"ws://pipe.test/kite": false, "http://pipe.test/kite": false, "ftp://pipe.test/": false, "//other.test": false, "%": false, "": false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server, told := newNode(nil), false
+			server.OnConnect = func(c *peer.Conn) {
+				if !told {
+					told = true
+					go func() {
+						assert.NoError(t, message.Notify(t.Context(), c, "kami.goaway", map[string]any{"within": 0, "url": url}))
+					}()
+				}
+			}
+			p, client := peer.NewPipe(server), newNode(nil)
+			c, err := client.Dial(t.Context(), own, peer.Reconnect(peer.Backoff{}), p.Over())
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			want := []string{own, own}
+			if followed {
+				want[1] = url
+			}
+			assert.Equal(t, want, p.URLs())
+			require.NoError(t, c.Close())
+			require.NoError(t, server.Close(context.Background()))
+			p.Wait()
+		})
+	}
+}
+
+// TestP16Storm has a server say goodbye to each connection at once, as one that is about to go but still takes them. Its clients do not
+// come back all the time.
+func TestP16Storm(t *testing.T) {
+	server := newNode(nil)
+	server.OnConnect = func(c *peer.Conn) {
+		go func() { _ = message.Notify(context.Background(), c, "kami.goaway", map[string]any{"within": 0}) }()
+	}
+	piped(t, server, newNode(nil), func(t *testing.T, p *peer.Pipe, _ *peer.Conn) {
+		time.Sleep(time.Hour)
+		assert.Less(t, p.Dials(), 500) // 30 s at most from one to the next
+		assert.Greater(t, p.Dials(), 120)
+	}, peer.Reconnect(peer.Backoff{}))
+}

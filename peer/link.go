@@ -27,6 +27,7 @@ type link struct {
 	remote string // address of the other side
 	peer   Info
 	dialed bool
+	began  time.Time
 
 	upgrade context.Context // of the upgrade, without an identity that was shown later
 	base    atomic.Pointer[context.Context]
@@ -112,6 +113,7 @@ func (l *link) wait() {
 
 // open begins the session.
 func (l *link) open() {
+	l.began = time.Now()
 	l.heard.Store(int64(time.Since(epoch)))
 	l.upgrade = context.WithValue(l.upgrade, connKey{}, l.conn)
 	l.enter(l.node.Sessions.Open(l), l.upgrade)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing/synctest"
 
@@ -19,7 +20,7 @@ type Pipe struct {
 	base    context.Context
 	refuse  error
 	silent  bool
-	dials   int
+	urls    []string   // of attempts
 	ends    []*pipeEnd // of the servers
 	Header  http.Header
 	serving sync.WaitGroup
@@ -55,10 +56,13 @@ func (p *Pipe) Silence(silent bool) {
 func (p *Pipe) Base(ctx context.Context) { p.base = ctx }
 
 // Dials returns how many attempts there were.
-func (p *Pipe) Dials() int {
+func (p *Pipe) Dials() int { return len(p.URLs()) }
+
+// URLs returns where connections were to go.
+func (p *Pipe) URLs() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dials
+	return slices.Clone(p.urls)
 }
 
 // Cut cuts all connections.
@@ -113,10 +117,10 @@ func (p *Pipe) Over() DialOption {
 	return func(o *dialOptions) { o.open = p.open }
 }
 
-func (p *Pipe) open(ctx context.Context, _ string, header http.Header, l *link) (http.Header, error) {
+func (p *Pipe) open(ctx context.Context, url string, header http.Header, l *link) (http.Header, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dials++
+	p.urls = append(p.urls, url)
 	p.Header = header
 	if p.silent {
 		p.mu.Unlock()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,13 +50,12 @@ func (r *redialer) serve(l *link) {
 			r.conn.finish(fmt.Errorf("%w: the Node is closed", ErrClosed))
 			return
 		}
-		began := time.Now()
 		l.run()
 		n.leave(l)
 		if r.conn.redial == nil || l.isMoving() {
 			return // another goroutine goes on
 		}
-		if time.Since(began) >= lived {
+		if time.Since(l.began) >= lived {
 			r.failures(func(int) int { return 1 }) // all clients of a server that fails come back: not at the same moment
 		}
 		l = r.next("")
@@ -104,14 +105,14 @@ func (r *redialer) again(ctx context.Context, url string) (*link, error) {
 		}
 		attempt, cancel := context.WithTimeout(ctx, handshake)
 		l, err := r.connect(attempt, to)
+		final := err != nil && r.isFinal(attempt, err)
 		cancel()
-		if err == nil {
+		switch {
+		case err == nil:
 			return l, nil
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return nil, withCause(ctx, err)
-		}
-		if r.isFinal(ctx, err) {
+		case final:
 			return nil, err
 		}
 		r.conn.node.log().Info("peer: connecting failed, and is tried again", "err", err)
@@ -243,32 +244,38 @@ func (l *link) goaway(params []byte) {
 		return
 	}
 	within := time.Duration(min(max(said.Within, 0), int64(time.Hour/time.Millisecond))) * time.Millisecond
+	again := time.Since(l.began) < settled
 	l.goodbye.Do(func() {
-		l.spawn(func() { l.move(rand.N(within+1), r.allowed(said.URL)) })
+		l.spawn(func() { l.move(rand.N(within+1), r.allowed(said.URL), again) })
 	})
 }
 
-// allowed returns the URL if the next link may be made there: a credential that was encrypted must not be sent otherwise.
+// settled is how long a connection must have lived for a goaway not to count as a failure: a server that says it to each new connection
+// would have its clients come back all the time.
+const settled = time.Second
+
+// allowed returns the URL if the next link may be made there, and "" otherwise. The credential and the token of the session go there, so
+// the rule is net/http's for redirects: the same host, or one below it, and not without encryption if there is some now.
 func (r *redialer) allowed(to string) string {
 	next, err := url.Parse(to)
-	if err != nil || to == "" {
+	now, wrong := url.Parse(r.url)
+	if err != nil || wrong != nil {
 		return ""
 	}
-	now, err := url.Parse(r.url)
-	secure := err == nil && (now.Scheme == "wss" || now.Scheme == "https")
-	switch next.Scheme {
-	case "wss", "https":
+	host, own := strings.ToLower(next.Hostname()), strings.ToLower(now.Hostname())
+	below := strings.HasSuffix(host, "."+own) && net.ParseIP(own) == nil
+	switch {
+	case host != own && !below:
+	case isSecure(next), (next.Scheme == "ws" || next.Scheme == "http") && !isSecure(now):
 		return to
-	case "ws", "http":
-		if !secure {
-			return to
-		}
 	}
 	return ""
 }
 
-// move makes another link, unless this one ends before.
-func (l *link) move(after time.Duration, url string) {
+func isSecure(u *url.URL) bool { return u.Scheme == "wss" || u.Scheme == "https" }
+
+// move makes another link, unless this one ends before. With again it is an attempt after one that has failed.
+func (l *link) move(after time.Duration, url string, again bool) {
 	r, n := l.conn.redial, l.node
 	timer := time.NewTimer(after)
 	defer timer.Stop()
@@ -280,7 +287,9 @@ func (l *link) move(after time.Duration, url string) {
 	if !l.startMoving() || !n.begin() {
 		return
 	}
-	r.failures(func(int) int { return 0 })
+	if !again {
+		r.failures(func(int) int { return 0 })
+	}
 	go func() {
 		defer n.running.Done()
 		r.serve(r.next(url))

@@ -7,6 +7,7 @@
 const notFound = -32601, canceled = -32800;
 const heartbeat = 25_000; // ms
 const longLived = 10_000; // ms that a connection must have lived for the next to be tried at once
+const settled = 1000; // ms that a connection must have lived for a goaway not to count as a failure
 const longestTimer = 2 ** 31 - 1; // ms; a longer one fires at once
 const retry = 5000; // ms until a credential is asked for again when that has failed
 const restarts = 1012; // the status of a close behind which no call has run
@@ -320,10 +321,11 @@ class Client {
 	// goaway moves to another connection at a random moment of the time that the server gives.
 	goaway(link, {within = 0, url} = {}) {
 		if (!this.#backoff || link.leaving) return;
+		const again = Date.now() - link.opened < settled;
 		link.leaving = setTimeout(() => {
 			if (link !== this.#link) return;
-			this.#tries = 0;
-			this.#connect(url || this.#url).catch(() => {});
+			if (!again) this.#tries = 0;
+			this.#connect(leads(this.#url, url) ? url : this.#url, again).catch(() => {});
 		}, Math.random() * Math.min(within, longestTimer));
 	}
 
@@ -428,14 +430,11 @@ class Client {
 	}
 
 	async #dial(url) {
-		const address = addressOf(url);
-		if (address.protocol === "ws:" && addressOf(this.#url).protocol === "wss:")
-			throw new Error("the server says to go where credentials are not encrypted");
 		const token = await credentialOf(this.#options.token);
 		const protocols = ["kami.jsonrpc"];
 		if (token) protocols.push("kami.auth." + base64url(`${token.scheme} ${token.credential}`));
 		if (this.#over) throw new ClosedError({code: 1000, reason: ""}, false);
-		const link = new Link(this, new this.#options.WebSocket(address, protocols));
+		const link = new Link(this, new this.#options.WebSocket(addressOf(url), protocols));
 		this.#links.add(link);
 		await link.open;
 		if (this.#backoff) await this.#resume(link);
@@ -496,6 +495,17 @@ function addressOf(url) {
 	const address = new URL(url, globalThis.location?.href);
 	address.protocol = address.protocol.replace("http", "ws");
 	return address;
+}
+
+// leads reports whether a server may send its clients from one URL to another. Their credentials go there, so it must be the same host
+// or one below it, and not without encryption if there is some now.
+function leads(from, to) {
+	if (!to || !URL.canParse(to, globalThis.location?.href)) return false;
+	const now = addressOf(from), next = addressOf(to);
+	return (
+		(next.hostname === now.hostname || next.hostname.endsWith("." + now.hostname)) &&
+		(next.protocol === "wss:" || next.protocol === now.protocol)
+	);
 }
 
 export const connect = async (url, options = {}) => new Client(url, options).open();

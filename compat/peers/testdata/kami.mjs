@@ -341,8 +341,8 @@ export const cases = {
 		return [unsent, answer, closed];
 	},
 
-	// downgrade has a server that says to go on without TLS, and then elsewhere with it.
-	async downgrade() {
+	// elsewhere has a server that says to go to other places, at once each time.
+	async elsewhere() {
 		const urls = [];
 		class Socket {
 			constructor(url) {
@@ -351,7 +351,8 @@ export const cases = {
 			}
 			send(text) {
 				const {id} = JSON.parse(text);
-				const url = ["ws://plain.test/", "wss://other.test/"][urls.length - 1];
+				const places = ["ws://own.test/", "wss://other.test/", "wss://notown.test/", "wss://own.test@other.test/", "ftp://own.test/", "//"];
+				const url = [...places, "wss://own.test/next", "https://two.OWN.test:8443/"][urls.length - 1];
 				const tell = (frame) => setTimeout(() => this.onmessage({data: JSON.stringify(frame)}));
 				tell({id, result: {}});
 				if (url) tell({method: "kami.goaway", params: {within: 0, url}});
@@ -360,7 +361,7 @@ export const cases = {
 		}
 		const options = {WebSocket: Socket, token: "secret", reconnect: {min: 1}};
 		const c = await connectTo("https://own.test/kite", options);
-		await poll(async () => urls.length, 3);
+		await poll(async () => urls.length, 9);
 		c.close();
 		return urls;
 	},
