@@ -46,7 +46,8 @@ type question struct {
 	Claim   *session.Claim             `json:"claim,omitempty"`
 	Token   string                     `json:"token,omitempty"`
 	Seq     uint64                     `json:"seq,omitempty"`
-	Number  uint64                     `json:"number,omitempty"` // of a broadcast, among those of its publisher
+	Subject []byte                     `json:"subject,omitempty"` // who asks for the session of the Token
+	Number  uint64                     `json:"number,omitempty"`  // of a broadcast, among those of its publisher
 }
 
 // reply is what a front answers.
@@ -249,10 +250,10 @@ func (s *Server) doClaim(ctx context.Context, pool *session.Pool, q *question) e
 func (s *Server) doTake(ctx context.Context, pool *session.Pool, q *question, r *reply) error {
 	ctx, cancel := context.WithTimeout(ctx, late)
 	defer cancel()
-	pool.Rest(ctx, q.Token)
+	pool.Rest(ctx, q.Token, string(q.Subject))
 	var moved session.Moved
 	var ok bool
-	r.Heard = s.casts.cut(func() { moved, ok = pool.Give(q.Token, q.Seq) })
+	r.Heard = s.casts.cut(func() { moved, ok = pool.Give(q.Token, q.Seq, string(q.Subject)) })
 	if !ok {
 		return session.ErrClosed
 	}

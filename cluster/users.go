@@ -85,12 +85,12 @@ func (p pooled) Claim(ctx context.Context, c session.Claim) error {
 }
 
 // Take asks the front that a token names for its session.
-func (p pooled) Take(token string, seq uint64, adopt func(session.Moved)) bool {
+func (p pooled) Take(token string, seq uint64, subject string, adopt func(session.Moved)) bool {
 	at := strings.LastIndexByte(token, '.')
 	if at < 0 || token[at+1:] == p.s.cfg.ID {
 		return false
 	}
-	r, err := p.s.askFront(p.s.base, p.s.cfg.Type, token[at+1:], &question{Op: opTake, Token: token, Seq: seq}, nil)
+	r, err := p.s.askFront(p.s.base, p.s.cfg.Type, token[at+1:], &question{Op: opTake, Token: token, Seq: seq, Subject: []byte(subject)}, nil)
 	if err != nil || r.Moved == nil {
 		return false
 	}

@@ -257,3 +257,21 @@ func TestBadEnds(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+// TestP05LongRefusals has messages refused whose ids are so long that the answer does not fit into PushQueue, alone and in a batch. The
+// connection ends, for these calls would wait for ever.
+func TestP05LongRefusals(t *testing.T) {
+	for name, frame := range map[string]func(id string) string{
+		"alone": func(id string) string { return `{"jsonrpc":"2.0","id":"` + id + `","method":7}` },
+		"batch": func(id string) string { return `[7,{"jsonrpc":"2.0","id":"` + id + `","method":7}]` },
+	} {
+		node := newNode(nil)
+		node.PushQueue = 1 << 10
+		r := dialRaw(t, start(t, node), nil)
+		assert.Contains(t, r.ask(frame(strings.Repeat("x", 500))), "Invalid Request")
+		r.send(frame(strings.Repeat("x", 1000)))
+		code, reason := r.closed()
+		assert.Equal(t, 1008, code, name)
+		assert.Contains(t, reason, "longer than PushQueue", name)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -93,7 +94,15 @@ func (l *link) takeBatch(data []byte) {
 // answerBatch adds an answer of the reader's, and sends all if that was the last.
 func (l *link) answerBatch(b *batch, answer []byte) {
 	if all := b.add(answer); all != nil {
-		_ = l.out.enqueue(all)
+		l.queueAnswer(all)
+	}
+}
+
+// queueAnswer queues an answer of the reader's. One that can never be sent, such as a refusal with an id as long as PushQueue, ends the
+// connection: a call must not wait for ever.
+func (l *link) queueAnswer(answer []byte) {
+	if err := l.out.enqueue(answer); err != nil && !errors.Is(err, ErrClosed) {
+		l.closeWith(closePolicy, err.Error())
 	}
 }
 
@@ -101,7 +110,7 @@ func (l *link) answerBatch(b *batch, answer []byte) {
 func (l *link) refuse(b *batch, id []byte, code int, text string) {
 	answer := appendFailure(nil, id, code, text)
 	if b == nil {
-		_ = l.out.enqueue(answer)
+		l.queueAnswer(answer)
 		return
 	}
 	b.mu.Lock()
@@ -157,7 +166,7 @@ func (l *link) addOrRefuse(in *incoming) {
 		l.answerBatch(in.batch, answer)
 		return
 	}
-	_ = l.out.enqueue(answer)
+	l.queueAnswer(answer)
 }
 
 // dropped is told of a notification for which there is no room. A push that has a number comes again on another connection.

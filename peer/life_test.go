@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -223,7 +225,7 @@ func TestP16Moved(t *testing.T) {
 	assert.Contains(t, r.receive(), "kami.goaway")
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"hold"}`)
 	<-began
-	_, moved := server.Sessions.Give(token, 0)
+	_, moved := server.Sessions.Give(token, 0, "")
 	assert.True(t, moved)
 	r.send(`{"jsonrpc":"2.0","id":2,"method":"run"}`)
 	close(release)
@@ -521,4 +523,41 @@ func TestP16Storm(t *testing.T) {
 		assert.Less(t, p.Dials(), 500) // 30 s at most from one to the next
 		assert.Greater(t, p.Dials(), 120)
 	}, peer.Reconnect(peer.Backoff{}))
+}
+
+// TestP15Goexit has the functions of an app end their goroutine: connections, and attempts to connect again, go on.
+func TestP15Goexit(t *testing.T) {
+	var log lockedBuffer
+	server := newNode(mux("/square", endpoint.JSON(func(_ context.Context, n float64) (float64, error) { return n * n, nil })))
+	client := newNode(nil)
+	for _, n := range []*peer.Node{server, client} {
+		n.Log = slog.New(slog.NewTextHandler(&log, nil))
+		n.OnConnect = func(*peer.Conn) { runtime.Goexit() }
+		n.OnFirstRequest, n.OnDisconnect = n.OnConnect, n.OnConnect
+		n.OnResume = func(*peer.Conn, bool) { runtime.Goexit() }
+	}
+	server.Authenticate = func(context.Context, string, string) (context.Context, error) { runtime.Goexit(); return nil, nil }
+	tokens := 0
+	token := peer.Token(func(context.Context) (string, string, time.Time, error) {
+		if tokens++; tokens < 3 {
+			runtime.Goexit()
+		}
+		return "Bearer", "good-kim", time.Time{}, nil
+	})
+	piped(t, server, client, func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
+		for range 2 {
+			got, err := message.Remote[float64, float64](c, "square")(t.Context(), 4)
+			assert.NoError(t, err)
+			assert.Equal(t, 16.0, got)
+			p.Cut()
+			tokens = 0
+		}
+		reply, err := c.Call(t.Context(), &message.Message{Route: "kami.auth", Body: []byte(`{"scheme":"Bearer","credential":"x"}`)})
+		require.NoError(t, err)
+		assert.Equal(t, 500, reply.Status)
+	}, peer.Reconnect(peer.Backoff{}), token)
+	for _, hook := range []string{"OnConnect", "OnFirstRequest", "OnDisconnect", "OnResume"} {
+		assert.Contains(t, log.String(), "hook="+hook+` err="it has ended its goroutine"`)
+	}
+	assert.Contains(t, log.String(), "Authenticate: it has ended its goroutine")
 }

@@ -247,13 +247,31 @@ func (l *link) hook(name string, hook func(*Conn)) {
 	if hook == nil {
 		return
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			l.node.log().Error("peer: a hook panicked", "hook", name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()), "remote", l.remote)
-		}
-	}()
-	hook(l.conn)
+	if err := isolated(func() { hook(l.conn) }); err != nil {
+		l.node.log().Error("peer: a hook failed", "hook", name, "err", err, "remote", l.remote)
+	}
 }
+
+// isolated runs a function of the app in a goroutine of its own, so that neither its panic nor a runtime.Goexit ends one of ours. Both
+// are errors.
+func isolated(f func()) (err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = errGoexit
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("it panicked: %v\n%s", v, debug.Stack())
+			}
+		}()
+		f()
+		err = nil
+	}()
+	<-done
+	return err
+}
+
+var errGoexit = errors.New("it has ended its goroutine")
 
 // Push is for the session: it queues a notification.
 func (l *link) Push(ctx context.Context, m *message.Message) error {
@@ -271,6 +289,9 @@ func (l *link) pushFrame(m *message.Message, seq uint64) []byte {
 	}
 	return append(frame, '}')
 }
+
+// Subject is for the session: it says who was authenticated.
+func (l *link) Subject() string { return session.Subject(l.context()) }
 
 // Close is for the session: its client is kicked.
 // One that was told to go does so by itself, for it may have calls to answer.

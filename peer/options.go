@@ -48,12 +48,10 @@ func Token(f func(ctx context.Context) (scheme, credential string, expires time.
 	}
 	return func(o *dialOptions) {
 		o.token = func(ctx context.Context) (scheme, credential string, expires time.Time, err error) {
-			defer func() {
-				if v := recover(); v != nil { // it may be called by a goroutine that no user code could recover in
-					err = fmt.Errorf("peer: the function of Token panicked: %v", v)
-				}
-			}()
-			return f(ctx)
+			if failed := isolated(func() { scheme, credential, expires, err = f(ctx) }); failed != nil {
+				err = fmt.Errorf("peer: the function of Token: %w", failed)
+			}
+			return scheme, credential, expires, err
 		}
 	}
 }

@@ -35,9 +35,6 @@ func (l *link) resume(in *incoming) *message.Reply {
 	}
 	s, missed, recovered := l.node.Sessions.Resume(params.Token, params.Seq, l)
 	l.enter(s, l.upgrade)
-	if !l.fits(s, l.upgrade) {
-		return fail(http.StatusForbidden, "the session is somebody else's")
-	}
 	result := resumeResult{recovered, s.Token(), params.Seq}
 	if !recovered {
 		result.Seq = s.Seq()

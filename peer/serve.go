@@ -4,10 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -148,14 +147,11 @@ func credentialOf(r *http.Request) (scheme, credential string, err error) {
 
 // authenticated is Authenticate, whose panic and whose nil context are errors with status 500.
 func (n *Node) authenticated(ctx context.Context, scheme, credential string) (identified context.Context, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			n.log().Error("peer: Authenticate panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = endpoint.Error(http.StatusInternalServerError, "peer: Authenticate panicked")
-		}
-	}()
-	identified, err = n.Authenticate(ctx, scheme, credential)
-	if err == nil && identified == nil {
+	failed := isolated(func() { identified, err = n.Authenticate(ctx, scheme, credential) })
+	switch {
+	case failed != nil:
+		err = endpoint.Error(http.StatusInternalServerError, "peer: Authenticate: "+failed.Error())
+	case err == nil && identified == nil:
 		err = endpoint.Error(http.StatusInternalServerError, "peer: Authenticate has returned a nil context")
 	}
 	return identified, err
@@ -164,7 +160,6 @@ func (n *Node) authenticated(ctx context.Context, scheme, credential string) (id
 // refused returns the answer to a credential that was refused, and logs why. The client hears nothing of that: it gets the status and
 // the headers of the error, as far as these are for clients.
 func (n *Node) refused(err error, scheme, remote string) error {
-	n.log().Info("peer: a credential was refused", "err", err, "remote", remote)
 	r := refusal{status: http.StatusUnauthorized, header: make(http.Header)}
 	var coder endpoint.StatusCoder
 	if errors.As(err, &coder) {
@@ -172,6 +167,11 @@ func (n *Node) refused(err error, scheme, remote string) error {
 			r.status = code
 		}
 	}
+	level := slog.LevelInfo
+	if r.status >= 500 {
+		level = slog.LevelError
+	}
+	n.log().Log(context.Background(), level, "peer: a credential was refused", "err", err, "remote", remote)
 	var headerer interface{ Headers() http.Header }
 	if errors.As(err, &headerer) {
 		maps.Copy(r.header, headerer.Headers())

@@ -15,8 +15,9 @@ type Cluster interface {
 	// Claim tells the other fronts of a Bind. Each hands it to the Claimed of its Pool. An error lets the Bind fail.
 	Claim(ctx context.Context, c Claim) error
 	// Take asks the front that the token names for its session, which answers by the Give of its Pool, and hands it to adopt: from
-	// then on the Pool broadcasts to it. It returns false where that front has none, or does not answer.
-	Take(token string, seq uint64, adopt func(Moved)) bool
+	// then on the Pool broadcasts to it. subject is who was authenticated, or "". It returns false where that front has none, or does
+	// not answer.
+	Take(token string, seq uint64, subject string, adopt func(Moved)) bool
 }
 
 // Claim says that a session has been bound to a user. Of two claims the one with the greater Order is newer, or else the one with the
@@ -106,12 +107,12 @@ func (p *Pool) reclaim(ctx context.Context, s *Session) {
 }
 
 // Rest has no handler of a session begin any more, and waits for those that run, until ctx ends. Give then gives all that they have
-// done. It is for transports between servers.
-func (p *Pool) Rest(ctx context.Context, token string) {
+// done. It does nothing where Give would not give. It is for transports between servers.
+func (p *Pool) Rest(ctx context.Context, token, subject string) {
 	p.mu.RLock()
 	s := p.byToken[token]
 	p.mu.RUnlock()
-	if s == nil {
+	if s == nil || !s.isOf(subject) {
 		return
 	}
 	s.mu.Lock()
@@ -131,7 +132,7 @@ func (p *Pool) Rest(ctx context.Context, token string) {
 
 // Give gives a session to another front, as Resume does to another connection: it ends here without OnClose, which the other front
 // calls in time. It returns false where Resume would not recover. It is for transports between servers.
-func (p *Pool) Give(token string, seq uint64) (Moved, bool) {
+func (p *Pool) Give(token string, seq uint64, subject string) (Moved, bool) {
 	p.mu.RLock()
 	s := p.byToken[token]
 	p.mu.RUnlock()
@@ -143,7 +144,7 @@ func (p *Pool) Give(token string, seq uint64) (Moved, bool) {
 		p.log().Error("session: a session cannot move to another front", "session", s.id, "uid", snapshot.UID, "err", err)
 		return Moved{}, false
 	}
-	s, missed, ok := p.find(token, seq, nil)
+	s, missed, ok := p.find(token, seq, subject, nil)
 	if !ok {
 		return Moved{}, false
 	}
@@ -169,7 +170,7 @@ func (p *Pool) fetch(token string, seq uint64, link Link) (s *Session, missed []
 		return nil, nil, false
 	}
 	var older []*Session
-	if !cluster.Take(token, seq, func(moved Moved) {
+	if !cluster.Take(token, seq, subjectOf(link), func(moved Moved) {
 		s, older = p.adopt(moved, link)
 		for _, m := range moved.Missed {
 			missed = append(missed, m.message())

@@ -48,13 +48,13 @@ func (f *front) Claim(ctx context.Context, c session.Claim) error {
 	return nil
 }
 
-func (f *front) Take(token string, seq uint64, adopt func(session.Moved)) bool {
+func (f *front) Take(token string, seq uint64, subject string, adopt func(session.Moved)) bool {
 	_, id, _ := strings.Cut(token, ".")
 	pool := f.all[id]
 	if pool == nil || id == f.id {
 		return false
 	}
-	given, ok := pool.Give(token, seq)
+	given, ok := pool.Give(token, seq, subject)
 	text, err := json.Marshal(given)
 	var moved session.Moved
 	if !ok || err != nil || json.Unmarshal(text, &moved) != nil {
@@ -378,7 +378,7 @@ func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 		assert.True(t, s.Begin())
 		rested := make(chan struct{})
 		go func() {
-			a.Rest(t.Context(), token)
+			a.Rest(t.Context(), token, "")
 			close(rested)
 		}()
 		synctest.Wait()
@@ -391,7 +391,7 @@ func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 		require.NoError(t, s.Bind(t.Context(), "ann"))
 		s.Returned(t.Context(), "login")
 		<-rested
-		moved, ok := a.Give(token, 0)
+		moved, ok := a.Give(token, 0, "")
 		assert.True(t, ok)
 		assert.Equal(t, "ann", moved.UID)
 
@@ -401,13 +401,13 @@ func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 		assert.True(t, s.Begin())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		a.Rest(ctx, token)
+		a.Rest(ctx, token, "")
 		again := new(recorder)
 		_, _, recovered := a.Resume(token, 0, again)
 		assert.True(t, recovered)
 		s.Resumed(again)
 		assert.True(t, s.Begin())
-		a.Rest(t.Context(), "unknown")
+		a.Rest(t.Context(), "unknown", "")
 		for range 2 {
 			s.Returned(t.Context(), "login")
 		}
@@ -440,3 +440,52 @@ func TestS02FailuresAreLogged(t *testing.T) {
 type failingLink struct{ recorder }
 
 func (*failingLink) Close(context.Context, string) error { return errors.New("no") }
+
+// identified is a link whose client was authenticated.
+type identified struct {
+	recorder
+	subject string
+}
+
+func (l *identified) Subject() string { return l.subject }
+
+// TestS06OtherUsers has clients show the token of another user's session: it stays where it is, and its owner's, at its own front and
+// at another one. Who was not authenticated has the session by the token.
+func TestS06OtherUsers(t *testing.T) {
+	for _, test := range []struct {
+		uid, subject string
+		recovered    bool
+	}{{"ann", "bob", false}, {"ann", "ann", true}, {"ann", "", true}, {"", "bob", true}} {
+		for _, here := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				a, b, hooks, _ := clustered()
+				at := a
+				if !here {
+					at = b
+				}
+				owner := new(recorder)
+				s := a.Open(owner)
+				token := s.Token()
+				if test.uid != "" {
+					require.NoError(t, s.Bind(t.Context(), test.uid))
+				}
+				link := &identified{subject: test.subject}
+				opened := at.Open(link)
+				got, _, recovered := at.Resume(token, 0, link)
+				assert.Equal(t, test.recovered, recovered, "%+v", test)
+				got.Resumed(link)
+				if !recovered {
+					assert.Same(t, opened, got)
+					assert.Empty(t, owner.reasons)
+					assert.True(t, s.Begin(), "the owner's handlers go on")
+					s.Returned(t.Context(), "x")
+					push(t, s, 1)
+					synctest.Wait()
+					assert.Equal(t, []string{"1"}, owner.bodies)
+					assert.Equal(t, [3]int{0, 0, 0}, hooks.counts())
+				}
+				closeAll(t, a, b)
+			})
+		}
+	}
+}

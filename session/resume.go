@@ -53,10 +53,10 @@ func (s *Session) Seq() uint64 {
 // Resume returns the session of a client that is back. It is for transports, whose first message has asked for it. seq is the number
 // of the last push that the client has got, and missed are those after it, in order.
 //
-// It returns recovered as false where the token is no session's, or the session does not have all pushes after seq any more. Then
-// that session has ended, and s is a new one: the one that Open has returned for the link, if the transport has called it. With
-// recovered it is the other way round: the session that Open has returned for the link ends, without OnClose, and another connection
-// that the resumed session had is closed.
+// It returns recovered as false where the token is no session's or that of another user, see [Link], and where the session does not
+// have all pushes after seq any more, which ends it. Then s is a new one: the one that Open has returned for the link, if the transport
+// has called it. With recovered it is the other way round: the session that Open has returned for the link ends, without OnClose, and
+// another connection that the resumed session had is closed.
 //
 // The session gives the link nothing before Resumed: Resume waits for a push that it is being given. A transport answers first, then
 // sends what was missed, and then calls Resumed.
@@ -95,7 +95,7 @@ func (s *Session) has(link Link) bool {
 
 // recover moves a session to the link.
 func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
-	s, missed, recovered = p.find(token, seq, link)
+	s, missed, recovered = p.find(token, seq, subjectOf(link), link)
 	if !recovered {
 		return nil, nil, false
 	}
@@ -110,11 +110,11 @@ func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed 
 }
 
 // find returns the session of a token, with both locks taken, and what its client has missed. It ends one that does not have all of
-// that. A session that has the link already is not found.
-func (p *Pool) find(token string, seq uint64, link Link) (s *Session, missed []*message.Message, found bool) {
+// that. A session that has the link already is not found, and neither is another user's.
+func (p *Pool) find(token string, seq uint64, subject string, link Link) (s *Session, missed []*message.Message, found bool) {
 	p.mu.Lock()
 	s = p.byToken[token]
-	if s == nil || s.has(link) {
+	if s == nil || s.has(link) || !s.isOf(subject) {
 		p.mu.Unlock()
 		return nil, nil, false
 	}
@@ -124,6 +124,20 @@ func (p *Pool) find(token string, seq uint64, link Link) (s *Session, missed []*
 	}
 	_ = s.end(context.Background(), s.outbox, superseded)
 	return nil, nil, false
+}
+
+// subjectOf returns who was authenticated by the link, or "".
+func subjectOf(link Link) string {
+	if l, ok := link.(interface{ Subject() string }); ok {
+		return l.Subject()
+	}
+	return ""
+}
+
+// isOf reports whether the session may be the subject's: one without a user is anybody's, and who is nobody may have its token.
+func (s *Session) isOf(subject string) bool {
+	uid := s.UID()
+	return subject == "" || uid == "" || subject == uid
 }
 
 // attach gives the session a connection, which gets no pushes yet.

@@ -77,6 +77,7 @@ type Session struct {
 }
 
 // Link is a connection, as its session needs it. A transport implements it, by a type that can be compared, such as a pointer.
+// One that also has a method Subject() string says who was authenticated, or "" for nobody: it resumes no other user's session.
 type Link interface {
 	// Push writes a notification, or queues it. It never waits for a slow client. It is called by one goroutine at a time, in the
 	// order of the numbers that Seq(ctx) returns, without a gap. After an error it is not called again. The message is shared with

@@ -230,7 +230,7 @@ func TestS03AValueThatPanics(t *testing.T) {
 	assert.EqualError(t, err, `session: encoding the value of key "odd": its JSON method panicked: boom`)
 	_, ok := session.NewKey[int]("odd").Get(s)
 	assert.False(t, ok)
-	_, given := pool.Give(s.Token(), 0)
+	_, given := pool.Give(s.Token(), 0, "")
 	assert.False(t, given)
 	assert.Same(t, s, pool.ByID(s.ID()), "it stays")
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
