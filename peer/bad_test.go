@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -273,5 +274,59 @@ func TestP05LongRefusals(t *testing.T) {
 		code, reason := r.closed()
 		assert.Equal(t, 1008, code, name)
 		assert.Contains(t, reason, "longer than PushQueue", name)
+	}
+}
+
+// TestP05Bomb has a short frame that is a long message once it is decompressed.
+func TestP05Bomb(t *testing.T) {
+	node := newNode(nil)
+	node.Compress = true
+	node, log := logging(node)
+	c, _, err := websocket.Dial(t.Context(), start(t, node), &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
+	require.NoError(t, err)
+	defer func() { _ = c.CloseNow() }()
+	r := raw{t, c}
+	r.silence()
+	r.send(`{"jsonrpc":"2.0","method":"` + strings.Repeat("x", 64<<20) + `"}`)
+	code, _ := r.closed()
+	assert.Equal(t, 1009, code)
+	assert.Contains(t, log.String(), "a message is longer than MaxMessage")
+}
+
+// TestP05Floods has clients send what means nothing, and a lot of it: others are served.
+func TestP05Floods(t *testing.T) {
+	url := start(t, newNode(nil))
+	for name, flood := range map[string]func(w *bufio.Writer){
+		"pings":              func(w *bufio.Writer) { _, _ = w.Write([]byte{0x89, 0x80, 0, 0, 0, 0}) },
+		"pongs":              func(w *bufio.Writer) { _, _ = w.Write([]byte{0x8a, 0x80, 0, 0, 0, 0}) },
+		"fragments of 0":     func(w *bufio.Writer) { _, _ = w.Write([]byte{0x00, 0x80, 0, 0, 0, 0}) },
+		"notifications of 0": func(w *bufio.Writer) { _, _ = w.Write([]byte{0x81, 0x80, 0, 0, 0, 0}) },
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
+		require.NoError(t, err)
+		_, err = fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+		require.NoError(t, err)
+		status, err := bufio.NewReader(conn).ReadString('\n') // and nothing of what comes then
+		require.NoError(t, err)
+		require.Contains(t, status, "101", name)
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			w := bufio.NewWriter(conn)
+			if name == "fragments of 0" {
+				_, _ = w.Write([]byte{0x01, 0x80, 0, 0, 0, 0})
+			}
+			for range 1 << 20 {
+				flood(w)
+			}
+			_ = w.Flush()
+		}()
+		other := dialRaw(t, url, nil)
+		for range 100 {
+			other.silence()
+		}
+		require.NoError(t, conn.Close())
+		<-written
 	}
 }

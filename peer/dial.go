@@ -123,6 +123,17 @@ func (o *dialOptions) httpClient() (*http.Client, *dialer) {
 		client = o.client
 	}
 	own, below := *client, &dialer{RoundTripper: client.Transport}
+	own.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		switch {
+		case via[0].URL.Scheme == "https" && r.URL.Scheme == "http":
+			return errors.New("a redirect leads to where nothing is encrypted")
+		case client.CheckRedirect != nil:
+			return client.CheckRedirect(r, via)
+		case len(via) >= 10: // as in net/http
+			return errors.New("there are more than 10 redirects")
+		}
+		return nil
+	}
 	if below.RoundTripper == nil {
 		below.RoundTripper = http.DefaultTransport
 	}

@@ -392,8 +392,10 @@ func TestP04Headers(t *testing.T) {
 	} {
 		assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":`+want+`}`, r.ask(`{"jsonrpc":"2.0","id":1,"method":"headers","more":1,"headers":`+headers+`}`))
 	}
-	for _, headers := range []string{`[]`, `1`, `{"a":1}`, `{"a b":"1"}`, `{"":"1"}`, `{"a":"\u0000"}`, `{"a":"1\r2"}`} {
-		assert.Equal(t, `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid Request: headers must be an object of strings, with names and values as in HTTP"}}`,
+	many := strings.Repeat("\\n", 98) + `","b":"`
+	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":1,"method":"headers","headers":{"a":"`+many+`"}}`), `"B":[""]`)
+	for _, headers := range []string{`[]`, `1`, `{"a":1}`, `{"a b":"1"}`, `{"":"1"}`, `{"a":"\u0000"}`, `{"a":"1\r2"}`, `{"a":"` + many + `\n"}`} {
+		assert.Equal(t, `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"Invalid Request: headers must be an object of strings, with names and values as in HTTP, and at most 100 values"}}`,
 			r.ask(`{"jsonrpc":"2.0","id":1,"method":"headers","headers":`+headers+`}`), headers)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -302,4 +303,32 @@ func TestP18Resume(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","method":"secret","params":[1],"seq":1}`, again.receive())
 	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":"kim"}`, again.ask(uid))
 	other.silence()
+}
+
+// TestP21AtOnce has many connections show the same token at the same moment: one has the session in the end, and the others are closed.
+func TestP21AtOnce(t *testing.T) {
+	server := resuming(newNode(nil))
+	conns := make(chan *peer.Conn, 100)
+	server.OnConnect = func(c *peer.Conn) { conns <- c }
+	url := start(t, server)
+	first := dialRaw(t, url, nil)
+	first.ask(`{"jsonrpc":"2.0","id":0,"method":"kami.resume"}`)
+	s := (<-conns).Session()
+	resume := fmt.Sprintf(`{"jsonrpc":"2.0","id":0,"method":"kami.resume","params":{"token":%q,"seq":0}}`, s.Token())
+	ends := make(chan int)
+	for range 20 {
+		r := dialRaw(t, url, nil)
+		go func() {
+			if r.Write(context.Background(), websocket.MessageText, []byte(resume)) == nil {
+				code, _ := r.closed()
+				ends <- code
+			}
+		}()
+	}
+	for range 19 {
+		assert.Equal(t, 1008, <-ends)
+	}
+	assert.Equal(t, 1, server.Sessions.Len())
+	require.NoError(t, s.Kick(t.Context(), "enough"))
+	assert.Equal(t, 1008, <-ends)
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -217,6 +218,34 @@ func TestBadURLs(t *testing.T) {
 		assert.Error(t, err)
 		assert.NotContains(t, fmt.Sprint(err), "secret")
 	}
+}
+
+// TestRedirects has a server lead Dial elsewhere.
+func TestRedirects(t *testing.T) {
+	plain := start(t, newNode(nil))
+	var seen atomic.Int32
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.Add(1)
+		to := map[string]string{"/round": "/round", "/ws": plain, "/http": "http" + strings.TrimPrefix(plain, "ws")}[r.URL.Path]
+		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	for path, want := range map[string]string{
+		"/round": "more than 10 redirects", "/ws": "a redirect leads to where nothing is encrypted", "/http": "a redirect leads to where nothing is encrypted",
+	} {
+		_, err := newNode(nil).Dial(t.Context(), server.URL+path, peer.HTTPClient(server.Client()))
+		assert.ErrorContains(t, err, want)
+	}
+	assert.EqualValues(t, 12, seen.Load())
+	own := server.Client()
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return errors.New("the app's own rule") }
+	_, err := newNode(nil).Dial(t.Context(), server.URL+"/round", peer.HTTPClient(own))
+	assert.ErrorContains(t, err, "the app's own rule")
+	near := httptest.NewServer(http.RedirectHandler(plain, http.StatusTemporaryRedirect))
+	defer near.Close()
+	c, err := newNode(nil).Dial(t.Context(), near.URL)
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
 }
 
 // authenticator knows one credential, and remembers what it was asked.

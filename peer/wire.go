@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -283,7 +283,11 @@ func appendHeaders(b []byte, header http.Header, contentType string) []byte {
 	return append(b, '}')
 }
 
-var errHeaders = errors.New("headers must be an object of strings, with names and values as in HTTP")
+var errHeaders = fmt.Errorf("headers must be an object of strings, with names and values as in HTTP, and at most %d values", maxHeaders)
+
+// maxHeaders is how many values the headers of a message may have. More of them, which can be very short, would take many times the
+// memory of the message.
+const maxHeaders = 100
 
 // headerOf returns the headers that a frame tells. Those that begin with Kami- are dropped.
 func headerOf(value []byte) (header http.Header, err error) {
@@ -294,12 +298,17 @@ func headerOf(value []byte) (header http.Header, err error) {
 		return nil, errHeaders
 	}
 	header = make(http.Header)
+	count := 0
 	scanObject(value, func(name, value []byte) {
-		if !isString(value) || !isToken(name) {
+		if err != nil || !isString(value) || !isToken(name) {
 			err = errHeaders
 			return
 		}
 		text := plain(value)
+		if count += 1 + bytes.Count(text, []byte("\n")); count > maxHeaders {
+			err = errHeaders
+			return
+		}
 		for _, c := range text {
 			if c < ' ' && c != '\t' && c != '\n' || c == 0x7f {
 				err = errHeaders
