@@ -282,6 +282,8 @@ func TestP05Bomb(t *testing.T) {
 	node := newNode(nil)
 	node.Compress = true
 	node, log := logging(node)
+	ended := make(chan struct{})
+	node.OnDisconnect = func(*peer.Conn) { close(ended) }
 	c, _, err := websocket.Dial(t.Context(), start(t, node), &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
 	require.NoError(t, err)
 	defer func() { _ = c.CloseNow() }()
@@ -290,6 +292,7 @@ func TestP05Bomb(t *testing.T) {
 	r.send(`{"jsonrpc":"2.0","method":"` + strings.Repeat("x", 64<<20) + `"}`)
 	code, _ := r.closed()
 	assert.Equal(t, 1009, code)
+	<-ended
 	assert.Contains(t, log.String(), "a message is longer than MaxMessage")
 }
 

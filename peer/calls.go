@@ -33,6 +33,7 @@ type calls struct {
 // pending is a call that waits for its answer.
 type pending struct {
 	done  chan outcome // gets one
+	more  bool         // others wait too, and are likely to call again
 	items chan []byte  // those of a stream, as many as its window has; nil if it is none
 }
 
@@ -70,6 +71,7 @@ func (c *calls) add(items int) (id uint64, p *pending, err error) {
 		c.pending = make(map[uint64]*pending)
 	}
 	c.pending[c.last] = p
+	p.more = len(c.pending) > 1
 	return c.last, p, nil
 }
 
@@ -182,7 +184,7 @@ func (l *link) call(ctx context.Context, m *message.Message) (*message.Reply, er
 	}
 	buffer := takeBuffer()
 	buffer.b = appendCall(buffer.b, id, m, deadline)
-	if err = l.send(ctx, buffer); err != nil {
+	if err = l.send(ctx, buffer, p.more); err != nil {
 		return l.unsent(id, p, err)
 	}
 	return l.await(ctx, id, p, m)
@@ -195,7 +197,7 @@ func (l *link) notify(ctx context.Context, m *message.Message, deadline time.Tim
 	}
 	buffer := takeBuffer()
 	buffer.b = appendCall(buffer.b, 0, m, deadline)
-	if err := l.send(ctx, buffer); err != nil {
+	if err := l.send(ctx, buffer, false); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -284,8 +286,8 @@ func (l *link) more(id uint64, n int) {
 }
 
 // send writes the frame of a call, and frees its buffer. ctx bounds the wait; what has been begun to be written is sent whole.
-func (l *link) send(ctx context.Context, buffer *buffer) error {
-	done, err := l.out.tryWrite(ctx, buffer.b)
+func (l *link) send(ctx context.Context, buffer *buffer, more bool) error {
+	done, err := l.out.tryWrite(ctx, buffer.b, more)
 	if !done {
 		return l.sendLater(ctx, buffer)
 	}
@@ -320,7 +322,7 @@ func (l *link) sendLater(ctx context.Context, buffer *buffer) error {
 		}
 		err := l.out.writeQueue()
 		if err == nil {
-			err = l.out.send(buffer.b)
+			err = l.out.send(buffer.b, false)
 		}
 		written <- err
 	}()

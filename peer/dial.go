@@ -92,7 +92,7 @@ func (o *dialOptions) openWebSocket(ctx context.Context, url string, header http
 		return nil, notDialed(url, response, err)
 	}
 	conn.SetReadLimit(n.maxMessage())
-	l.use(&webSocket{conn, below.body})
+	l.use(&webSocket{conn, below.below})
 	return response.Header, nil
 }
 

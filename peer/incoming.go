@@ -353,7 +353,7 @@ func (l *link) answer(in *incoming, reply *message.Reply) {
 			return
 		}
 	}
-	if err := l.out.write(frame); err != nil {
+	if err := l.out.write(frame, l.in.hasMore()); err != nil {
 		l.broken(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type outbox struct {
 	watch alarm         // of writes, set with the first one
 	armed atomic.Bool
 	ahead atomic.Int64 // bytes written since something was read
+	soon  atomic.Bool  // flushSoon is about to write what waits
 
 	mu       sync.Mutex
 	queue    [][]byte
@@ -42,19 +44,19 @@ func newOutbox(sock socket, limit int, slow, fail func(error)) *outbox {
 	return &outbox{sock: sock, limit: limit, slow: slow, fail: fail, turn: make(chan struct{}, 1)}
 }
 
-// write writes a frame after all that is queued.
-func (o *outbox) write(frame []byte) error {
+// write writes a frame after all that is queued. With more it may wait a moment for others, which are about to come.
+func (o *outbox) write(frame []byte, more bool) error {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
 	if err := o.writeQueue(); err != nil {
 		return err
 	}
-	return o.send(frame)
+	return o.send(frame, more)
 }
 
 // tryWrite is write where that need not wait for the other side as far as can be known: nothing is queued, and it has read most of
 // what was written. It waits for its turn, until ctx ends.
-func (o *outbox) tryWrite(ctx context.Context, frame []byte) (done bool, err error) {
+func (o *outbox) tryWrite(ctx context.Context, frame []byte, more bool) (done bool, err error) {
 	const likely = 16 << 10 // what a connection takes in without waiting for the other side
 	if len(frame)+int(o.ahead.Load()) > likely {
 		return false, nil
@@ -68,17 +70,40 @@ func (o *outbox) tryWrite(ctx context.Context, frame []byte) (done bool, err err
 	if o.queued() > 0 {
 		return false, nil
 	}
-	return true, o.send(frame)
+	return true, o.send(frame, more)
 }
 
-// send writes a frame. Its caller has the turn.
-func (o *outbox) send(frame []byte) error {
+// send writes a frame, or with more lets it wait for others. Its caller has the turn.
+func (o *outbox) send(frame []byte, more bool) error {
+	o.ahead.Add(int64(len(frame)))
+	err := o.timed(func() error { return o.sock.write(frame, more) })
+	if more && err == nil && !o.soon.Swap(true) {
+		go o.flushSoon()
+	}
+	return err
+}
+
+// flushSoon writes what waits, when those that are about to write have had their turn.
+//
+// optimization: frames that come at the same time are written together (BenchmarkCall).
+func (o *outbox) flushSoon() {
+	runtime.Gosched()
+	o.turn <- struct{}{}
+	o.soon.Store(false)
+	err := o.timed(o.sock.flush)
+	<-o.turn
+	if err != nil {
+		o.fail(err)
+	}
+}
+
+// timed runs a write, which look ends if it takes too long. Its caller has the turn.
+func (o *outbox) timed(write func() error) error {
 	o.since.Store(int64(time.Since(epoch)) | 1)
 	if !o.armed.Swap(true) {
 		o.watch.set(writeTimeout, o.look)
 	}
-	o.ahead.Add(int64(len(frame)))
-	err := o.sock.write(frame)
+	err := write()
 	o.since.Store(0)
 	return err
 }
@@ -155,8 +180,9 @@ func (o *outbox) writeQueue() error {
 		}
 		frame := o.queue[0]
 		o.queue[0], o.queue = nil, o.queue[1:]
+		more := len(o.queue) > 0
 		o.mu.Unlock()
-		err := o.send(frame)
+		err := o.send(frame, more)
 		o.mu.Lock()
 		o.bytes -= len(frame)
 		o.mu.Unlock()

@@ -310,6 +310,13 @@ func (q *queue) asks() bool {
 	return slices.ContainsFunc(q.running, func(in *incoming) bool { return in.place.asks > 0 })
 }
 
+// hasMore reports whether other calls run or wait, besides the one that asks.
+func (q *queue) hasMore() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.running)+len(q.waiting) > 1
+}
+
 // close has no more calls run. Those that wait never do, and neither do pushes that come again by another connection. Other
 // notifications that have come still run, for nobody sends them again.
 func (q *queue) close() {

@@ -52,7 +52,7 @@ func (l *link) resume(in *incoming) *message.Reply {
 func (l *link) replay(missed []*message.Message, seq uint64) {
 	for _, m := range missed {
 		seq++
-		if err := l.out.write(l.pushFrame(m, seq)); err != nil {
+		if err := l.out.write(l.pushFrame(m, seq), true); err != nil {
 			l.broken(err)
 			return
 		}

@@ -88,7 +88,7 @@ func (n *Node) accept(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		return nil, err
 	}
 	conn.SetReadLimit(n.maxMessage())
-	l.use(&webSocket{conn, raw.conn})
+	l.use(&webSocket{conn, raw.below})
 	l.remote, l.peer = r.RemoteAddr, infoOf(r.Header, r.RemoteAddr)
 	l.conn = newConn(n)
 	return l, nil

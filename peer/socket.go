@@ -17,8 +17,11 @@ import (
 type socket interface {
 	// read reads a message. It is called by one goroutine at a time.
 	read() (text bool, data []byte, err error)
-	// write writes a text message. It is called by one goroutine at a time, and may wait for the other side until cut.
-	write(data []byte) error
+	// write writes a text message, or with more lets it wait for flush or the next message. It is called by one goroutine at a time, and
+	// may wait for the other side until cut.
+	write(data []byte, more bool) error
+	// flush writes what has waited. It is not called at the same time as write.
+	flush() error
 	// ping sends a ping, whose answer is heard of where the socket was made.
 	ping()
 	// close sends a close frame and waits a moment for the other side's. It may be called at any time.
@@ -58,8 +61,8 @@ var errTooBig = errors.New("a message is longer than MaxMessage")
 // A context that ends during a call of that package closes the connection, and costs something in each call, so that none of its
 // calls here gets one that ends. Its Close may take ten seconds; cut ends that too, for it closes the connection below.
 type webSocket struct {
-	conn *websocket.Conn
-	raw  io.Closer
+	conn  *websocket.Conn
+	below *gather
 }
 
 var reading = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -90,9 +93,15 @@ func (s *webSocket) read() (text bool, data []byte, err error) {
 	return kind == websocket.MessageText, data, err
 }
 
-func (s *webSocket) write(data []byte) error {
+func (s *webSocket) write(data []byte, more bool) error {
+	if more {
+		s.below.hold(true)
+		defer s.below.hold(false)
+	}
 	return s.conn.Write(context.Background(), websocket.MessageText, data)
 }
+
+func (s *webSocket) flush() error { return s.below.flush() }
 
 // ping returns with the pong, or when that does not come. A context that ends while the ping is written would close the connection.
 func (s *webSocket) ping() {
@@ -105,12 +114,81 @@ func (s *webSocket) close(code int, reason string) {
 	_ = s.conn.Close(websocket.StatusCode(code), reason)
 }
 
-func (s *webSocket) cut() { _ = s.raw.Close() }
+func (s *webSocket) cut() { _ = s.below.raw.Close() }
+
+// gather is the connection below a websocket. Messages may wait there to be written together: the package of the websocket writes each
+// by itself, a system call each, and another one at the other side.
+type gather struct {
+	raw io.ReadWriteCloser
+
+	mu    sync.Mutex
+	holds bool    // what comes may wait
+	held  *buffer // nil if nothing waits
+}
+
+// maxHeld is how many bytes wait at most, about.
+const maxHeld = 16 << 10
+
+func (g *gather) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.holds && g.held == nil {
+		return g.raw.Write(p)
+	}
+	if g.held == nil {
+		g.held = takeBuffer()
+	}
+	g.held.b = append(g.held.b, p...)
+	if g.holds && len(g.held.b) < maxHeld {
+		return len(p), nil
+	}
+	return len(p), g.writeHeld()
+}
+
+// hold says whether what comes may wait.
+func (g *gather) hold(holds bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.holds = holds
+}
+
+func (g *gather) flush() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.writeHeld()
+}
+
+func (g *gather) writeHeld() error {
+	if g.held == nil {
+		return nil
+	}
+	held := g.held
+	g.held = nil
+	defer held.free()
+	_, err := g.raw.Write(held.b)
+	return err
+}
+
+// gatheredConn is the connection of a server.
+type gatheredConn struct {
+	net.Conn
+	gather gather
+}
+
+func (c *gatheredConn) Write(p []byte) (int, error) { return c.gather.Write(p) }
+
+// gatheredBody is that of a client.
+type gatheredBody struct {
+	io.ReadWriteCloser
+	gather gather
+}
+
+func (b *gatheredBody) Write(p []byte) (int, error) { return b.gather.Write(p) }
 
 // hijacker takes note of the connection below a websocket.
 type hijacker struct {
 	http.ResponseWriter
-	conn net.Conn
+	below *gather
 }
 
 // Unwrap is for http.ResponseController.
@@ -119,8 +197,13 @@ func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 // Hijack takes the connection over.
 func (h *hijacker) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
 	conn, rw, err = http.NewResponseController(h.ResponseWriter).Hijack()
-	h.conn = conn
-	return conn, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	gathered := &gatheredConn{Conn: conn, gather: gather{raw: conn}}
+	h.below = &gathered.gather
+	rw.Writer.Reset(gathered)
+	return gathered, rw, nil
 }
 
 // canHijack reports whether a connection can be taken over, which that of HTTP/2 cannot.
@@ -140,14 +223,18 @@ func canHijack(w http.ResponseWriter) bool {
 // dialer takes note of the connection below a websocket where this side dials.
 type dialer struct {
 	http.RoundTripper
-	body io.Closer
+	below *gather
 }
 
 // RoundTrip makes a request.
 func (d *dialer) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := d.RoundTripper.RoundTrip(r)
-	if err == nil {
-		d.body = response.Body
+	if err != nil {
+		return nil, err
 	}
-	return response, err
+	if body, ok := response.Body.(io.ReadWriteCloser); ok {
+		gathered := &gatheredBody{ReadWriteCloser: body, gather: gather{raw: body}}
+		d.below, response.Body = &gathered.gather, gathered
+	}
+	return response, nil
 }

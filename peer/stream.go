@@ -44,7 +44,7 @@ func (in *incoming) stream(window int) {
 	in.message.Stream = func(item []byte) error {
 		buffer := takeBuffer()
 		buffer.b = appendItem(buffer.b, in.id, item)
-		err := in.link.out.write(buffer.b)
+		err := in.link.out.write(buffer.b, true)
 		buffer.free()
 		if err != nil {
 			in.link.broken(err)
