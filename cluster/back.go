@@ -4,19 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/guregu/kami/message"
 	"github.com/guregu/kami/session"
 )
 
-// forwarded is a client's session as it travels with a message.
-type forwarded struct {
-	session.Snapshot
-	FrontType string `json:"frontType"`
-}
-
-// snapshot returns the session of a context as it travels, or "" if there is none.
+// snapshot returns the session of a context as it travels with a message, or "" if there is none: its id, its front, the type of that
+// and its user, each path-escaped, and its values as JSON if it has some, with slashes between.
 func (s *Server) snapshot(ctx context.Context) (string, error) {
 	of := session.FromContext(ctx)
 	if of == nil {
@@ -26,24 +22,37 @@ func (s *Server) snapshot(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f := forwarded{snapshot, s.cfg.Type}
-	if m := s.view.member(f.Front); m != nil {
-		f.FrontType = m.Type
+	frontType := s.cfg.Type
+	if m := s.view.member(snapshot.Front); m != nil {
+		frontType = m.Type
 	}
-	text, err := json.Marshal(f)
-	return string(text), err
+	text := url.PathEscape(snapshot.ID) + "/" + url.PathEscape(snapshot.Front) + "/" + url.PathEscape(frontType) + "/" + url.PathEscape(snapshot.UID)
+	if len(snapshot.Values) == 0 {
+		return text, nil
+	}
+	values, err := json.Marshal(snapshot.Values)
+	return text + "/" + string(values), err
 }
+
+var errSnapshot = errors.New("cluster: the session of a message must be its id, front, type of that, and user, each path-escaped, and values as a JSON object")
 
 // readSnapshot reads a session that has travelled.
 func (v *service) readSnapshot(text string) (*session.Session, error) {
-	var f forwarded
-	if err := json.Unmarshal([]byte(text), &f); err != nil {
-		return nil, fmt.Errorf("cluster: the session of a message cannot be read: %w", err)
+	fields := strings.SplitN(text, "/", 5)
+	if len(fields) < 4 {
+		return nil, errSnapshot
 	}
-	if f.ID == "" {
-		return nil, errors.New("cluster: the session of a message has no id")
+	for i, field := range fields[:4] {
+		var err error
+		if fields[i], err = url.PathUnescape(field); err != nil {
+			return nil, errSnapshot
+		}
 	}
-	return session.Remote(f.Snapshot, &backLink{v.Server, f.FrontType, f.Front, f.ID}), nil
+	of := session.Snapshot{ID: fields[0], Front: fields[1], UID: fields[3]}
+	if of.ID == "" || len(fields) == 5 && json.Unmarshal([]byte(fields[4]), &of.Values) != nil {
+		return nil, errSnapshot
+	}
+	return session.Remote(of, &backLink{v.Server, fields[2], of.Front, of.ID}), nil
 }
 
 // backLink is the way from this server to a session at its front.

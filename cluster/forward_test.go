@@ -731,8 +731,8 @@ func TestD14Snapshots(t *testing.T) {
 	})})
 	nc := connect(t, server)
 	for text, want := range map[string]string{
-		"nonsense": "400", "{}": "400", `{"id":7}`: "400", `[]`: "400", "null": "400",
-		`{"id":"a"}`: "", `{"id":"a","front":"*","frontType":">"}`: "", `{"id":"a","front":"x","frontType":"y","values":{"level":"z"}}`: "",
+		"nonsense": "400", "a/b/c": "400", "/b/c/d": "400", "a/%/c/d": "400", "a/b/c/d/": "400", "a/b/c/d/[]": "400", `a/b/c/d/{"x"}`: "400",
+		"a///": "", "a/*/>/": "", `a/x/y//{"level":"z"}`: "",
 	} {
 		m := &natsMsg{Subject: "kami.h.room.a", Header: natsHeader{"Kami-Session": {text}}}
 		answer, err := nc.RequestMsg(m, patience)
@@ -743,5 +743,34 @@ func TestD14Snapshots(t *testing.T) {
 	}
 	if len(ran) != 3 {
 		t.Errorf("the handler ran %d times", len(ran))
+	}
+}
+
+// TestD05Sessions has all kinds of users, and their values, travel with messages.
+func TestD05Sessions(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	title := session.NewKey[string]("title/1")
+	join(t, connect(t, server), cluster.Config{Type: "room", Handlers: newMux("/room/who", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+		s := session.FromContext(ctx)
+		value, _ := title.Get(s)
+		_, _ = fmt.Fprintf(w, "%x %q", s.UID(), value)
+	})})
+	f := joinFront(t, server, new(session.Pool))
+	knows(t, f.Server, "room", 1)
+	for _, uid := range []string{"", "ann", "\u202e", "a/b", "%2F", "é\r\n", " ", "+"} {
+		for _, value := range []string{"", "a/b\n{}"} {
+			c := sessiontest.Connect(f.pool)
+			if uid != "" {
+				noError(t, c.Session().Bind(t.Context(), uid))
+			}
+			if value != "" {
+				title.Set(c.Session(), value)
+			}
+			reply := f.say(c, "room.who", "")
+			if want := fmt.Sprintf("%x %q", uid, value); string(reply.Body) != want {
+				t.Errorf("got %s, want %s", reply.Body, want)
+			}
+			noError(t, c.Session().Kick(t.Context(), "enough"))
+		}
 	}
 }

@@ -119,8 +119,10 @@ func (v *service) newJob(m *nats.Msg) *job {
 	if len(m.Header) > 0 {
 		j.message.Header = decodeHeader(m.Header)
 		j.message.RemoteAddr = m.Header.Get(remoteHeader)
-		if returns, err := strconv.Atoi(m.Header.Get(returnsHeader)); err == nil {
-			j.message.Returns = message.Returns(returns)
+		if text := m.Header.Get(returnsHeader); text != "" {
+			if returns, err := strconv.Atoi(text); err == nil {
+				j.message.Returns = message.Returns(returns)
+			}
 		}
 		timeout = v.timeoutOf(m, j, timeout)
 		if text := m.Header.Get(sessionHeader); text != "" && j.tree == handlersTree {
