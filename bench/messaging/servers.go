@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -21,7 +22,7 @@ import (
 
 // measureCluster measures calls between servers.
 func (p *page) measureCluster() {
-	if !p.wants("remote calls") && !p.wants("forwarded calls") && !p.wants("broadcasts") {
+	if !p.wants("remote calls") && !p.wants("forwarded calls") && !p.wants("broadcasts") && !p.wants("views") {
 		return
 	}
 	engine, err := embed.Start(embed.Options{Port: -1})
@@ -35,7 +36,8 @@ func (p *page) measureCluster() {
 	}
 	room := kami.New()
 	room.Post("/room/sum", endpoint.JSON(add))
-	back, err := cluster.Join(ctx, connect(), cluster.Config{Type: "room", Version: "1.0.0", Handlers: room, Remotes: room})
+	fromBack := connect()
+	back, err := cluster.Join(ctx, fromBack, cluster.Config{Type: "room", Version: "1.0.0", Handlers: room, Remotes: room})
 	must(err)
 	defer func() { must(back.Leave(ctx)) }()
 	front, err := cluster.Join(ctx, connect(), cluster.Config{Type: "front", Version: "1.0.0"})
@@ -50,7 +52,8 @@ func (p *page) measureCluster() {
 		})
 	}
 	p.measureForwarded(front, floor)
-	p.measureBroadcasts(connect, back)
+	p.measureBroadcasts(connect, fromBack, back)
+	p.measureViews(connect(), front)
 }
 
 // requests makes calls with nats.go and encoding/json, which a goroutine for each message answers.
@@ -116,7 +119,7 @@ func (p *page) measureForwarded(front *cluster.Server, floor call) {
 }
 
 // measureBroadcasts has a back end tell the 2,000 sessions of two fronts.
-func (p *page) measureBroadcasts(connect func() *nats.Conn, back *cluster.Server) {
+func (p *page) measureBroadcasts(connect func() *nats.Conn, fromBack *nats.Conn, back *cluster.Server) {
 	if !p.wants("broadcasts") {
 		return
 	}
@@ -151,13 +154,70 @@ func (p *page) measureBroadcasts(connect func() *nats.Conn, back *cluster.Server
 	}
 	wait()
 	var times []float64
-	for range 1 + p.turns/4 {
+	before := fromBack.Stats().OutMsgs
+	turns := 1 + p.turns/4
+	for range turns {
 		got.Store(0)
 		start := time.Now()
 		must(back.Group("gate", "all").Broadcast(context.Background(), "said", "hello"))
 		wait()
 		times = append(times, float64(time.Since(start))/1e6)
 	}
+	published := float64(fromBack.Stats().OutMsgs-before) / float64(turns)
 	p.printf("\n### broadcasts\n\n| | is | at most | |\n|---|--:|--:|---|\n")
 	p.verdict("a broadcast to 2,000 sessions on 2 fronts has come in", median(times), 100, "ms")
+	p.verdict("and its publisher has published", published, 2, "messages")
+}
+
+// measureViews has a server hear of others, which only announce themselves, and look for them. The time of a join or a leave has that of
+// NATS in it.
+func (p *page) measureViews(nc *nats.Conn, s *cluster.Server) {
+	if !p.wants("views") {
+		return
+	}
+	const servers, changes = 1000, 1000
+	announce := func(i, born int, says string) {
+		data := fmt.Sprintf(`{"id":"%d","type":"sim","version":"1.%d.0","metadata":{"region":"eu"},"born":%d,"says":%q}`, i, i%5, born, says)
+		must(nc.Publish(fmt.Sprintf("kami.p.sim.%d", i), []byte(data)))
+	}
+	for i := range servers {
+		announce(i, 1, "here")
+	}
+	for len(s.Instances("sim")) < servers {
+		time.Sleep(time.Millisecond)
+	}
+	next, stop := iter.Pull2(s.Watch(context.Background(), cluster.Query{Type: "sim", ID: fmt.Sprint(servers)}))
+	defer stop()
+	turns := 1 + p.turns/4
+	var changing, finding []float64
+	for turn := range turns {
+		start := time.Now()
+		go func() {
+			for i := range changes / 2 {
+				born := 1 + turn*changes + i
+				announce(servers, born, "here")
+				announce(servers, born, "bye")
+			}
+		}()
+		for range changes {
+			_, err, _ := next()
+			must(err)
+		}
+		changing = append(changing, float64(time.Since(start))/1e3/changes)
+		start = time.Now()
+		for range 100 {
+			found, err := s.Find(context.Background(), cluster.Query{Type: "sim", Version: ">= 1.2", Metadata: map[string]string{"region": "eu"}})
+			must(err)
+			if len(found) != servers*3/5 {
+				panic(fmt.Sprint("found ", len(found)))
+			}
+		}
+		finding = append(finding, float64(time.Since(start))/1e3/100)
+	}
+	for i := range servers {
+		announce(i, 1, "bye")
+	}
+	p.printf("\n### views of 1,000 servers\n\n| | is | at most | |\n|---|--:|--:|---|\n")
+	p.verdict("a join or a leave, until a Watch has it", median(changing), 50, "µs")
+	p.verdict("Find of 600, by version and metadata", median(finding), 100, "µs")
 }
