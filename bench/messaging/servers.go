@@ -18,6 +18,7 @@ import (
 	"github.com/guregu/kami/endpoint"
 	"github.com/guregu/kami/message"
 	"github.com/guregu/kami/peer"
+	"github.com/guregu/kami/session"
 )
 
 // measureCluster measures calls between servers.
@@ -44,23 +45,33 @@ func (p *page) measureCluster() {
 	must(err)
 	defer func() { must(front.Leave(ctx)) }()
 	ours := call(message.Remote[Request, Response](front, "room.sum"))
-	floor := requests(connect(), connect())
+	floor := requests(connect(), connect(), "sum", nil)
 	for _, callers := range []int{1, 8, 64, 256} {
 		p.compare(fmt.Sprintf("remote calls, %d callers", callers), callers, 1.25, []rival{
 			{"by hand", func(n int) { makeCalls([]call{floor}, callers, n) }},
 			{"kami", func(n int) { makeCalls([]call{ours}, callers, n) }},
 		})
 	}
-	p.measureForwarded(front, floor)
+	who := func() nats.Header {
+		text, err := json.Marshal(session.Snapshot{ID: "N7DHVZK3QPMXBCYWATLRE4S5F2", Front: "front-1", UID: "ann"})
+		must(err)
+		return nats.Header{"Session": {string(text)}, "Remote": {"127.0.0.1:50000"}}
+	}
+	p.measureForwarded(front, floor, requests(connect(), connect(), "whose", who))
 	p.measureBroadcasts(connect, fromBack, back)
 	p.measureViews(connect(), front)
 }
 
-// requests makes calls with nats.go and encoding/json, which a goroutine for each message answers.
-func requests(here, there *nats.Conn) call {
-	_, err := there.QueueSubscribe("sum", "q", func(m *nats.Msg) {
+// requests makes calls with nats.go and encoding/json, which a goroutine for each message answers. If who is not nil, they tell whose
+// session they are of, and the answerer reads that.
+func requests(here, there *nats.Conn, subject string, who func() nats.Header) call {
+	_, err := there.QueueSubscribe(subject, "q", func(m *nats.Msg) {
 		go func() {
 			var request Request
+			if who != nil {
+				var of session.Snapshot
+				must(json.Unmarshal([]byte(m.Header.Get("Session")), &of))
+			}
 			must(json.Unmarshal(m.Data, &request))
 			body, err := json.Marshal(Response{request.A + request.B})
 			must(err)
@@ -74,7 +85,11 @@ func requests(here, there *nats.Conn) call {
 		if err != nil {
 			return response, err
 		}
-		m, err := here.Request("sum", body, 5*time.Second)
+		asked := &nats.Msg{Subject: subject, Data: body}
+		if who != nil {
+			asked.Header = who()
+		}
+		m, err := here.RequestMsg(asked, 5*time.Second)
 		if err != nil {
 			return response, err
 		}
@@ -82,8 +97,8 @@ func requests(here, there *nats.Conn) call {
 	}
 }
 
-// measureForwarded has a client on a websocket call a back end.
-func (p *page) measureForwarded(front *cluster.Server, floor call) {
+// measureForwarded has a client on a websocket call a back end. By hand, floor calls it, and whose also tells it of the session.
+func (p *page) measureForwarded(front *cluster.Server, floor, whose call) {
 	calls := kami.New()
 	calls.Post("/room/*route", cluster.Forward(front, "room"))
 	node := newNode("front", calls)
@@ -92,29 +107,36 @@ func (p *page) measureForwarded(front *cluster.Server, floor call) {
 	client := newNode("client", nil)
 	conn, err := client.Dial(context.Background(), ours.URL)
 	must(err)
-	theirs := serveSockets(func(c *socket) {
-		for {
-			data, err := c.Recv()
-			if err != nil {
-				return
+	handmade := func(back call) (rival func(int), end func()) {
+		theirs := serveSockets(func(c *socket) {
+			for {
+				data, err := c.Recv()
+				if err != nil {
+					return
+				}
+				var f frame
+				var request Request
+				must(json.Unmarshal(data, &f))
+				must(json.Unmarshal(f.Params, &request))
+				response, err := back(context.Background(), request)
+				must(err)
+				result, err := json.Marshal(response)
+				must(err)
+				must(c.WriteObject(frame{Version: "2.0", ID: f.ID, Result: result}))
 			}
-			var f frame
-			var request Request
-			must(json.Unmarshal(data, &f))
-			must(json.Unmarshal(f.Params, &request))
-			response, err := floor(context.Background(), request)
-			must(err)
-			result, err := json.Marshal(response)
-			must(err)
-			must(c.WriteObject(frame{Version: "2.0", ID: f.ID, Result: result}))
-		}
-	})
-	defer theirs.CloseClientConnections()
-	byHand := (&byHand{conn: dial(theirs.URL), pending: map[uint64]chan json.RawMessage{}}).begin()
+		})
+		byHand := (&byHand{conn: dial(theirs.URL), pending: map[uint64]chan json.RawMessage{}}).begin()
+		return func(n int) { makeCalls([]call{byHand}, 1, n) }, theirs.CloseClientConnections
+	}
+	byHand, end := handmade(floor)
+	defer end()
+	withSession, end := handmade(whose)
+	defer end()
 	remote := call(message.Remote[Request, Response](conn, "room.sum"))
 	p.compare("forwarded calls", 1, 1.3, []rival{
-		{"by hand", func(n int) { makeCalls([]call{byHand}, 1, n) }},
+		{"by hand", byHand},
 		{"kami", func(n int) { makeCalls([]call{remote}, 1, n) }},
+		{"by hand, with the session in a header", withSession},
 	})
 }
 
