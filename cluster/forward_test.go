@@ -516,21 +516,56 @@ func TestD11Silent(t *testing.T) {
 	noError(t, client.Session().Bind(t.Context(), "ann"))
 	noError(t, f.Group("front", "lobby").Add(t.Context(), client.Session()))
 	nc := connect(t, server)
-	noError(t, nc.Publish("kami.p.front.ghost", []byte(`{"id":"ghost","type":"front","version":"1.0.0","born":1,"says":"here"}`)))
-	noError(t, nc.Flush())
+	ghost := func(linked int) {
+		noError(t, nc.Publish("kami.p.front.ghost", fmt.Appendf(nil, `{"id":"ghost","type":"front","version":"1.0.0","born":1,"linked":%d,"says":"here"}`, linked)))
+		noError(t, nc.Flush())
+	}
+	ask := func(ctx context.Context) {
+		t.Helper()
+		members, err := back.Group("front", "lobby").Members(ctx)
+		if len(members) != 1 || err == nil || !strings.Contains(err.Error(), `["ghost"]`) {
+			t.Errorf("got %v, %v", members, err)
+		}
+	}
+	push := func(ctx context.Context) {
+		t.Helper()
+		missed, err := back.Push(ctx, "front", "a", 1, "ann", "bob")
+		if fmt.Sprint(missed) != "[bob]" || err == nil || !strings.Contains(err.Error(), `["ghost"]`) {
+			t.Errorf("got %v, %v", missed, err)
+		}
+	}
+	// Nobody waits until the deadline for one that does not listen. It is out of the view then.
+	long, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	for _, asks := range []func(context.Context){ask, push} {
+		ghost(0)
+		knows(t, back, "front", 2)
+		asks(long)
+		knows(t, back, "front", 1)
+	}
+	// For one that listens it is waited until the deadline, unless it says that it has connected anew.
+	ghost(0)
 	knows(t, back, "front", 2)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	members, err := back.Group("front", "lobby").Members(ctx)
-	if len(members) != 1 || err == nil || !strings.Contains(err.Error(), `["ghost"]`) {
-		t.Errorf("got %v, %v", members, err)
+	asked := messages(t, nc, "kami.u.front.to.ghost") // which also makes it listen
+	for _, asks := range []func(context.Context){ask, push} {
+		short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		asks(short)
+		cancel()
 	}
-	quick, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	missed, err := back.Push(quick, "front", "a", 1, "ann", "bob")
-	if fmt.Sprint(missed) != "[bob]" || err == nil || !strings.Contains(err.Error(), `["ghost"]`) {
-		t.Errorf("got %v, %v", missed, err)
+	for linked, asks := range []func(context.Context){ask, push} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			asks(long)
+		}()
+		for probed := false; !probed; {
+			m := wait(t, asked)
+			probed = strings.Contains(string(m.Data), `"probe"`)
+		}
+		ghost(linked + 1)
+		wait(t, done)
 	}
+	knows(t, back, "front", 2)
 }
 
 // TestD11Leaves has a front leave that was asked and has not answered: nobody waits for it until the deadline.

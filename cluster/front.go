@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +32,7 @@ const (
 	opClaim   = "claim"   // a user
 	opTake    = "take"    // a session, to another front
 	opCast    = "cast"    // to a group
+	opProbe   = "probe"   // whether it listens
 )
 
 // question is what a front is asked. What need not be UTF-8 is bytes, for JSON would lose it.
@@ -172,6 +175,8 @@ func (s *Server) doFront(ctx context.Context, q *question, body []byte, r *reply
 		pool = new(session.Pool) // which has none
 	}
 	switch q.Op {
+	case opProbe:
+		return nil
 	case opPushTo, opKickOf:
 		return s.doUsers(ctx, pool, q, body, r)
 	case opMembers:
@@ -274,15 +279,12 @@ func (s *Server) within(ctx context.Context) time.Duration {
 }
 
 // askFront asks one front.
-func (s *Server) askFront(ctx context.Context, frontType, id string, q *question, body []byte) (*reply, error) {
+func (s *Server) askFront(ctx context.Context, frontType, id string, q *question, body []byte) (got *reply, err error) {
 	if !nameRule.MatchString(frontType) || !nameRule.MatchString(id) {
 		return nil, fmt.Errorf("%w: a front of type %.80q with the id %.80q", ErrNoServer, frontType, id)
 	}
-	var got *reply
-	asked, err := s.askFronts(ctx, s.names.front(frontType, "to."+id), q, body, func(r *reply) bool {
-		got = r
-		return false
-	}, nil)
+	w := s.awaiting(frontType, []string{id}, func(r *reply) { got = r })
+	asked, err := s.askFronts(ctx, s.names.front(frontType, "to."+id), q, body, w)
 	switch {
 	case err != nil:
 		return nil, err
@@ -292,26 +294,6 @@ func (s *Server) askFront(ctx context.Context, frontType, id string, q *question
 		return nil, fmt.Errorf("cluster: the front %s asked for a %s: %w", id, q.Op, errLate)
 	}
 	return got, got.err()
-}
-
-// askFronts asks fronts, and hands each answer to hear until that returns false or the time is over. It returns false if none
-// listens. For allGone see askWith.
-func (s *Server) askFronts(ctx context.Context, subject string, q *question, body []byte, hear func(*reply) bool, allGone func() bool) (asked bool, err error) {
-	q.From, q.Timeout = s.cfg.ID, s.within(ctx)
-	data, err := frame(q, body)
-	if err != nil {
-		return false, err
-	}
-	asked = true
-	err = s.askWith(ctx, subject, data, q.Timeout, q.Timeout, func(m *nats.Msg) bool {
-		if isNoResponders(m) {
-			asked = false
-			return false
-		}
-		r := new(reply)
-		return json.Unmarshal(m.Data, r) != nil || hear(r)
-	}, allGone)
-	return asked, err
 }
 
 // askAll asks all fronts of a type, and hands each answer to hear. The error names those that have not answered in time. It does
@@ -325,48 +307,140 @@ func (s *Server) askAll(ctx context.Context, frontType string, q *question, body
 			return err
 		}
 	}
-	var mu sync.Mutex
-	waiting := make(map[string]bool)
-	for _, m := range s.view.ofType(frontType) {
-		waiting[m.ID] = true
-	}
-	if len(waiting) == 0 {
-		return nil
-	}
-	_, err := s.askFronts(ctx, s.names.front(frontType, "all"), q, body, func(r *reply) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if waiting[r.From] {
-			delete(waiting, r.From)
-			hear(r)
-		}
-		return len(waiting) > 0
-	}, func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		for id := range waiting {
-			if s.view.member(id) != nil {
-				return false
-			}
-		}
-		return true
-	})
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return s.silent(frontType, q.Op, waiting)
-}
-
-// silent returns an error of those fronts that are still there, and have not answered.
-func (s *Server) silent(frontType, op string, waiting map[string]bool) error {
 	var ids []string
-	for id := range waiting {
-		if s.view.member(id) != nil {
-			ids = append(ids, id)
-		}
+	for _, m := range s.view.ofType(frontType) {
+		ids = append(ids, m.ID)
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cluster: fronts of type %s asked for a %s: %w: %q", frontType, op, errLate, ids)
+	w := s.awaiting(frontType, ids, hear)
+	w.known = true
+	_, err := s.askFronts(ctx, s.names.front(frontType, "all"), q, body, w)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if silent := w.silent(); len(silent) > 0 {
+		return fmt.Errorf("cluster: fronts of type %s asked for a %s: %w: %q", frontType, q.Op, errLate, silent)
+	}
+	return nil
+}
+
+// askFronts asks fronts, and waits for their answers until the time is over, or none is to come any more. It returns false if none
+// listens.
+func (s *Server) askFronts(ctx context.Context, subject string, q *question, body []byte, w *awaited) (asked bool, err error) {
+	q.From, q.Timeout = s.cfg.ID, s.within(ctx)
+	data, err := frame(q, body)
+	if err != nil {
+		return false, err
+	}
+	asked = true
+	probe := time.AfterFunc(askAbout, w.probe)
+	defer probe.Stop()
+	err = s.askWith(ctx, subject, data, q.Timeout, q.Timeout, func(m *nats.Msg) bool {
+		if isNoResponders(m) {
+			asked = false
+			return false
+		}
+		r := new(reply)
+		return json.Unmarshal(m.Data, r) != nil || w.answered(r)
+	}, w.over)
+	return asked, err
+}
+
+// awaited is fronts whose answers are waited for.
+type awaited struct {
+	s         *Server
+	frontType string
+	hear      func(*reply)
+	after     uint64 // how many changes the view had had when they were asked
+	known     bool   // they are in the view, and one that leaves it is not waited for
+
+	mu  sync.Mutex
+	ids map[string]bool // of those that have not answered; true once one does not listen
+}
+
+func (s *Server) awaiting(frontType string, ids []string, hear func(*reply)) *awaited {
+	w := &awaited{s: s, frontType: frontType, hear: hear, after: s.view.changes.Load(), ids: make(map[string]bool)}
+	for _, id := range ids {
+		w.ids[id] = false
+	}
+	return w
+}
+
+// answered takes an answer, and reports whether there are others to come.
+func (w *awaited) answered(r *reply) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, waits := w.ids[r.From]; waits {
+		delete(w.ids, r.From)
+		w.hear(r)
+	}
+	return len(w.ids) > 0
+}
+
+// over reports whether no answers are to come but those on their way: of the fronts, each has left, does not listen, or has connected to
+// NATS anew and so may not have heard what it was asked.
+func (w *awaited) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, deaf := range w.ids {
+		m := w.s.view.member(id)
+		if !deaf && !w.hasLeft(m) && !(m != nil && m.back.Load() > w.after) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *awaited) hasLeft(m *member) bool { return m == nil && w.known }
+
+// silent returns those that have not answered, and have not left.
+func (w *awaited) silent() (ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, deaf := range w.ids {
+		if deaf || !w.hasLeft(w.s.view.member(id)) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// probe asks those that have not answered whether they listen at all. NATS answers for one that has crashed, or has lost its connection.
+func (w *awaited) probe() {
+	w.mu.Lock()
+	ids := slices.Collect(maps.Keys(w.ids))
+	w.mu.Unlock()
+	for _, id := range ids {
+		data, err := frame(&question{Op: opProbe, From: w.s.cfg.ID}, nil)
+		if err != nil {
+			return
+		}
+		_ = w.s.askWith(w.s.base, w.s.names.front(w.frontType, "to."+id), data, askAbout, askAbout, func(m *nats.Msg) bool {
+			if isNoResponders(m) {
+				w.isDeaf(id)
+			}
+			return false
+		}, nil)
+	}
+}
+
+// isDeaf notes that a front does not listen. It is out of the view until it announces itself again.
+func (w *awaited) isDeaf(id string) {
+	m := w.s.view.member(id)
+	if w.hasLeft(m) {
+		return
+	}
+	w.mu.Lock()
+	if _, waits := w.ids[id]; waits {
+		w.ids[id] = true
+	}
+	w.mu.Unlock()
+	var members []*member
+	if m != nil {
+		members = append(members, m)
+	}
+	w.s.view.lose(members, w.after)
 }

@@ -38,6 +38,7 @@ type Server struct {
 
 	announcing sync.Mutex
 	saidBye    bool
+	linked     int64 // when the connection was made anew; 0 if it is the first
 	announced  sync.Once
 	heard      chan struct{} // closed when this server has heard its own announcement
 

@@ -18,6 +18,7 @@ type presence struct {
 	URL      string            `json:"url,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Born     int64             `json:"born"`
+	Linked   int64             `json:"linked,omitempty"` // when its connection to NATS was made anew, in nanoseconds
 	Says     string            `json:"says"`
 }
 
@@ -41,7 +42,7 @@ func (s *Server) announce(says string) error {
 	}
 	s.saidBye = says == bye
 	i := s.self.Instance
-	body, err := json.Marshal(presence{i.ID, i.Type, i.Version, i.URL, i.Metadata, s.self.born, says})
+	body, err := json.Marshal(presence{i.ID, i.Type, i.Version, i.URL, i.Metadata, s.self.born, s.linked, says})
 	if err != nil {
 		return err
 	}
@@ -75,6 +76,9 @@ func (s *Server) hearStatus(status nats.Status) {
 	case nats.CONNECTED:
 		s.view.refresh()
 		s.link.isBack()
+		s.announcing.Lock()
+		s.linked = time.Now().UnixNano()
+		s.announcing.Unlock()
 		s.logError("announcing", s.announce(here))
 		s.loops.Go(func() {
 			err := s.ask(s.base, "$SRV.PING", gathering, gathered, func(m *nats.Msg) bool { s.hearAnswer(m); return true })
@@ -121,7 +125,9 @@ func (s *Server) hearPresence(data []byte) {
 		}
 		return
 	}
-	s.hearOf(newMember(Instance{p.ID, p.Type, p.Version, p.URL, p.Metadata}, p.Born))
+	m := newMember(Instance{p.ID, p.Type, p.Version, p.URL, p.Metadata}, p.Born)
+	m.linked = p.Linked
+	s.hearOf(m)
 }
 
 // hearOf takes note of a server. Of two with the same id, all hear the announcement of one first: that one stays.

@@ -21,7 +21,7 @@ type view struct {
 	changing sync.Mutex
 	gone     map[string]departure // who has left lately, against news that comes late
 	watchers map[*watcher]struct{}
-	lost     chan struct{} // closed when the next server goes; nil if nobody waits for that
+	lost     chan struct{} // see loss; nil if nobody waits for that
 }
 
 // member is a server in the view.
@@ -31,6 +31,8 @@ type member struct {
 	born    int64           // when it began to join, in nanoseconds
 	seen    atomic.Int64    // when it was last heard of, as by since
 	heard   atomic.Uint64   // the number of changes then
+	linked  int64           // when its connection to NATS was made, as it says; guarded by the view
+	back    atomic.Uint64   // the number of changes when it said that it has another one; 0 if it has the first
 }
 
 // departure is a server's that was born at a time, and when it was heard of.
@@ -85,6 +87,11 @@ func (v *view) hear(m *member) {
 	if known != nil && known.same(m) {
 		known.seen.Store(since())
 		known.heard.Store(heard)
+		if m.linked > known.linked {
+			known.linked = m.linked
+			known.back.Store(heard)
+			v.wake()
+		}
 		return
 	}
 	if known != nil {
@@ -123,14 +130,19 @@ func (v *view) remove(m *member, kind EventKind) {
 	v.change(m.Type, func(members []*member) []*member {
 		return slices.DeleteFunc(slices.Clone(members), func(other *member) bool { return other == m })
 	})
+	v.wake()
+	v.tell(kind, m)
+}
+
+// wake wakes those that wait for a loss.
+func (v *view) wake() {
 	if v.lost != nil {
 		close(v.lost)
 		v.lost = nil
 	}
-	v.tell(kind, m)
 }
 
-// loss returns a channel that is closed when the next server goes.
+// loss returns a channel that is closed when the next server goes, does not listen, or has connected to NATS anew.
 func (v *view) loss() <-chan struct{} {
 	v.changing.Lock()
 	defer v.changing.Unlock()
@@ -163,6 +175,7 @@ func (v *view) lose(members []*member, after uint64) {
 			v.remove(m, Lost)
 		}
 	}
+	v.wake()
 }
 
 // expire takes out all servers but one that have not been heard of for so long, and forgets those that left before that.
