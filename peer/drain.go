@@ -26,13 +26,13 @@ func (n *Node) watch(stop <-chan struct{}, l *link) {
 	if stop == nil {
 		return
 	}
-	if n.isLate(stop, l) {
-		n.dismiss([]*link{l})
+	if late, all := n.isLate(stop, l); late {
+		l.dismiss(n.within(all))
 	}
 }
 
-// isLate has the link belong to the drain of the server, and reports whether that has begun.
-func (n *Node) isLate(stop <-chan struct{}, l *link) bool {
+// isLate has the link belong to the drain of the server. It reports whether that has begun, and how many links there are.
+func (n *Node) isLate(stop <-chan struct{}, l *link) (late bool, all int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := n.drains[stop]
@@ -45,7 +45,7 @@ func (n *Node) isLate(stop <-chan struct{}, l *link) bool {
 		n.running.Go(func() { n.await(stop, d) })
 	}
 	d.links[l] = struct{}{}
-	return d.begun
+	return d.begun, len(d.links)
 }
 
 // unwatch ends watch. Without links nothing waits for the server.
@@ -81,10 +81,15 @@ func (n *Node) await(stop <-chan struct{}, d *drain) {
 
 // dismiss tells links to go, each at a random moment of a time that is long enough for all to come back.
 func (n *Node) dismiss(links []*link) {
-	within := time.Duration(len(links)) * time.Second / time.Duration(n.drainRate())
+	within := n.within(len(links))
 	for _, l := range links {
 		l.dismiss(within)
 	}
+}
+
+// within returns how long it takes to have so many connections come back.
+func (n *Node) within(links int) time.Duration {
+	return time.Duration(links) * time.Second / time.Duration(n.drainRate())
 }
 
 // dismiss says goodbye, and closes the link when the time is over, nothing runs, and nothing has come for a moment.

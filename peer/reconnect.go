@@ -251,7 +251,8 @@ func (l *link) goaway(params []byte) {
 }
 
 // settled is how long a connection must have lived for a goaway not to count as a failure: a server that says it to each new connection
-// would have its clients come back all the time.
+// would have its clients come back in a loop. They wait as after the first failure, and not longer with each, because a client may come
+// several times to a process that is being replaced.
 const settled = time.Second
 
 // allowed returns the URL if the next link may be made there, and "" otherwise. The credential and the token of the session go there, so
@@ -287,9 +288,12 @@ func (l *link) move(after time.Duration, url string, again bool) {
 	if !l.startMoving() || !n.begin() {
 		return
 	}
-	if !again {
-		r.failures(func(int) int { return 0 })
-	}
+	r.failures(func(int) int {
+		if again {
+			return 1
+		}
+		return 0
+	})
 	go func() {
 		defer n.running.Done()
 		r.serve(r.next(url))

@@ -51,6 +51,9 @@ func TestPrivate(t *testing.T) {
 	ann, _ := enter("ann", "a")
 	bob, _ := enter("bob", "b")
 	assert.Equal(t, 404, call(mux, ann, "room.say", `{"to": "nobody", "text": "lost"}`).Status)
+	cy, _ := enter("cy", "c")
+	assert.Equal(t, 204, call(mux, cy, "room.leave", "").Status)
+	assert.Equal(t, 404, call(mux, ann, "room.say", `{"to": "cy", "text": "lost"}`).Status)
 	require.Equal(t, 204, call(mux, ann, "room.say", `{"to": "bob", "text": "secret"}`).Status)
 	require.Equal(t, 204, call(mux, ann, "room.say", `{"text": "hello"}`).Status)
 	require.Eventually(t, func() bool {

@@ -130,7 +130,7 @@ func (c *Room) Say(ctx context.Context, r *say) error {
 	l := line{Room: here, From: s.UID(), To: r.To, Text: text, Mark: r.Mark}
 	if r.To != "" {
 		other := c.sessions.ByUID(r.To)
-		if other == nil {
+		if !isIn(other, here) {
 			return endpoint.Error(404, "nobody here has this name")
 		}
 		for _, one := range []*session.Session{s, other} {
@@ -250,6 +250,14 @@ func named(ctx context.Context) (*session.Session, error) {
 		return nil, endpoint.Error(401, "say hello first")
 	}
 	return s, nil
+}
+
+func isIn(s *session.Session, here string) bool {
+	if s == nil {
+		return false
+	}
+	in, _ := room.Get(s)
+	return in == here
 }
 
 func inRoom(ctx context.Context) (*session.Session, string, error) {

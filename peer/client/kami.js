@@ -324,7 +324,7 @@ class Client {
 		const again = Date.now() - link.opened < settled;
 		link.leaving = setTimeout(() => {
 			if (link !== this.#link) return;
-			if (!again) this.#tries = 0;
+			this.#tries = 0;
 			this.#connect(leads(this.#url, url) ? url : this.#url, again).catch(() => {});
 		}, Math.random() * Math.min(within, longestTimer));
 	}

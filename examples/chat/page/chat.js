@@ -14,10 +14,16 @@ let early; // lines that were told while this enters: those before them come wit
 let sent = Promise.resolve(); // a promise: the server has the line before
 
 const client = await connect("chat", {
-	changed: (state) => ($("state").textContent = {open: "connected", down: "connecting…", closed: "disconnected"}[state]),
+	changed(state, error) {
+		$("state").textContent = {open: "connected", down: "connecting…", closed: "disconnected"}[state];
+		if (state !== "down" || error.close?.code !== 1008) return;
+		client.close(); // or two tabs with the same key would put each other out again and again
+		$("state").textContent = `disconnected: ${error.close.reason}`;
+	},
 	resumed: (recovered) => !recovered && room && (entered = enter()), // else all that was missed follows
 });
 $("state").textContent = "connected";
+document.querySelectorAll("form button").forEach((b) => (b.disabled = false));
 client.on("room.line", (line) => (early ? early.push(line) : show(line)));
 client.on("room.members", ({room: of, names}) => of === room && there(names));
 client.on("room.kicked", ({by}) => leave(`${by} has kicked you.`));
@@ -39,6 +45,7 @@ async function enter() {
 		const {names, lines} = await persist("room.join", {room, after: last});
 		if (entry !== entries) return; // the server was replaced in the midst of it, and is told again
 		sessionStorage["chat-name"] = me;
+		document.title = `${me} in ${room}`;
 		$("title").textContent = room;
 		hello.hidden = !($("room").hidden = false);
 		$("refused").textContent = "";
@@ -54,8 +61,8 @@ async function enter() {
 function leave(why = "") {
 	room = early = undefined;
 	last = 0;
-	to = "";
-	$("to").textContent = "all";
+	address("");
+	document.title = "Chat";
 	$("lines").replaceChildren();
 	hello.hidden = !($("room").hidden = true);
 	$("refused").textContent = why;
@@ -108,10 +115,14 @@ async function send(line) {
 say.onkeydown = (event) => {
 	if (event.key === "Escape") address("");
 };
+$("everyone").onclick = () => address("");
 
+// address says who gets the next line: "" is all.
 function address(name) {
 	to = name;
 	$("to").textContent = name || "all";
+	$("everyone").hidden = !name;
+	say.elements.text.ariaLabel = `Message to ${name || "all"}`;
 	say.elements.text.focus();
 }
 
@@ -123,13 +134,21 @@ function show({id, from, to, text, at}) {
 	const time = element("time", new Date(at).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit"}));
 	li.append(time, " ", element("b", from), to ? ` to ${to}: ` : ": ", element("span", text));
 	if (to) li.className = "private";
-	const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
 	list.append(li);
-	if (atEnd) list.scrollTop = list.scrollHeight;
+	follow();
 }
 
+// Whoever has scrolled up stays there when lines come, or the window changes.
+let atEnd = true;
+const follow = () => atEnd && ($("lines").scrollTop = $("lines").scrollHeight);
+$("lines").onscroll = ({target: t}) => (atEnd = t.scrollHeight - t.scrollTop - t.clientHeight < 40);
+new ResizeObserver(follow).observe($("lines"));
+
+// there shows who is here. The focus stays on the button that has it, or goes on to the line to be written.
 function there(names) {
-	$("members").replaceChildren(...names.map((name, i) => member(name, names[0] === me && i > 0)));
+	const list = $("members"), focus = list.contains(document.activeElement) && document.activeElement.ariaLabel;
+	list.replaceChildren(...names.map((name, i) => member(name, names[0] === me && i > 0)));
+	if (focus) ([...list.querySelectorAll("button")].find((b) => b.ariaLabel === focus) ?? say.elements.text).focus();
 }
 
 // member shows a name. Who has been here the longest may kick.
