@@ -102,7 +102,7 @@ func (v *view) hear(m *member) {
 	v.byID.Store(m.ID, m)
 	v.change(m.Type, func(members []*member) []*member {
 		at, _ := slices.BinarySearchFunc(members, m, byID)
-		return slices.Insert(slices.Clone(members), at, m)
+		return slices.Concat(members[:at], []*member{m}, members[at:])
 	})
 	v.tell(Joined, m)
 }
@@ -128,7 +128,8 @@ func (v *view) remove(m *member, kind EventKind) {
 	}
 	v.byID.Delete(m.ID)
 	v.change(m.Type, func(members []*member) []*member {
-		return slices.DeleteFunc(slices.Clone(members), func(other *member) bool { return other == m })
+		at, _ := slices.BinarySearchFunc(members, m, byID)
+		return slices.Concat(members[:at], members[at+1:])
 	})
 	v.wake()
 	v.tell(kind, m)
