@@ -13,9 +13,9 @@ func TestSmoke(t *testing.T) {
 		t.Skip("it makes some thousand connections")
 	}
 	var text bytes.Buffer
-	p := &page{out: &text, rows: regexp.MustCompile("calls|broadcasts"), turns: 1}
+	p := &page{out: &text, rows: regexp.MustCompile("calls|broadcasts|views"), turns: 1}
 	p.measure()
-	for _, name := range []string{"| by hand |", "| kami |", "creachadair", "sourcegraph", "net/rpc", "gorilla", "256 callers", "2 fronts"} {
+	for _, name := range []string{"| by hand |", "| kami |", "creachadair", "sourcegraph", "net/rpc", "gorilla", "256 callers", "2 fronts", "publisher has published", "a join or a leave", "Find of 600"} {
 		if !strings.Contains(text.String(), name) {
 			t.Errorf("the page lacks %q:\n%s", name, &text)
 		}
