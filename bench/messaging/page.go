@@ -31,10 +31,11 @@ func must2(_ int, err error) { must(err) }
 func (p *page) wants(row string) bool { return p.rows.MatchString(row) }
 
 // compare has rivals work in turns, and writes a table. The first is the floor and the second is kami. The callers
-// of a turn make some hundred calls together. Most is the largest ratio to the floor that is to hold.
-func (p *page) compare(row string, callers int, most float64, rivals []rival) {
+// of a turn make some hundred calls together. Most is the largest ratio to the floor that is to hold. It
+// returns the times of each, or nil if the row is not wanted.
+func (p *page) compare(row string, callers int, most float64, rivals []rival) [][]float64 {
 	if !p.wants(row) {
-		return
+		return nil
 	}
 	units := max(25, 400/callers)
 	for _, r := range rivals {
@@ -59,6 +60,7 @@ func (p *page) compare(row string, callers int, most float64, rivals []rival) {
 		p.printf("| %s | %.1f | %.2f | %.2f to %.2f | %.2f | %.0f |\n", r.name, median(times[i])/1e3, median(toFloor),
 			quantile(toFloor, 0.25), quantile(toFloor, 0.75), median(toKami), allocs[i]/float64(p.turns*units*callers))
 	}
+	return times
 }
 
 // verdict writes what is to hold of one figure, and whether it does.

@@ -46,12 +46,7 @@ func (p *page) measureCluster() {
 	defer func() { must(front.Leave(ctx)) }()
 	ours := call(message.Remote[Request, Response](front, "room.sum"))
 	floor := requests(connect(), connect(), "sum", nil)
-	for _, callers := range []int{1, 8, 64, 256} {
-		p.compare(fmt.Sprintf("remote calls, %d callers", callers), callers, 1.25, []rival{
-			{"by hand", func(n int) { makeCalls([]call{floor}, callers, n) }},
-			{"kami", func(n int) { makeCalls([]call{ours}, callers, n) }},
-		})
-	}
+	p.measureRemote(ours, floor, engine.URL())
 	who := func() nats.Header {
 		text, err := json.Marshal(session.Snapshot{ID: "N7DHVZK3QPMXBCYWATLRE4S5F2", Front: "front-1", UID: "ann"})
 		must(err)
@@ -60,6 +55,37 @@ func (p *page) measureCluster() {
 	p.measureForwarded(front, floor, requests(connect(), connect(), "whose", who))
 	p.measureBroadcasts(connect, fromBack, back)
 	p.measureViews(connect(), front)
+}
+
+// measureRemote measures calls by type, beside those of Pitaya.
+func (p *page) measureRemote(ours, floor call, url string) {
+	if !p.wants("remote calls") {
+		return
+	}
+	pitaya := startPitayas(url)
+	p.printf("\n%s\n", pitaya.settings())
+	for _, shape := range []struct {
+		callers int
+		least   float64
+	}{{1, 1.4}, {8, 0}, {64, 2}, {256, 0}} {
+		rivals := []rival{
+			{"by hand", func(n int) { makeCalls([]call{floor}, shape.callers, n) }},
+			{"kami", func(n int) { makeCalls([]call{ours}, shape.callers, n) }},
+			{"Pitaya v3", func(n int) { makeCalls([]call{pitaya.call}, shape.callers, n) }},
+		}
+		alone := shape.callers > pitaya.room()
+		if alone {
+			rivals = rivals[:2]
+		}
+		times := p.compare(fmt.Sprintf("remote calls, %d callers", shape.callers), shape.callers, 1.25, rivals)
+		switch {
+		case times == nil:
+		case alone:
+			p.flood(pitaya, shape.callers)
+		default:
+			p.beside(pitaya, times[1], times[2], shape.least)
+		}
+	}
 }
 
 // requests makes calls with nats.go and encoding/json, which a goroutine for each message answers. If who is not nil, they tell whose

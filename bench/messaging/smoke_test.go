@@ -15,7 +15,8 @@ func TestSmoke(t *testing.T) {
 	var text bytes.Buffer
 	p := &page{out: &text, rows: regexp.MustCompile("calls|broadcasts|views"), turns: 1}
 	p.measure()
-	for _, name := range []string{"| by hand |", "| kami |", "creachadair", "sourcegraph", "net/rpc", "gorilla", "256 callers", "2 fronts", "publisher has published", "a join or a leave", "Find of 600"} {
+	for _, name := range []string{"| by hand |", "| kami |", "creachadair", "sourcegraph", "net/rpc", "gorilla", "256 callers", "| Pitaya v3 |",
+		" 0 failed", "Pitaya v3, by itself, failed", "2 fronts", "publisher has published", "a join or a leave", "Find of 600"} {
 		if !strings.Contains(text.String(), name) {
 			t.Errorf("the page lacks %q:\n%s", name, &text)
 		}

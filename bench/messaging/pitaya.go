@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	pitaya "github.com/topfreegames/pitaya/v3/pkg"
+	pitayacluster "github.com/topfreegames/pitaya/v3/pkg/cluster"
+	"github.com/topfreegames/pitaya/v3/pkg/component"
+	"github.com/topfreegames/pitaya/v3/pkg/config"
+	"github.com/topfreegames/pitaya/v3/pkg/constants"
+	pitayaerrors "github.com/topfreegames/pitaya/v3/pkg/errors"
+	pitayalog "github.com/topfreegames/pitaya/v3/pkg/logger/logrus"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// pitayas are a server and a caller of Pitaya v3, which know each other without etcd. They end with the NATS server.
+type pitayas struct {
+	caller                  pitaya.Pitaya
+	conf                    config.PitayaConfig
+	calls, failed, timedOut atomic.Int64
+}
+
+// startPitayas starts both, with the settings that Pitaya has by default.
+func startPitayas(url string) *pitayas {
+	silent := logrus.New()
+	silent.SetLevel(logrus.FatalLevel)
+	pitaya.SetLogger(pitayalog.NewWithLogger(silent))
+	p := &pitayas{conf: *config.NewDefaultPitayaConfig()}
+	client, server := &p.conf.Cluster.RPC.Client.Nats, &p.conf.Cluster.RPC.Server.Nats
+	client.Connect, server.Connect = url, url
+	client.MaxReconnectionRetries, server.MaxReconnectionRetries = 0, 0 // an app ends when its connection does
+	known := make(directory)
+	known.start("math", p.conf, new(PitayaMath))
+	p.caller = known.start("caller", p.conf)
+	return p
+}
+
+// settings says how Pitaya is set.
+func (p *pitayas) settings() string {
+	server := p.conf.Cluster.RPC.Server.Nats
+	return fmt.Sprintf("Pitaya v3 is as its Builder makes it, but for etcd: its servers are known from the start. A call has %v, and the "+
+		"server has %d goroutines and room for %d messages. It sends protobuf, two integers there and one back, and kami JSON. Its calls "+
+		"that fail do not end the measurement, but are counted.", p.conf.Cluster.RPC.Client.Nats.RequestTimeout, server.Services, server.Buffer.Messages)
+}
+
+// call makes one call, and counts it. One that fails has an answer all the same.
+func (p *pitayas) call(ctx context.Context, request Request) (Response, error) {
+	var sum wrapperspb.Int64Value
+	err := p.caller.RPC(ctx, "math.math.sum", &sum, &timestamppb.Timestamp{Seconds: int64(request.A), Nanos: int32(request.B)})
+	p.calls.Add(1)
+	if err != nil || sum.Value != int64(request.A+request.B) {
+		p.failed.Add(1)
+	}
+	if e := new(pitayaerrors.Error); errors.As(err, &e) && e.Code == "PIT-408" {
+		p.timedOut.Add(1)
+	}
+	return Response{request.A + request.B}, nil
+}
+
+// count returns how many calls there have been since it was asked last, how many of them have failed, and how many of those timed out.
+func (p *pitayas) count() (calls, failed, timedOut int64) {
+	return p.calls.Swap(0), p.failed.Swap(0), p.timedOut.Swap(0)
+}
+
+// room is how many calls wait at the server. It drops those over that, which time out.
+func (p *pitayas) room() int { return p.conf.Cluster.RPC.Server.Nats.Buffer.Messages }
+
+// flood has many callers call for some seconds, and says what becomes of their calls. Calls that fail take their whole time each: turns
+// would take hours.
+func (p *page) flood(theirs *pitayas, callers int) {
+	theirs.count()
+	start := time.Now()
+	makeCalls([]call{func(ctx context.Context, request Request) (Response, error) {
+		if time.Since(start) > 6*time.Second {
+			return Response{request.A + request.B}, nil
+		}
+		return theirs.call(ctx, request)
+	}}, callers, 50)
+	took := time.Since(start)
+	calls, failed, timedOut := theirs.count()
+	p.printf("\nPitaya v3, by itself, failed in %d of %d calls of %d callers, in %d by its timeout, and answered %.0f a second.\n", failed, calls,
+		callers, timedOut, float64(calls-failed)/took.Seconds())
+}
+
+// beside says how many times the calls a second of Pitaya kami makes, of the times of both. Least is what is to hold, or 0.
+func (p *page) beside(theirs *pitayas, kamis, its []float64, least float64) {
+	calls, failed, _ := theirs.count()
+	ratio := median(ratios(its, kamis))
+	p.printf("\n%.2f times the calls a second of Pitaya v3", ratio)
+	if least > 0 {
+		p.printf(", at least %.1f: %s", least, held(least, ratio))
+	}
+	p.printf(". Of its %d calls %d failed.\n", calls, failed)
+}
+
+// PitayaMath is a component of Pitaya.
+type PitayaMath struct{ component.Base }
+
+// Sum adds. Its messages are two that come with protobuf: of two integers, and of one.
+func (*PitayaMath) Sum(_ context.Context, request *timestamppb.Timestamp) (*wrapperspb.Int64Value, error) {
+	return wrapperspb.Int64(request.Seconds + int64(request.Nanos)), nil
+}
+
+// directory is Pitaya's service discovery of servers that neither come nor go: by type, and then by id.
+type directory map[string]map[string]*pitayacluster.Server
+
+// start returns an app that runs, and that the others know.
+func (d directory) start(serverType string, conf config.PitayaConfig, remotes ...component.Component) pitaya.Pitaya {
+	b := pitaya.NewBuilder(false, serverType, pitaya.Standalone, nil, conf) // in a cluster it would ask etcd
+	var err error
+	b.RPCServer, err = pitayacluster.NewNatsRPCServer(conf.Cluster.RPC.Server.Nats, b.Server, b.MetricsReporters, b.DieChan, b.SessionPool)
+	must(err)
+	b.RPCClient, err = pitayacluster.NewNatsRPCClient(conf.Cluster.RPC.Client.Nats, b.Server, b.MetricsReporters, b.DieChan)
+	must(err)
+	started := make(chan struct{})
+	b.ServerMode, b.ServiceDiscovery = pitaya.Cluster, discovery{d, started}
+	d[serverType] = map[string]*pitayacluster.Server{b.Server.ID: b.Server}
+	app := b.Build()
+	for _, c := range remotes {
+		app.RegisterRemote(c, component.WithName("math"), component.WithNameFunc(strings.ToLower))
+	}
+	go app.Start()
+	<-started
+	return app
+}
+
+// discovery is a directory for one app.
+type discovery struct {
+	directory
+	started chan struct{}
+}
+
+func (d directory) GetServersByType(serverType string) (map[string]*pitayacluster.Server, error) {
+	if servers, ok := d[serverType]; ok {
+		return servers, nil
+	}
+	return nil, constants.ErrNoServersAvailableOfType
+}
+
+func (d directory) GetServer(id string) (*pitayacluster.Server, error) {
+	for _, s := range d.GetServers() {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return nil, constants.ErrServerNotFound
+}
+
+func (d directory) GetServers() (all []*pitayacluster.Server) {
+	for _, servers := range d {
+		all = slices.AppendSeq(all, maps.Values(servers))
+	}
+	return all
+}
+
+func (directory) SyncServers(bool) error               { return nil }
+func (directory) AddListener(pitayacluster.SDListener) {}
+func (directory) Init() error                          { return nil }
+func (directory) BeforeShutdown()                      {}
+func (directory) Shutdown() error                      { return nil }
+
+// AfterInit is called when the rest of the app has started.
+func (d discovery) AfterInit() { close(d.started) }
