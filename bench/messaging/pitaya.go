@@ -38,7 +38,7 @@ func startPitayas(url string) *pitayas {
 	client, server := &p.conf.Cluster.RPC.Client.Nats, &p.conf.Cluster.RPC.Server.Nats
 	client.Connect, server.Connect = url, url
 	client.MaxReconnectionRetries, server.MaxReconnectionRetries = 0, 0 // an app ends when its connection does
-	p.conf.Concurrency.Handler.Dispatch = 0 // of clients there are none, and two apps with those goroutines have a data race
+	p.conf.Concurrency.Handler.Dispatch = 0                             // of clients there are none, and two apps with those goroutines have a data race
 	known := make(directory)
 	known.start("math", p.conf, new(PitayaMath))
 	p.caller = known.start("caller", p.conf)
