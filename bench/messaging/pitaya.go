@@ -48,7 +48,8 @@ func startPitayas(url string) *pitayas {
 // settings says how Pitaya is set.
 func (p *pitayas) settings() string {
 	server := p.conf.Cluster.RPC.Server.Nats
-	return fmt.Sprintf("Pitaya v3 is as its Builder makes it, but for etcd: its servers are known from the start. A call has %v, and the "+
+	return fmt.Sprintf("Pitaya v3 is as its Builder makes it, except that its servers are known from the start, without etcd, that it "+
+		"handles no clients, and does not reconnect. A call has %v, and the "+
 		"server has %d goroutines and room for %d messages. It sends protobuf, two integers there and one back, and kami JSON. Its calls "+
 		"that fail do not end the measurement, but are counted.", p.conf.Cluster.RPC.Client.Nats.RequestTimeout, server.Services, server.Buffer.Messages)
 }

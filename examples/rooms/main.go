@@ -5,7 +5,7 @@
 //
 //	go run ./examples/rooms
 //
-// Or on as many processes as it takes, with a NATS server of yours:
+// Or on as many processes as it takes, with a NATS server of yours. Without one, take the first process's: it logs the URL.
 //
 //	go run ./examples/rooms -nats nats://localhost:4222 -type room -bind :0
 //	go run ./examples/rooms -nats nats://localhost:4222 -type room -bind :0
@@ -56,11 +56,6 @@ func main() {
 
 // run serves until the process is told to stop. The deferred functions run in reverse: clients go first, NATS last.
 func run(serverType, url string) error {
-	nc, stop, err := connect(url)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	types := []string{serverType}
 	switch serverType {
 	case "":
@@ -69,6 +64,14 @@ func run(serverType, url string) error {
 	default:
 		return fmt.Errorf("the flag -type must be connector or room, not %q", serverType)
 	}
+	if serverType != "" && url == "" {
+		return fmt.Errorf("a %s by itself needs the flag -nats, such as nats://localhost:4222, for all to be on one NATS server", serverType)
+	}
+	nc, stop, err := connect(url)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	for _, t := range types {
 		leave, err := start(nc, t)
 		if err != nil {
@@ -88,8 +91,10 @@ func run(serverType, url string) error {
 // connect connects to NATS, or starts it in this process.
 func connect(url string) (nc *nats.Conn, stop func(), err error) {
 	if url != "" {
-		nc, err = nats.Connect(url, cluster.Options()...)
-		return nc, nc.Close, err
+		if nc, err = nats.Connect(url, cluster.Options()...); err != nil {
+			return nil, nil, fmt.Errorf("connecting to %s, the URL of the flag -nats; is nats-server running there? %w", url, err)
+		}
+		return nc, nc.Close, nil
 	}
 	server, err := embed.Start(embed.Options{Port: -1})
 	if err != nil {
