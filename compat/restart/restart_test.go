@@ -23,7 +23,7 @@ var (
 const limit = 30 * time.Second // for what comes, but not when
 
 func TestMain(m *testing.M) {
-	if !rolling.Serve() {
+	if !rolling.Serve() && !serveCluster() {
 		os.Exit(m.Run())
 	}
 }

@@ -67,7 +67,7 @@ func Restart(t *testing.T, supervisor string, restarts int, load Load, env ...st
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	require.NoError(t, s.start())
-	warm(t, s.Address())
+	Warm(t, s.Address())
 
 	ctx, end := context.WithCancel(t.Context())
 	begun, loaded := make(chan struct{}), make(chan struct{})
@@ -84,7 +84,7 @@ func Restart(t *testing.T, supervisor string, restarts int, load Load, env ...st
 		if err = s.again(); err != nil {
 			break
 		}
-		warm(t, s.Address())
+		Warm(t, s.Address())
 	}
 	time.Sleep(stay)
 	end()
@@ -110,8 +110,8 @@ func read(t *testing.T, file string) map[string]int {
 	return ran
 }
 
-// warm waits until the worker handles its signals, which is so once it serves.
-func warm(t *testing.T, address string) {
+// Warm waits until the worker handles its signals, which is so once it serves.
+func Warm(t *testing.T, address string) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/pid", address), nil)

@@ -1,0 +1,306 @@
+//go:build unix
+
+package restart
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/guregu/kami"
+	"github.com/guregu/kami/compat/rolling"
+	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/internal/natsserver"
+	"github.com/guregu/kami/internal/supervise"
+	"github.com/guregu/kami/message"
+	"github.com/guregu/kami/peer"
+)
+
+var sessions = flag.Int("sessions", 200, "sessions that are connected to a front of a cluster")
+
+const (
+	callers = 64                     // sessions that call without an end
+	dialing = 32                     // sessions that connect at the same moment, at the start
+	shouts  = 250 * time.Millisecond // between two broadcasts
+)
+
+// drainRate has all sessions come back within four seconds. So if all came at once there would be twice as many in a second as are
+// allowed. With Node's default, 1,000, there could not be: of 2,000 sessions no more than 2 × 1,000 can come.
+func drainRate() int { return max(*sessions/4, 1) }
+
+// member is a client with a session, which has joined.
+type member struct {
+	conn *peer.Conn
+
+	mu              sync.Mutex
+	back, recovered int
+	ticks, shouts   int      // how many have come
+	wrong           []string // pushes that were lost or repeated, as the next one shows
+}
+
+func (m *member) resumed(_ *peer.Conn, recovered bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.back++
+	if recovered {
+		m.recovered++
+	}
+}
+
+// hear counts a push, which must have the number next.
+func (m *member) hear(what string, n int, next *int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n != *next {
+		m.wrong = append(m.wrong, fmt.Sprintf("%s %d came where %d was next", what, n, *next))
+	}
+	*next = n + 1
+}
+
+func join(ctx context.Context, url string) (*member, error) {
+	m, pushes := new(member), kami.New()
+	pushes.Post("/tick", endpoint.JSON(func(_ context.Context, id string) (struct{}, error) {
+		_, number, _ := strings.Cut(id, "-")
+		n, err := strconv.Atoi(number)
+		m.hear("tick", n, &m.ticks)
+		return struct{}{}, err
+	}))
+	pushes.Post("/shout", endpoint.JSON(func(_ context.Context, n int) (struct{}, error) {
+		m.hear("shout", n, &m.shouts)
+		return struct{}{}, nil
+	}))
+	node := &peer.Node{Name: "client", Version: "1.0.0", Handler: pushes, OnResume: m.resumed}
+	var err error
+	if m.conn, err = node.Dial(ctx, url, peer.Reconnect(peer.Backoff{})); err != nil {
+		return nil, err
+	}
+	_, err = message.Remote[struct{}, struct{}](m.conn, "front.join")(ctx, struct{}{})
+	return m, err
+}
+
+func (m *member) call(ctx context.Context, id string) (string, error) {
+	return message.Remote[string, string](m.conn, "back.echo")(ctx, id)
+}
+
+func (m *member) close() {} // it goes on to hear
+
+// crowd is all members.
+type crowd []*member
+
+func newCrowd(t *testing.T, url string) crowd {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*limit)
+	defer cancel()
+	c, errs := make(crowd, *sessions), make([]error, *sessions)
+	var running sync.WaitGroup
+	for first := range dialing {
+		running.Go(func() {
+			for i := first; i < len(c); i += dialing {
+				c[i], errs[i] = join(ctx, url)
+			}
+		})
+	}
+	running.Wait()
+	t.Cleanup(func() {
+		for _, m := range c {
+			if m != nil && m.conn != nil {
+				_ = m.conn.Close()
+			}
+		}
+	})
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	return c
+}
+
+// load has some of the members call, and one have numbers broadcast, until ctx ends.
+func (c crowd) load(ctx context.Context) (r *result, shouted int) {
+	next := make(chan *member, len(c))
+	for _, m := range c {
+		next <- m
+	}
+	failed := make(map[int]error)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for ; ctx.Err() == nil; shouted++ {
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			if _, err := message.Remote[int, struct{}](c[len(c)-1].conn, "back.shout")(ctx, shouted); err != nil {
+				failed[shouted] = err
+			}
+			cancel()
+			time.Sleep(shouts)
+		}
+	})
+	r = load(ctx, min(callers, len(c)), "", func(string, *result) client { return <-next })
+	running.Wait()
+	for n, err := range failed {
+		r.add(fmt.Sprint("shout ", n), 0, err)
+	}
+	return r, shouted
+}
+
+// outcome is what has become of the crowd.
+type outcome struct {
+	*result
+	back, lost int      // sessions that are back, and those of them that are new ones
+	pushes     int      // that have come
+	wrong      []string // that were lost or repeated
+	most       int      // connections in a second
+	logged     []string // errors of servers, and how they have ended if not well
+}
+
+func (o *outcome) String() string {
+	return fmt.Sprintf("%v; %d times a session is back, %d of them not recovered; %d pushes, %d lost or repeated; at most %d connections in a second, 2 × DrainRate is %d",
+		o.result, o.back, o.lost, o.pushes, len(o.wrong), o.most, 2*drainRate())
+}
+
+// look fills in what the members have seen. It looks again for a while as long as something has not come.
+func (o *outcome) look(c crowd, restarts, shouted int) {
+	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
+		o.back, o.lost, o.pushes, o.wrong = 0, 0, 0, nil
+		ticks := 0
+		missing := false
+		for i, m := range c {
+			m.mu.Lock()
+			o.back, o.lost = o.back+m.back, o.lost+m.back-m.recovered
+			o.pushes, ticks = o.pushes+m.ticks+m.shouts, ticks+m.ticks
+			o.wrong = append(o.wrong, m.wrong...)
+			if m.shouts != shouted || m.back < restarts {
+				missing = true
+				o.wrong = append(o.wrong, fmt.Sprintf("session %d has heard %d shouts of %d, and is back %d times", i, m.shouts, shouted, m.back))
+			}
+			m.mu.Unlock()
+		}
+		if ticks != o.echoed() {
+			missing = true
+			o.wrong = append(o.wrong, fmt.Sprintf("%d ticks were heard of %d", ticks, o.echoed()))
+		}
+		if !missing || o.lost > 0 || time.Now().After(end) {
+			return
+		}
+	}
+}
+
+// echoed returns how many calls have pushed a tick, if none has failed.
+func (o *outcome) echoed() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.answered
+}
+
+// mostInASecond returns how many of the times in a file are within one second, of those after the beginning.
+func mostInASecond(t *testing.T, file string, begin time.Time) (most int) {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var times []int64
+	for _, field := range strings.Fields(string(text)) {
+		at, err := strconv.ParseInt(field, 10, 64)
+		require.NoError(t, err)
+		if at > begin.UnixNano() {
+			times = append(times, at)
+		}
+	}
+	slices.Sort(times)
+	first := 0
+	for last, at := range times {
+		for at-times[first] >= int64(time.Second) {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	return most
+}
+
+// replaceable starts a server of the cluster that can be replaced as einhorn does it: the next one takes connections by the same socket
+// before this one is told to go.
+func replaceable(t *testing.T, env ...string) *supervise.Einhorn {
+	program, err := os.Executable()
+	require.NoError(t, err)
+	s, err := supervise.NewEinhorn(supervise.Program{Path: program, Env: append(env, "GORACE=atexit_sleep_ms=0")})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	require.NoError(t, s.Start())
+	rolling.Warm(t, s.Address())
+	return s
+}
+
+func (o *outcome) replace(t *testing.T, s *supervise.Einhorn) {
+	old := s.Process()
+	require.NoError(t, s.Upgrade())
+	rolling.Warm(t, s.Address())
+	exit := s.Exits[len(s.Exits)-1].String()
+	if log := old.Output(); strings.Contains(log, "ERROR") || exit != "exit status 0" {
+		o.logged = append(o.logged, exit+"\n"+log)
+	}
+}
+
+// restartFronts replaces the front and the back end of a cluster, in turns, under load.
+func restartFronts(t *testing.T, restarts int, env ...string) *outcome {
+	if testing.Short() {
+		t.Skip("it builds nats-server")
+	}
+	n := natsserver.New(t, natsserver.Build(t))
+	n.Start(t)
+	file := filepath.Join(t.TempDir(), "accepted")
+	env = append(env, natsVariable+"="+n.URL, rateVariable+"="+fmt.Sprint(drainRate()), acceptedVariable+"="+file)
+	back := replaceable(t, append(slices.Clone(env), typeVariable+"=back")...)
+	front := replaceable(t, append(slices.Clone(env), typeVariable+"=front")...)
+	c := newCrowd(t, "ws://"+front.Address()+"/kite")
+
+	begin := time.Now()
+	ctx, end := context.WithCancel(t.Context())
+	o, shouted := new(outcome), 0
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		o.result, shouted = c.load(ctx)
+	}()
+	defer func() {
+		end()
+		<-loaded
+	}()
+	for range restarts {
+		o.replace(t, front)
+		o.replace(t, back)
+	}
+	end()
+	<-loaded
+	o.look(c, restarts, shouted)
+	o.most = mostInASecond(t, file, begin)
+	t.Logf("%d sessions, %d restarts of the front and of the back end: %v", *sessions, restarts, o)
+	return o
+}
+
+// TestFrontRestarts replaces a front with many sessions, and a back end, under load: no call fails, each session is back with all its
+// pushes, once and in order, and no more come back in any second than twice the rate of the front.
+func TestFrontRestarts(t *testing.T) {
+	o := restartFronts(t, *restarts)
+	assert.Empty(t, o.logged, "errors of servers")
+	assert.Zero(t, o.failed, "%s", strings.Join(o.failures, "\n"))
+	assert.Greater(t, o.answered, *restarts*min(callers, *sessions))
+	assert.Equal(t, *sessions**restarts, o.back, "times that a session is back")
+	assert.Zero(t, o.lost, "sessions that were not recovered")
+	assert.Empty(t, o.wrong[:min(len(o.wrong), 10)], "pushes that were lost or repeated")
+	assert.LessOrEqual(t, o.most, 2*drainRate(), "connections in a second")
+}
+
+// TestFrontRestartsWithoutGoaway is TestFrontRestarts, once, with a Node that does not hear of the stop: calls and sessions are lost, and all
+// clients come back at once, so that the test above could fail.
+func TestFrontRestartsWithoutGoaway(t *testing.T) {
+	o := restartFronts(t, 1, deafVariable+"=1")
+	assert.NotZero(t, o.failed, "calls that have failed")
+	assert.NotZero(t, o.lost, "sessions that were not recovered")
+	assert.NotEmpty(t, o.wrong, "pushes that were lost")
+	assert.Greater(t, o.most, 2*drainRate(), "connections in a second")
+}
