@@ -103,11 +103,11 @@ func (l *link) dismiss(within time.Duration) {
 	})
 }
 
-// closeWhenCalm closes the link after the time, when nothing runs and nothing has come for a moment. A client that goes on to call, as
-// one that finds no other server to go to, is not waited for: after a while its calls are not taken any more, which the status of the
-// close frame says.
+// closeWhenCalm closes the link after the time, when nothing runs and nothing has come for a moment. The moment begins with the end of
+// the time, for a client that comes back as late as that takes its session from here, and this server may live no longer than its links.
+// A client that goes on to call, as one that finds no other server to go to, is not waited for: after a while its calls are not taken any
+// more, which the status of the close frame says.
 func (l *link) closeWhenCalm(within time.Duration) {
-	_, _ = l.in.rest(calm)
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	enough := time.AfterFunc(within+patience, l.in.refuse)

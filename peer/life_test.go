@@ -190,6 +190,20 @@ func TestP16Goaway(t *testing.T) {
 	})
 }
 
+// TestP16LastMoment has a client that does not call. It may begin to come back at the last moment of the time, and then needs a while for it.
+func TestP16LastMoment(t *testing.T) {
+	server := newNode(nil)
+	server.DrainRate = 1
+	piped(t, server, newNode(nil), func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
+		synctest.Wait()
+		start := time.Now()
+		close(p.Stop)
+		<-c.Done()
+		assert.Equal(t, 1500*time.Millisecond, time.Since(start)) // the goaway says within a second
+		assert.ErrorContains(t, c.Err(), "StatusServiceRestart")
+	})
+}
+
 // TestP16Frames has the goaway on the wire, and the close frame.
 func TestP16Frames(t *testing.T) {
 	server := newNode(nil)
