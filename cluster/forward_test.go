@@ -662,6 +662,34 @@ func TestD16Resume(t *testing.T) {
 	}
 }
 
+// TestD16Leave has a front leave before its client has come to another one.
+func TestD16Leave(t *testing.T) {
+	server := startNATS(t, embed.Options{})
+	pools := []*session.Pool{{ResumeWithin: time.Hour}, {ResumeWithin: time.Hour}}
+	var fronts []front
+	for _, pool := range pools {
+		fronts = append(fronts, joinFront(t, server, pool))
+	}
+	until(t, "the other front", func() bool { return len(fronts[0].Instances("front")) == 2 })
+	first := new(connection)
+	pools[0].Open(first)
+	old, _, _ := pools[0].Resume("", 0, first)
+	token := old.Token()
+	old.Resumed(first)
+	old.Detach()
+	left := make(chan error, 1)
+	go func() { left <- fronts[0].Leave(context.Background()) }()
+	select {
+	case <-left:
+		t.Fatal("the front has left with the session")
+	case <-time.After(100 * time.Millisecond):
+	}
+	if _, _, recovered := pools[1].Resume(token, 0, new(connection)); !recovered {
+		t.Error("the session is lost")
+	}
+	noError(t, <-left)
+}
+
 // TestD16Broadcasts moves a session between two fronts while two servers broadcast. It is given all broadcasts once, and those of each
 // server in their order.
 func TestD16Broadcasts(t *testing.T) {

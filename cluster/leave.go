@@ -3,14 +3,20 @@ package cluster
 import (
 	"context"
 	"errors"
+	"time"
 )
 
-// Leave says goodbye, answers what has come, and leaves: no call is lost. At the end of ctx it stops waiting for handlers, whose
+// patience is how long a front that leaves waits for a client to take its session to another one, since the last has done so.
+const patience = 2 * time.Second
+
+// Leave says goodbye, answers what has come, and leaves: no call is lost. A front waits before that for clients that can resume, as long
+// as they come to other fronts of the type, and two seconds for the next one. At the end of ctx it stops waiting for handlers, whose
 // contexts end, and returns an error. It may be called again, and while the server is called. The connection stays open.
 func (s *Server) Leave(ctx context.Context) (err error) {
 	first := false
 	s.once.Do(func() {
 		first = true
+		s.awaitClients(ctx)
 		close(s.leaving)
 		err = s.goodbye(ctx)
 		s.end(ErrLeft)
@@ -24,6 +30,26 @@ func (s *Server) Leave(ctx context.Context) (err error) {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// awaitClients waits until the sessions whose clients were told to go have moved. On a busy machine these come later than they were told.
+func (s *Server) awaitClients(ctx context.Context) {
+	if s.cfg.Sessions == nil || len(s.view.ofType(s.cfg.Type)) < 2 {
+		return
+	}
+	look := time.NewTicker(patience / 100)
+	defer look.Stop()
+	left, last := s.cfg.Sessions.Suspended(), time.Now()
+	for left > 0 && time.Since(last) < patience {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		if now := s.cfg.Sessions.Suspended(); now < left {
+			left, last = now, time.Now()
+		}
 	}
 }
 

@@ -33,6 +33,20 @@ func (s *Session) Token() string {
 	return s.token
 }
 
+// Suspended returns how many sessions wait for their clients. It is for transports between servers.
+func (p *Pool) Suspended() (n int) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, s := range p.byToken {
+		s.mu.Lock()
+		if s.outbox == nil {
+			n++
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // addToken makes the session's token, for callers that have both locks.
 func (p *Pool) addToken(s *Session) {
 	s.token = rand.Text()
