@@ -92,6 +92,7 @@ func (p pooled) Take(token string, seq uint64, subject string, adopt func(sessio
 	}
 	r, err := p.s.askFront(p.s.base, p.s.cfg.Type, token[at+1:], &question{Op: opTake, Token: token, Seq: seq, Subject: []byte(subject)}, nil)
 	if err != nil || r.Moved == nil {
+		p.s.cfg.Log.Info("cluster: a client's session was not to be had from another front", "front", token[at+1:], "err", err)
 		return false
 	}
 	moved := *r.Moved

@@ -28,6 +28,7 @@ type incoming struct {
 	window  int    // of the stream that it asks for; 0 if it asks for none
 	alone   bool   // the next ones wait until it has been answered
 	seq     int64  // the number of a push; 0 if it has none
+	counted bool   // it is among the pushes of the link that run
 	batch   *batch // nil if it came alone
 
 	after func() // runs when it has been answered; nil if nothing does
@@ -277,8 +278,11 @@ func (l *link) reply(in *incoming) *message.Reply {
 	case !in.ctx.deadline.IsZero() && !time.Now().Before(in.ctx.deadline):
 		return fail(http.StatusGatewayTimeout, "the call has waited longer than its timeout")
 	}
-	if r := l.conn.redial; in.seq > 0 && r != nil && !r.isNext(l, in.seq) {
+	if r := l.conn.redial; in.seq > 0 && r != nil && !r.isNext(in) {
 		return fail(http.StatusConflict, "the push has come before")
+	}
+	if in.counted {
+		defer l.pushes.Done()
 	}
 	s := l.session()
 	if !s.Begin() {

@@ -53,8 +53,9 @@ type link struct {
 	over    bool  // closers are waited for
 	closers sync.WaitGroup
 
-	moving  bool      // another link is being made for it
-	expires time.Time // of the credential that this side has shown
+	pushes  sync.WaitGroup // with numbers, that run
+	moving  bool           // another link is being made for it
+	expires time.Time      // of the credential that this side has shown
 	refresh *time.Timer
 }
 

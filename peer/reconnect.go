@@ -179,7 +179,12 @@ func (r *redialer) resume(l *link) (recovered, again bool, err error) {
 	r.mu.Lock()
 	params := resumeParams{r.token, r.seq}
 	again, r.begun = r.begun, true
+	before := r.live
+	if params.Token != "" {
+		r.live, r.recovered = l, true // pushes that the link before is given from now on come again by this one
+	}
 	r.mu.Unlock()
+	before.awaitPushes()
 	l.calls.mu.Lock()
 	was := false // the reader's, until it has given the answer
 	l.calls.first = func(reply *message.Reply) { was = r.resumed(l, reply) }
@@ -209,19 +214,38 @@ func (r *redialer) resumed(l *link, reply *message.Reply) (recovered bool) {
 	return r.recovered
 }
 
-// isNext takes note of the number of a push, and reports whether it is a new one. A link that has been left may go on to push, for calls
-// that it has not answered: these pushes come again by the live one, unless that has a new session.
-func (r *redialer) isNext(l *link, seq int64) bool {
+// isNext takes note of the number of a push, and reports whether it is a new one, which counts as running then. A link that has been left
+// may go on to push, for calls that it has not answered: these pushes come again by the live one, unless that has a new session.
+func (r *redialer) isNext(in *incoming) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	l := in.link
 	if l != r.live {
 		return !r.recovered
 	}
-	if uint64(seq) <= r.seq {
+	if uint64(in.seq) <= r.seq {
 		return false
 	}
-	r.seq = uint64(seq)
+	r.seq = uint64(in.seq)
+	l.pushes.Add(1)
+	in.counted = true
 	return true
+}
+
+// awaitPushes waits until the handlers of pushes have returned, or the link has ended: those that come by the next link are later ones.
+func (l *link) awaitPushes() {
+	if l == nil {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		l.pushes.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-l.done:
+	}
 }
 
 // retire closes a link when nothing waits for an answer by it.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/guregu/kami/endpoint"
+	"github.com/guregu/kami/message"
 	"github.com/guregu/kami/peer"
 	"github.com/guregu/kami/session"
 )
@@ -331,4 +332,30 @@ func TestP21AtOnce(t *testing.T) {
 	assert.Equal(t, 1, server.Sessions.Len())
 	require.NoError(t, s.Kick(t.Context(), "enough"))
 	assert.Equal(t, 1008, <-ends)
+}
+
+// TestP21Moving has a client move to another connection while it handles a push: it handles the next one after that.
+func TestP21Moving(t *testing.T) {
+	server := resuming(newNode(nil))
+	conns := make(chan *peer.Conn, 2)
+	server.OnConnect = func(c *peer.Conn) { conns <- c }
+	var events trace
+	client := newNode(mux("/push", endpoint.JSON(func(_ context.Context, n int) (struct{}, error) {
+		events.add("%d begins", n)
+		time.Sleep(time.Minute)
+		events.add("%d ends", n)
+		return struct{}{}, nil
+	})))
+	piped(t, server, client, func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
+		time.Sleep(time.Minute)
+		before := <-conns
+		s := before.Session()
+		require.NoError(t, s.Push(t.Context(), "push", 1))
+		synctest.Wait()
+		require.NoError(t, message.Notify(t.Context(), before, "kami.goaway", struct{}{}))
+		synctest.Wait()
+		require.NoError(t, s.Push(t.Context(), "push", 2))
+		time.Sleep(time.Hour)
+		assert.Equal(t, []string{"1 begins", "1 ends", "2 begins", "2 ends"}, events.take())
+	}, peer.Reconnect(peer.Backoff{}))
 }

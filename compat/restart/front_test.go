@@ -313,6 +313,7 @@ func TestFrontRestarts(t *testing.T) {
 	assert.Equal(t, *sessions**restarts, o.back, "times that a session is back")
 	assert.Zero(t, o.lost, "sessions that were not recovered")
 	assert.Empty(t, o.wrong[:min(len(o.wrong), 10)], "pushes that were lost or repeated")
+	assert.Zero(t, o.swapped, "pushes that came after later ones")
 	assert.LessOrEqual(t, o.most, 2*drainRate(), "connections in a second")
 }
 
