@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -22,27 +25,47 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// pitayas are a server and a caller of Pitaya v3, which know each other without etcd. They end with the NATS server.
+func init() {
+	silent := logrus.New()
+	silent.SetLevel(logrus.FatalLevel)
+	pitaya.SetLogger(pitayalog.NewWithLogger(silent))
+}
+
+// pitayas are a server and a caller of Pitaya v3, which know each other without etcd.
 type pitayas struct {
 	caller                  pitaya.Pitaya
 	conf                    config.PitayaConfig
 	calls, failed, timedOut atomic.Int64
+	ends                    []func()
 }
 
 // startPitayas starts both, with the settings that Pitaya has by default.
 func startPitayas(url string) *pitayas {
-	silent := logrus.New()
-	silent.SetLevel(logrus.FatalLevel)
-	pitaya.SetLogger(pitayalog.NewWithLogger(silent))
 	p := &pitayas{conf: *config.NewDefaultPitayaConfig()}
 	client, server := &p.conf.Cluster.RPC.Client.Nats, &p.conf.Cluster.RPC.Server.Nats
 	client.Connect, server.Connect = url, url
-	client.MaxReconnectionRetries, server.MaxReconnectionRetries = 0, 0 // an app ends when its connection does
+	client.MaxReconnectionRetries, server.MaxReconnectionRetries = 0, 0 // an app that calls does not close its connection, which ends with NATS
 	p.conf.Concurrency.Handler.Dispatch = 0                             // of clients there are none, and two apps with those goroutines have a data race
 	known := make(directory)
-	known.start("math", p.conf, new(PitayaMath))
-	p.caller = known.start("caller", p.conf)
+	_, endMath := known.start("math", p.conf, new(PitayaMath))
+	caller, endCaller := known.start("caller", p.conf)
+	p.caller, p.ends = caller, []func(){endCaller, endMath}
+	for range 100 { // until NATS knows of the server, calls fail at once
+		if _, _ = p.call(context.Background(), Request{}); p.failed.Swap(0) == 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.count()
 	return p
+}
+
+// end ends both, and their hold on the signals: an app catches them for good.
+func (p *pitayas) end() {
+	for _, end := range p.ends {
+		end()
+	}
+	signal.Reset(os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM)
 }
 
 // settings says how Pitaya is set.
@@ -115,24 +138,33 @@ func (*PitayaMath) Sum(_ context.Context, request *timestamppb.Timestamp) (*wrap
 // directory is Pitaya's service discovery of servers that neither come nor go: by type, and then by id.
 type directory map[string]map[string]*pitayacluster.Server
 
-// start returns an app that runs, and that the others know.
-func (d directory) start(serverType string, conf config.PitayaConfig, remotes ...component.Component) pitaya.Pitaya {
+// start returns an app that runs, and that the others know, and a function that ends it. An app that a signal ends, ends the process.
+func (d directory) start(serverType string, conf config.PitayaConfig, remotes ...component.Component) (app pitaya.Pitaya, end func()) {
 	b := pitaya.NewBuilder(false, serverType, pitaya.Standalone, nil, conf) // in a cluster it would ask etcd
 	var err error
-	b.RPCServer, err = pitayacluster.NewNatsRPCServer(conf.Cluster.RPC.Server.Nats, b.Server, b.MetricsReporters, b.DieChan, b.SessionPool)
+	// Instead of b.DieChan there is nil: a connection that is lost would send on it, and it is closed when the app ends.
+	b.RPCServer, err = pitayacluster.NewNatsRPCServer(conf.Cluster.RPC.Server.Nats, b.Server, b.MetricsReporters, nil, b.SessionPool)
 	must(err)
-	b.RPCClient, err = pitayacluster.NewNatsRPCClient(conf.Cluster.RPC.Client.Nats, b.Server, b.MetricsReporters, b.DieChan)
+	b.RPCClient, err = pitayacluster.NewNatsRPCClient(conf.Cluster.RPC.Client.Nats, b.Server, b.MetricsReporters, nil)
 	must(err)
 	started := make(chan struct{})
 	b.ServerMode, b.ServiceDiscovery = pitaya.Cluster, discovery{d, started}
 	d[serverType] = map[string]*pitayacluster.Server{b.Server.ID: b.Server}
-	app := b.Build()
+	app = b.Build()
 	for _, c := range remotes {
 		app.RegisterRemote(c, component.WithName("math"), component.WithNameFunc(strings.ToLower))
 	}
-	go app.Start()
+	var ending atomic.Bool
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		app.Start()
+		if !ending.Load() {
+			os.Exit(1)
+		}
+	}()
 	<-started
-	return app
+	return app, func() { ending.Store(true); app.Shutdown(); <-ended }
 }
 
 // discovery is a directory for one app.

@@ -63,6 +63,7 @@ func (p *page) measureRemote(ours, floor call, url string) {
 		return
 	}
 	pitaya := startPitayas(url)
+	defer pitaya.end()
 	p.printf("\n%s\n", pitaya.settings())
 	for _, shape := range []struct {
 		callers int
