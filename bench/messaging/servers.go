@@ -73,6 +73,7 @@ func (p *page) measureRemote(ours, floor call, url string) {
 			{"by hand", func(n int) { makeCalls([]call{floor}, shape.callers, n) }},
 			{"kami", func(n int) { makeCalls([]call{ours}, shape.callers, n) }},
 			{"Pitaya v3", func(n int) { makeCalls([]call{pitaya.call}, shape.callers, n) }},
+			{"Pitaya v3, by the server's id", func(n int) { makeCalls([]call{pitaya.callTo}, shape.callers, n) }},
 		}
 		alone := shape.callers > pitaya.room()
 		if alone {
