@@ -34,7 +34,8 @@ const work = 5 * time.Millisecond
 
 // serveCluster is a server of the cluster, until it has stopped, if that is what this process is. Else it returns false at once.
 //
-//	front.join  has the session hear what is shouted
+//	front.join  takes a name, which becomes the session's user and value, and has the session hear what is shouted
+//	back.names  answers with the session's value and user
 //	back.echo   takes an id, pushes it to its caller as "tick", and answers "ok " and the id after a moment
 //	back.shout  takes a number, and broadcasts it as "shout" to all who have joined
 func serveCluster() bool {
@@ -60,6 +61,7 @@ func serveType(serverType string) error {
 		cfg.Handlers = calls
 		calls.Post("/back/echo", endpoint.JSON(echo))
 		calls.Post("/back/shout", endpoint.JSON(shout))
+		calls.Post("/back/names", endpoint.JSON(names))
 	} else {
 		rate, err := strconv.Atoi(os.Getenv(rateVariable))
 		if err != nil {
@@ -97,8 +99,13 @@ func serveFront(server *cluster.Server, calls *kami.Mux, node *peer.Node) error 
 	if err != nil {
 		return err
 	}
-	calls.Post("/front/join", endpoint.JSON(func(ctx context.Context, _ struct{}) (struct{}, error) {
-		return struct{}{}, server.Group("front", "all").Add(ctx, session.FromContext(ctx))
+	calls.Post("/front/join", endpoint.JSON(func(ctx context.Context, name string) (struct{}, error) {
+		s := session.FromContext(ctx)
+		nameOf.Set(s, name)
+		if err := s.Bind(ctx, name); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, server.Group("front", "all").Add(ctx, s)
 	}))
 	calls.Post("/back/*route", cluster.Forward(server, "back"))
 	kami.Get("/kite", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -119,6 +126,14 @@ func echo(ctx context.Context, id string) (string, error) {
 	}
 	time.Sleep(work)
 	return "ok " + id, nil
+}
+
+var nameOf = session.NewKey[string]("name")
+
+func names(ctx context.Context, _ struct{}) (string, error) {
+	s := session.FromContext(ctx)
+	name, _ := nameOf.Get(s)
+	return name + " " + s.UID(), nil
 }
 
 func shout(ctx context.Context, n int) (struct{}, error) {

@@ -82,7 +82,7 @@ func amiss(heard []int) (wrong, swapped int) {
 	return wrong, swapped
 }
 
-func join(ctx context.Context, url string) (*member, error) {
+func join(ctx context.Context, url, name string) (*member, error) {
 	m, pushes := new(member), kami.New()
 	pushes.Post("/tick", endpoint.JSON(func(_ context.Context, id string) (struct{}, error) {
 		_, number, _ := strings.Cut(id, "-")
@@ -99,8 +99,16 @@ func join(ctx context.Context, url string) (*member, error) {
 	if m.conn, err = node.Dial(ctx, url, peer.Reconnect(peer.Backoff{})); err != nil {
 		return nil, err
 	}
-	_, err = message.Remote[struct{}, struct{}](m.conn, "front.join")(ctx, struct{}{})
+	_, err = message.Remote[string, struct{}](m.conn, "front.join")(ctx, name)
 	return m, err
+}
+
+// isKnown reports whether a back end finds the name in the session, as its user and as its value.
+func (m *member) isKnown(name string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	names, err := message.Remote[struct{}, string](m.conn, "back.names")(ctx, struct{}{})
+	return err == nil && names == name+" "+name
 }
 
 func (m *member) call(ctx context.Context, id string) (string, error) {
@@ -120,7 +128,7 @@ func newCrowd(t *testing.T, url string) crowd {
 	for first := range dialing {
 		running.Go(func() {
 			for i := first; i < len(c); i += dialing {
-				c[i], errs[i] = join(ctx, url)
+				c[i], errs[i] = join(ctx, url, strconv.Itoa(i))
 			}
 		})
 	}
@@ -168,6 +176,7 @@ func (c crowd) load(ctx context.Context) (r *result, shouted int) {
 type outcome struct {
 	*result
 	back, lost int      // sessions that are back, and those of them that are new ones
+	unknown    int      // sessions that do not have their users and values at the end
 	pushes     int      // that have come
 	wrong      []string // that were lost or repeated
 	swapped    int      // pushes that came after a later one
@@ -176,8 +185,8 @@ type outcome struct {
 }
 
 func (o *outcome) String() string {
-	return fmt.Sprintf("%v; %d times a session is back, %d of them not recovered; %d pushes, %d lost or repeated, %d out of order; at most %d connections in a second, 2 × DrainRate is %d",
-		o.result, o.back, o.lost, o.pushes, len(o.wrong), o.swapped, o.most, 2*drainRate())
+	return fmt.Sprintf("%v; %d times a session is back, %d of them not recovered, %d without user and value at the end; %d pushes, %d lost or repeated, %d out of order; at most %d connections in a second, 2 × DrainRate is %d",
+		o.result, o.back, o.lost, o.unknown, o.pushes, len(o.wrong), o.swapped, o.most, 2*drainRate())
 }
 
 // look fills in what the members have seen. It looks again for a while as long as something has not come.
@@ -256,17 +265,27 @@ func replaceable(t *testing.T, env ...string) *supervise.Einhorn {
 	return s
 }
 
-func (o *outcome) replace(t *testing.T, s *supervise.Einhorn) {
-	old := s.Process()
-	require.NoError(t, s.Upgrade())
-	rolling.Warm(t, s.Address())
-	exit := s.Exits[len(s.Exits)-1].String()
-	if log := old.Output(); strings.Contains(log, "ERROR") || exit != "exit status 0" {
-		o.logged = append(o.logged, exit+"\n"+log)
+// replace replaces servers at the same moment.
+func (o *outcome) replace(t *testing.T, servers ...*supervise.Einhorn) {
+	errs, olds := make([]error, len(servers)), make([]*supervise.Process, len(servers))
+	var replacing sync.WaitGroup
+	for i, s := range servers {
+		olds[i] = s.Process()
+		replacing.Go(func() { errs[i] = s.Upgrade() })
+	}
+	replacing.Wait()
+	for i, s := range servers {
+		require.NoError(t, errs[i])
+		rolling.Warm(t, s.Address())
+		exit := s.Exits[len(s.Exits)-1].String()
+		if log := olds[i].Output(); strings.Contains(log, "ERROR") || exit != "exit status 0" {
+			o.logged = append(o.logged, exit+"\n"+log)
+		}
 	}
 }
 
-// restartFronts replaces the front and the back end of a cluster, in turns, under load.
+// restartFronts replaces the front and the back end of a cluster under load: at the same moment, so that calls go to another back end
+// while their sessions move, and then the back end alone.
 func restartFronts(t *testing.T, restarts int, env ...string) *outcome {
 	if testing.Short() {
 		t.Skip("it builds nats-server")
@@ -292,19 +311,24 @@ func restartFronts(t *testing.T, restarts int, env ...string) *outcome {
 		<-loaded
 	}()
 	for range restarts {
-		o.replace(t, front)
+		o.replace(t, front, back)
 		o.replace(t, back)
 	}
 	end()
 	<-loaded
 	o.look(c, restarts, shouted)
+	for i, m := range c {
+		if !m.isKnown(strconv.Itoa(i)) {
+			o.unknown++
+		}
+	}
 	o.most = mostInASecond(t, file, begin)
 	t.Logf("%d sessions, %d restarts of the front and of the back end: %v", *sessions, restarts, o)
 	return o
 }
 
-// TestFrontRestarts replaces a front with many sessions, and a back end, under load: no call fails, each session is back with all its
-// pushes, each once, and no more come back in any second than twice the rate of the front.
+// TestFrontRestarts replaces a front with many sessions, and a back end, under load: no call fails, each session is back with its user,
+// its value and all its pushes, each once, and no more come back in any second than twice the rate of the front.
 func TestFrontRestarts(t *testing.T) {
 	o := restartFronts(t, *restarts)
 	assert.Empty(t, o.logged, "errors of servers")
@@ -312,6 +336,7 @@ func TestFrontRestarts(t *testing.T) {
 	assert.Greater(t, o.answered, *restarts*min(callers, *sessions))
 	assert.Equal(t, *sessions**restarts, o.back, "times that a session is back")
 	assert.Zero(t, o.lost, "sessions that were not recovered")
+	assert.Zero(t, o.unknown, "sessions without their users and values")
 	assert.Empty(t, o.wrong[:min(len(o.wrong), 10)], "pushes that were lost or repeated")
 	assert.Zero(t, o.swapped, "pushes that came after later ones")
 	assert.LessOrEqual(t, o.most, 2*drainRate(), "connections in a second")
@@ -323,6 +348,7 @@ func TestFrontRestartsWithoutGoaway(t *testing.T) {
 	o := restartFronts(t, 1, deafVariable+"=1")
 	assert.NotZero(t, o.failed, "calls that have failed")
 	assert.NotZero(t, o.lost, "sessions that were not recovered")
+	assert.NotZero(t, o.unknown, "sessions without their users and values")
 	assert.NotEmpty(t, o.wrong, "pushes that were lost")
 	assert.Greater(t, o.most, 2*drainRate(), "connections in a second")
 }
