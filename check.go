@@ -243,7 +243,7 @@ func isBelow(route, scope treemux.Pattern) bool {
 	return true
 }
 
-// isExact reports whether a scope covers but its path, and not what lies below.
+// isExact reports whether a scope covers only its path, and not what lies below.
 func isExact(scope treemux.Pattern) bool { return !scope.Slash && !scope.CatchAll() }
 
 // withoutCatchAll returns the pattern that covers the same as a scope.

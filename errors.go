@@ -88,7 +88,7 @@ func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, er
 		return
 	}
 	var m *Mux
-	if x, ok := ctx.Value(incoming.Request).(*exchange); ok {
+	if x, ok := ctx.Value(incoming.Request).(*requestContext); ok {
 		m = x.route.mux
 	}
 	m.fail(ctx, telling(w), r, err)

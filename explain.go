@@ -1,11 +1,9 @@
 package kami
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,36 +11,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/guregu/kami/treemux"
 )
-
-// Route is a registered route.
-type Route struct {
-	Method  string `json:"method"` // "*" for all, as of what is mounted
-	Pattern string `json:"pattern"`
-	Handler string `json:"handler"` // the name of the function, as main.greet, or the type, or what its method HandlerName says
-	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
-}
-
-// String prints the route for people, on one line.
-func (r Route) String() string {
-	return fmt.Sprintf("%s %s  %s (%s)", r.Method, r.Pattern, r.Handler, r.Place)
-}
-
-// Scope is one piece of middleware or afterware, and the scope that it is registered for.
-type Scope struct {
-	Kind  string `json:"kind"` // "middleware" or "afterware"
-	Path  string `json:"path"`
-	Name  string `json:"name"`  // of the function, as main.login, or the type
-	Place string `json:"place"` // where it was registered, as app/routes.go:31
-	// Whether it is middleware that halts only by answering with a status of 400 or more or by hijacking the connection, for it
-	// is an http.Handler or a func(w, r). A redirect of it, for one, does not keep the handler from running. All other middleware can halt.
-	ReadOnly bool `json:"readOnly,omitempty"`
-}
-
-// String prints the scope and what is registered for it for people, on one line.
-func (s Scope) String() string { return fmt.Sprintf("%s  %s (%s)", s.Path, s.Name, s.Place) }
 
 // PathParam is a param of a path and its value, decoded.
 type PathParam struct {
@@ -98,116 +67,6 @@ type Explanation struct {
 
 	Middleware []Step // in the order in which it runs, unless one halts
 	Afterware  []Step // in the order in which it runs
-}
-
-// Routes returns all routes, by pattern and then by method. In the place of a mounted Mux are those of its routes that lie below
-// where it is mounted.
-func (m *Mux) Routes() iter.Seq[Route] {
-	return slices.Values(m.plan().describe())
-}
-
-// allRoutes returns all routes in the order of Routes.
-func (p *plan) allRoutes() []*route {
-	var all []*route
-	for list := range p.routes.All {
-		all = append(all, list.all()...)
-	}
-	slices.SortFunc(all, func(a, b *route) int { return compareRoutes(a.path, a.method, b.path, b.method) })
-	return all
-}
-
-func compareRoutes(path, method, otherPath, otherMethod string) int {
-	return cmp.Or(strings.Compare(path, otherPath), strings.Compare(method, otherMethod))
-}
-
-func (r *route) describe() Route {
-	return Route{r.methods(), r.path, handlerName(r.handler), r.place.String()}
-}
-
-// handlerName names a handler that has been converted.
-func handlerName(h ContextHandler) string {
-	if name, ok := ownName(h); ok {
-		return name
-	}
-	switch h := h.(type) {
-	case nil, *builtin:
-		return ""
-	case *vanilla:
-		return nameOf(h.Handler)
-	case *failing:
-		return nameOf(h.handle)
-	case erring:
-		return nameOf(h.mux.errorHandler())
-	}
-	return nameOf(h)
-}
-
-// ownName returns the name that a handler gives itself, if it does.
-func ownName(h ContextHandler) (name string, ok bool) {
-	registered := any(h)
-	if v, vanilla := registered.(*vanilla); vanilla {
-		registered = v.Handler
-	}
-	own, ok := registered.(interface{ HandlerName() string })
-	if ok {
-		name = own.HandlerName()
-	}
-	return name, ok
-}
-
-// Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies
-// below it, and within a scope in the order of registration. Those of mounted Muxes are not among them.
-func (m *Mux) Scopes() iter.Seq[Scope] {
-	p := m.plan()
-	return func(yield func(Scope) bool) {
-		for _, r := range slices.Concat(registered(&p.middleware), registered(&p.afterware)) {
-			if !yield(r.Scope) {
-				return
-			}
-		}
-	}
-}
-
-// ware is middleware or afterware.
-type ware interface{ registration() registration }
-
-func (m *middleware) registration() registration {
-	r := m.as("middleware")
-	r.ReadOnly = m.readOnly
-	return r
-}
-
-func (a *afterware) registration() registration { return a.as("afterware") }
-
-// registration is a [Scope] and its pattern.
-type registration struct {
-	Scope
-	pattern treemux.Pattern
-}
-
-func (e entry) as(kind string) registration {
-	pattern, _ := treemux.Parse(e.path) // which it was registered with, so there is no error
-	return registration{Scope{Kind: kind, Path: e.path, Name: e.name, Place: e.place.String()}, pattern}
-}
-
-// registered returns what is registered in the scopes.
-func registered[T ware](s *scopes[T]) []registration {
-	var all []registration
-	for _, tree := range []treemux.Tree[*scope[T]]{s.static, s.wild} {
-		scopes := slices.SortedFunc(tree.All, func(a, b *scope[T]) int {
-			return slices.CompareFunc(a.pattern.Segments, b.pattern.Segments, compareSegments)
-		})
-		for _, found := range scopes {
-			for _, step := range slices.Concat(found.prefix, found.exact) {
-				all = append(all, step.ware.registration())
-			}
-		}
-	}
-	return all
-}
-
-func compareSegments(a, b treemux.Segment) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Text, b.Text))
 }
 
 // Explain says what runs for a request, and why: its route, or what is answered without one, and all middleware and
@@ -300,10 +159,10 @@ func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
 	var explained []Step
 	for _, st := range steps {
 		same := func(other step[T]) bool {
-			return any(st.ware) == any(other.ware) && slices.Equal(st.view.params(), other.view.params())
+			return any(st.ware) == any(other.ware) && slices.Equal(st.binding.params(), other.binding.params())
 		}
 		by := all[slices.IndexFunc(alone, func(chain []step[T]) bool { return slices.ContainsFunc(chain, same) })]
-		explained = append(explained, Step{Scope: st.ware.registration().Scope, Reading: by.shown(), How: by.how, Params: st.view.params()})
+		explained = append(explained, Step{Scope: st.ware.registration().Scope, Reading: by.shown(), How: by.how, Params: st.binding.params()})
 	}
 	return explained
 }
@@ -316,8 +175,8 @@ func (r *reading) shown() string {
 	return r.Plain
 }
 
-// params returns the params of the view, which may be nil.
-func (v *view) params() []PathParam {
+// params returns the params of the binding, which may be nil.
+func (v *binding) params() []PathParam {
 	if v == nil {
 		return nil
 	}

@@ -119,29 +119,6 @@ func (r *route) innermost(message bool, method string, u *url.URL) *route {
 	return r
 }
 
-// describe returns the routes as [Mux.Routes] has them.
-func (p *plan) describe() (all []Route) {
-	for _, r := range p.allRoutes() {
-		switch inner := r.mounted(); {
-		case inner == nil:
-			all = append(all, r.describe())
-		case r.rest:
-			all = append(all, inner.plan().below(r.mountPath())...)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Route) int { return compareRoutes(a.Pattern, a.Method, b.Pattern, b.Method) })
-	return all
-}
-
-// below returns the routes for the path of a mount and for paths below it.
-func (p *plan) below(mount string) []Route {
-	prefix, _ := treemux.Parse(mount) // which it was registered with, so there is no error
-	return slices.DeleteFunc(p.describe(), func(r Route) bool {
-		pattern, _ := treemux.Parse(r.Pattern)
-		return !reaches(prefix, pattern)
-	})
-}
-
 // explainWithin goes on to explain within the Mux that the route mounts, if it does.
 func (d *decision) explainWithin(outer Explanation, u *url.URL) Explanation {
 	inner := d.route.mounted()

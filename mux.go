@@ -2,13 +2,11 @@ package kami
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/guregu/kami/internal/batch"
 	"github.com/guregu/kami/internal/lifetime"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
@@ -43,7 +41,7 @@ type Mux struct {
 	// Zero means no limit. It is read when serving begins.
 	DrainTimeout time.Duration
 
-	// optimization: what is registered changes a draft, which becomes a plan when the next request comes
+	// optimization: a registration changes a draft, which becomes a plan when the next request comes
 	// (BenchmarkC27Register100000).
 	changing sync.Mutex // held while something is registered
 	draft    plan       // without what publish adds
@@ -52,21 +50,6 @@ type Mux struct {
 	live     atomic.Pointer[plan] // nil if there is something new in the draft
 
 	joins lifetime.ByBase
-}
-
-// plan is all that is registered on a Mux at one time. It is immutable once it is live: the next one shares with it what
-// they have in common.
-type plan struct {
-	routes     treemux.Tree[*route]
-	middleware scopes[*middleware]
-	afterware  scopes[*afterware]
-	depth      int  // segments of the longest scope
-	besides    bool // whether there is any middleware or afterware
-
-	notFound           ContextHandler // nil for the default
-	methodNotAllowed   ContextHandler // nil for the default
-	unrouted           *route         // of requests that no route answers: it says whose they are
-	noMethodNotAllowed bool           // set by EnableMethodNotAllowed(false)
 }
 
 // New creates a new independent kami router and middleware stack.
@@ -79,23 +62,23 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	if r.ProtoMajor == 0 { // as that of a message is
+	if r.ProtoMajor == 0 { // only a message has a request like that
 		d.tell(r.Context(), r.Method, r.URL)
 	}
-	// optimization: a handler of kami's own type with nothing beside it needs no more than this (BenchmarkServe/Param).
+	// optimization: a HandlerFunc without middleware, afterware and hooks needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
-	if !plain || !d.routed() || p.besides || m.hooks().set() || m.cancels() {
+	if !plain || !d.routed() || p.scoped || m.hooks().set() || m.cancels() {
 		before, after := p.scopesOf(&d)
 		m.serve(r.Context(), false, &d, before, after, w, r)
 		return
 	}
 	r.Pattern = d.route.path
-	x, ctx, _ := newExchange(r.Context(), m.base(), nil, &d, r)
+	x, ctx, _ := newContext(r.Context(), m.base(), nil, &d, r)
 	defer keepForm(r, &x.request)
 	handler(ctx, w, &x.request)
 }
 
-// ServeHTTPContext is ServeHTTP with ctx in the place of r.Context(). It makes a Mux a handler for the routes of another.
+// ServeHTTPContext is ServeHTTP with ctx instead of r.Context(). It makes a Mux a handler for the routes of another.
 // The end of ctx always ends the request's context, whatever Cancel says.
 func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
@@ -117,10 +100,10 @@ func (m *Mux) serve(
 		m.serveObserved(in, bound, d, before, after, w, r)
 		return
 	}
-	// optimization: what is usual needs no way (BenchmarkServe/Value and Standard).
-	handler, usual := m.usual(d, before, bound)
+	// optimization: a plain request needs no way (BenchmarkServe/Value and Standard).
+	handler, plain := m.plain(d, before, bound)
 	_, fails := d.end.(*failing)
-	if !usual || before.wraps && (fails || mayHaveForm(r)) {
+	if !plain || before.wraps && (fails || mayHaveForm(r)) {
 		m.serveAny(in, bound, d, before, w, r)
 		return
 	}
@@ -128,35 +111,35 @@ func (m *Mux) serve(
 		m.serveFailing(in, d, before, handler, w, r)
 		return
 	}
-	// optimization: without a form there is nothing to see to after standard middleware (BenchmarkServe/Standard).
+	// optimization: without a form nothing is left to do after standard middleware (BenchmarkServe/Standard).
 	if first := opening(before); first != nil {
 		r.Pattern = d.route.path
-		x, _, _ := newExchange(in, m.base(), before, d, r)
+		x, _, _ := newContext(in, m.base(), before, d, r)
 		first(w, &x.request)
 		return
 	}
-	x, ctx, _ := newExchange(in, m.base(), before, d, nil)
+	x, ctx, _ := newContext(in, m.base(), before, d, nil)
 	at := reached{ctx: ctx, stale: true}
 	defer func() { keepForm(r, at.r) }()
-	x.pass(&at, before.steps, handler, w, r)
+	x.runPlain(&at, before.steps, handler, w, r)
 }
 
-// serveFailing serves a usual request with a handler that may return an error, without standard middleware.
+// serveFailing serves a plain request whose handler may return an error, without standard middleware.
 //
 // optimization: it needs no way (BenchmarkServe/Error).
 func (m *Mux) serveFailing(
 	in context.Context, d *decision, before *chain[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
 ) {
-	x := new(watched)
-	_, ctx, _ := x.fill(in, m.base(), before, d)
+	x := new(withWriter)
+	_, ctx, _ := x.initWith(in, m.base(), before, d)
 	at := reached{ctx: ctx, stale: true}
 	defer func() { keepForm(r, at.r) }()
-	x.pass(&at, before.steps, handler, x.place.Wrap(w), r)
+	x.runPlain(&at, before.steps, handler, x.place.Wrap(w), r)
 }
 
-// usual returns the function that serves for the route's handler, if the request is as most are: it has a route, whose handler is
-// of kami's own types, no scope with params covers it, and its context ends with Context and the drain alone.
-func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
+// plain returns the function that serves for the route's handler, and whether the request is plain: a route answers it, whose handler is
+// of one of kami's own types, no scope with params covers it, and only Context and the drain end its context.
+func (m *Mux) plain(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
 	switch end := d.end.(type) {
 	case HandlerFunc:
 		h = end
@@ -166,7 +149,7 @@ func (m *Mux) usual(d *decision, c *chain[*middleware], bound bool) (h HandlerFu
 	return h, h != nil && d.routed() && !c.wild && !bound && !m.cancels()
 }
 
-// serveAny serves any request after whose chain nothing is to run.
+// serveAny serves any request that has no afterware and no hooks.
 func (m *Mux) serveAny(
 	in context.Context, bound bool, d *decision, before *chain[*middleware], w http.ResponseWriter, r *http.Request,
 ) {
@@ -186,10 +169,10 @@ func (m *Mux) serveAny(
 	along.run(0, w, &at)
 }
 
-// base is the present Context. It and the settings below are the fields or, for the default Mux, the package's variables,
-// which are asked for here alone.
+// base returns the present Context. This function and those below return the fields or, for the default Mux, the package's variables.
+// Nothing else reads them.
 //
-// optimization: each by itself they stay in registers (BenchmarkServe/Static).
+// optimization: one function for each setting keeps them in registers (BenchmarkServe/Static).
 func (m *Mux) base() context.Context {
 	base := m.Context
 	if m == &std {
@@ -208,7 +191,7 @@ func (m *Mux) cancels() bool {
 	return m.Cancel
 }
 
-// hooks are what is called for requests beside what is registered.
+// hooks are the handlers that are set, in addition to those that are registered.
 type hooks struct {
 	panicHandler HandlerType
 	logHandler   func(context.Context, mutil.WriterProxy, *http.Request)
@@ -223,7 +206,7 @@ func (m *Mux) hooks() hooks {
 	return hooks{m.PanicHandler, m.LogHandler}
 }
 
-// errorHandler returns what answers errors. It is DefaultErrorHandler for a nil Mux.
+// errorHandler returns the function that answers errors. It is DefaultErrorHandler for a nil Mux.
 func (m *Mux) errorHandler() func(context.Context, http.ResponseWriter, *http.Request, error) {
 	if m != nil {
 		if own := m.ownErrorHandler(); own != nil {
@@ -239,179 +222,4 @@ func (m *Mux) ownErrorHandler() func(context.Context, http.ResponseWriter, *http
 		return ErrorHandler
 	}
 	return m.ErrorHandler
-}
-
-// plan returns what is registered now. That of nil is empty.
-func (m *Mux) plan() *plan {
-	if m == nil {
-		m = New()
-	}
-	return m.registered()
-}
-
-func (m *Mux) registered() *plan {
-	if live := m.live.Load(); live != nil {
-		return live
-	}
-	return m.publish()
-}
-
-// publish makes a plan of the draft.
-func (m *Mux) publish() *plan {
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	if live := m.live.Load(); live != nil { // another request was faster
-		return live
-	}
-	next := m.draft
-	next.routes = m.routes.Tree()
-	next.middleware, next.afterware = next.middleware.ready(), next.afterware.ready()
-	next.depth = max(next.middleware.depth, next.afterware.depth)
-	next.unrouted = &route{mux: m}
-	next.besides = next.depth > 0 || len(next.middleware.all.steps)+len(next.afterware.all.steps) > 0
-	m.live.Store(&next)
-	return &next
-}
-
-// change changes what is registered. If the edit fails nothing has changed.
-func (m *Mux) change(edit func() error) error {
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	if err := edit(); err != nil {
-		return err
-	}
-	m.live.Store(nil)
-	return nil
-}
-
-// mustChange is change for an edit that cannot fail.
-func (m *Mux) mustChange(edit func()) { _ = m.change(func() error { edit(); return nil }) }
-
-func (m *Mux) reset() {
-	m.mustChange(func() { m.draft, m.routes, m.common = plan{}, treemux.Draft[*route]{}, common{} })
-}
-
-// Handle registers a handler for the method under the path. It panics with a message that says what, where and why if
-// the method, the path or the handler is invalid, or if the method has another handler for the same paths.
-//
-// A segment of the path that begins with a colon is a param: /hello/:name matches /hello/greg. The last one may be a
-// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. A slash after it makes no difference.
-// Names may be left out. [Param] has their values, decoded once; an encoded slash does not split a segment. A backslash before such a
-// colon or asterisk makes it ordinary text.
-// A static segment goes before a param, and a param before a catch-all, wherever they lead to a handler of the method.
-//
-// HEAD requests are served by the GET handler where there is none for HEAD. A path that lacks nothing but its trailing
-// slash, has one too many, or is not clean, is redirected to the registered one: with 301 for GET, else with 307.
-// One path with a trailing slash makes that right for all methods, and catch-alls take it either way.
-//
-// A path is not clean if it has an empty segment or, in any spelling, a dot segment ("." or ".."). No handler ever gets one: where
-// there is no route to redirect to the answer is 404.
-func (m *Mux) Handle(method, path string, handler HandlerType) {
-	added := &route{mux: m, method: method, path: path, place: caller()}
-	if !isToken(method) {
-		refuse(fmt.Sprintf("%q %q", method, path), added.place, errMethod)
-	}
-	pattern, err := treemux.Parse(path)
-	if err == nil {
-		added.handler, err = newRouted(handler, m, pattern)
-	}
-	if err != nil {
-		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
-	}
-	added.rest, added.either = pattern.CatchAll(), pattern.CatchAll()
-	added.slash = pattern.Slash && len(pattern.Segments) > 0
-	if b := batch.Of(handler); b != nil {
-		added.place = b.Place
-		together := b.Part(m, func() batch.Part { return &together{mux: m} }).(*together)
-		together.routes, together.patterns = append(together.routes, added), append(together.patterns, pattern)
-		return
-	}
-	if err := m.change(func() error { return m.add(added, pattern) }); err != nil {
-		panic(err.Error())
-	}
-}
-
-// together is routes that are registered together, see package batch.
-type together struct {
-	mux      *Mux
-	routes   []*route
-	patterns []treemux.Pattern
-}
-
-// Register is for batch.Part.
-func (t *together) Register() error { return t.mux.addAll(t.routes, t.patterns) }
-
-// addAll adds all of the routes, or none and returns an error.
-func (m *Mux) addAll(routes []*route, patterns []treemux.Pattern) error {
-	return m.change(func() error {
-		before := m.routes.Tree()
-		for i, added := range routes {
-			if err := m.add(added, patterns[i]); err != nil {
-				m.routes = before.Draft()
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// add adds a route. It is for change.
-func (m *Mux) add(added *route, pattern treemux.Pattern) error {
-	added.names = m.common.namesOf(pattern)
-	return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added, &m.common) })
-}
-
-// Get registers a GET handler under the given path. See [Mux.Handle].
-func (m *Mux) Get(path string, handler HandlerType) { m.Handle(http.MethodGet, path, handler) }
-
-// Post registers a POST handler under the given path. See [Mux.Handle].
-func (m *Mux) Post(path string, handler HandlerType) { m.Handle(http.MethodPost, path, handler) }
-
-// Put registers a PUT handler under the given path. See [Mux.Handle].
-func (m *Mux) Put(path string, handler HandlerType) { m.Handle(http.MethodPut, path, handler) }
-
-// Patch registers a PATCH handler under the given path. See [Mux.Handle].
-func (m *Mux) Patch(path string, handler HandlerType) { m.Handle(http.MethodPatch, path, handler) }
-
-// Head registers a HEAD handler under the given path. See [Mux.Handle].
-func (m *Mux) Head(path string, handler HandlerType) { m.Handle(http.MethodHead, path, handler) }
-
-// Delete registers a DELETE handler under the given path. See [Mux.Handle].
-func (m *Mux) Delete(path string, handler HandlerType) { m.Handle(http.MethodDelete, path, handler) }
-
-// Options registers an OPTIONS handler under the given path. See [Mux.Handle].
-func (m *Mux) Options(path string, handler HandlerType) { m.Handle(http.MethodOptions, path, handler) }
-
-// NotFound sets the handler for requests that no route matches (404). Nil restores the default: the ErrorHandler answers
-// [ErrNotFound], or http.NotFound if there is none. If the path is not clean, see [Mux.Handle], the handler gets a request for the
-// clean one. It panics if the handler is of a type that [HandlerType] does not list.
-func (m *Mux) NotFound(handler HandlerType) {
-	h := m.optionalHandler("NotFound", handler)
-	m.mustChange(func() { m.draft.notFound = h })
-}
-
-// MethodNotAllowed sets the handler for requests whose path has routes but none for their method (405). The Allow
-// header is set before it runs. Nil restores the default: the ErrorHandler answers [ErrMethodNotAllowed], or without one the
-// answer is plain text. It panics if the handler is of a type that [HandlerType] does not list.
-func (m *Mux) MethodNotAllowed(handler HandlerType) {
-	h := m.optionalHandler("MethodNotAllowed", handler)
-	m.mustChange(func() { m.draft.methodNotAllowed = h })
-}
-
-// EnableMethodNotAllowed says whether a request whose path has routes but none for its method gets 405 (for OPTIONS:
-// 204), with the methods that there are in the Allow header. It is enabled by default; disabled, the answer is 404.
-func (m *Mux) EnableMethodNotAllowed(enabled bool) {
-	m.mustChange(func() { m.draft.noMethodNotAllowed = !enabled })
-}
-
-// optionalHandler converts a handler that may be nil.
-func (m *Mux) optionalHandler(what string, handler HandlerType) ContextHandler {
-	if handler == nil {
-		return nil
-	}
-	h, err := newRouted(handler, m, treemux.Pattern{})
-	if err != nil {
-		refuse(what, caller(), err)
-	}
-	return h
 }

@@ -2,9 +2,7 @@ package kami
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"net/http"
 
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/treemux"
@@ -48,53 +46,22 @@ func (p *setParam) Value(key any) any {
 	return p.Context.Value(key)
 }
 
-// view holds the params of a scope, for one binding.
-type view struct {
-	names, values []string
-	again         bool // whether the scope has run before, for the path as it was routed
-}
-
-// routeView is the view of whoever sees the route's params first.
-var routeView = new(view)
-
-// viewed is a context that is seen by what runs for a scope.
-type viewed struct {
-	context.Context
-	*view
-	x       *exchange
-	request http.Request
-}
-
-func (v *viewed) Value(key any) any {
-	if key == incoming.Params {
-		return v
-	}
-	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.view) >= 0 {
-		return v
-	}
-	return v.Context.Value(key)
-}
-
-// String names the context when it is printed, which would otherwise print the request with all its headers.
-func (v *viewed) String() string { return fmt.Sprintf("%v.WithScope(%q)", v.Context, v.names) }
-
-func (v *view) param(name string) (string, bool) {
-	for i, own := range v.names {
-		if own == name {
-			return v.values[i], true
-		}
-	}
-	return "", false
-}
-
-// param looks a name up layer by layer: a layer is a *setParam, a *viewed or an exchange. The nearest view counts first: it
-// is of what is running. Views below it are of what ran before and count after the route, so they wait until the route's
-// layer, the exchange.
+// param looks a name up. Middleware and afterware of a scope with params ask a scopeContext, handlers ask one with noBinding, which has no
+// names, or the request's own context. What they find first counts:
+//
+//	looked up         by middleware    by the handler
+//	set by SetParam   first            first
+//	own scope         second
+//	route             third            second
+//	earlier scopes    fourth           third
+//	outer Mux         last             last
+//
+// A value that SetParam has set hides only the layers below it, those that were there when it was called.
 func param(ctx context.Context, name string) (string, bool) {
 	var earlier string
 	var nearest, found = true, false
 	for {
-		var x *exchange
+		var x *requestContext
 		switch layer := ctx.Value(incoming.Params).(type) {
 		case *setParam:
 			if layer.name == name {
@@ -102,7 +69,7 @@ func param(ctx context.Context, name string) (string, bool) {
 			}
 			ctx = layer.Context
 			continue
-		case *viewed:
+		case *scopeContext:
 			value, ok := layer.param(name)
 			if ok && nearest {
 				return value, true
@@ -116,8 +83,8 @@ func param(ctx context.Context, name string) (string, bool) {
 			if i := layer.route.index(name); i >= 0 {
 				return layer.value(layer.route, i), true
 			}
-			x = &layer.exchange
-		case *exchange:
+			x = &layer.requestContext
+		case *requestContext:
 			x = layer
 		}
 		if x == nil || found {

@@ -10,12 +10,12 @@ import (
 type reading struct {
 	how string // "" for as it is routed
 	treemux.Path
-	own *route // whose list answers
+	listed *route // see decision
 }
 
 // read returns a reading of a path in which no encoded slash ends a segment.
 func (d *decision) read(how, path string) reading {
-	return reading{how, treemux.Path{Text: path, Plain: d.plain(path), Split: len(path)}, d.own}
+	return reading{how, treemux.Path{Text: path, Plain: d.plain(path), Split: len(path)}, d.listed}
 }
 
 // plain returns a path decoded.
@@ -37,7 +37,7 @@ func (d *decision) readings(depth int) []reading {
 	all = d.read("cleaned", d.clean).split(all, "cleaned and decoded", depth)
 	if hasEncodedSlash(d.path) {
 		plain := cleaned(all[0].Plain, false)
-		all = append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.own})
+		all = append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.listed})
 	}
 	return all
 }
@@ -55,7 +55,7 @@ func (r reading) split(all []reading, how string, depth int) []reading {
 			break
 		}
 		if hasEncodedSlash(segment) {
-			all = append(all, reading{how, treemux.Path{Text: r.Text, Plain: r.Plain, Split: start}, r.own})
+			all = append(all, reading{how, treemux.Path{Text: r.Text, Plain: r.Plain, Split: start}, r.listed})
 		}
 		start += len(segment) + len("/")
 		depth--
@@ -65,13 +65,13 @@ func (r reading) split(all []reading, how string, depth int) []reading {
 
 // keepsOut reports whether the path is a route of its own that keeps out of the scope, which is one "/p/".
 func (r *reading) keepsOut(scope treemux.Pattern) bool {
-	if r.own == nil || r.own.slash || r.own.either || strings.HasSuffix(r.Text, "/") {
+	if r.listed == nil || r.listed.slash || r.listed.either || strings.HasSuffix(r.Text, "/") {
 		return false
 	}
 	if scope.CatchAll() {
 		scope.Segments = scope.Segments[:len(scope.Segments)-1]
 	}
-	return scope.Is(r.own.path)
+	return scope.Is(r.listed.path)
 }
 
 // values returns the texts at the spans.

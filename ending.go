@@ -12,14 +12,14 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// outcome sees to what runs after a request's chain, however that ends: PanicHandler, afterware and LogHandler.
-type outcome struct {
+// ending runs PanicHandler, afterware and LogHandler after a request's chain, however that ends.
+type ending struct {
 	mux *Mux
 	hooks
 	reached
-	along way // of a usual request only x, from and pattern are set
+	along way // only x, from and pattern are set for a plain request
 	w     mutil.WriterProxy
-	after []step[*afterware] // what is left of it; the last runs first
+	after []step[*afterware] // the afterware that has not run; the last runs first
 	stage stage
 
 	broken   bool // whether a panic has ended the chain in the middle of the response
@@ -33,47 +33,47 @@ type outcome struct {
 type stage int
 
 const (
-	running  stage = iota
-	settled        // the chain has ended
-	answered       // so has afterware, and a handled panic has its status
+	running   stage = iota
+	collected       // the chain has ended
+	answered        // so has afterware, and a handled panic has its status
 	logged
 )
 
-// serveObserved serves a request after whose chain something is to run. The rest is as for serve.
+// serveObserved serves a request that has afterware or hooks. Its arguments are those of serve.
 func (m *Mux) serveObserved(
 	in context.Context, bound bool, d *decision,
 	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
-	var o outcome
+	var o ending
 	o.mux, o.hooks, o.after = m, m.hooks(), after.steps
 	timed := (o.logHandler != nil || len(o.after) > 0) && incoming.Timed()
-	handler, usual := m.usual(d, before, bound)
-	usual = usual && !timed && !before.wraps
-	if usual { // optimization: it needs less of a way (BenchmarkServe/Observed)
-		x := new(watched)
+	handler, plain := m.plain(d, before, bound)
+	plain = plain && !timed && !before.wraps
+	if plain { // optimization: a plain request needs less of a way (BenchmarkServe/Observed)
+		x := new(withWriter)
 		o.w = x.place.WrapFor(w, r)
-		o.along.x, o.ctx, _ = x.fill(in, m.base(), before, d)
+		o.along.x, o.ctx, _ = x.initWith(in, m.base(), before, d)
 		o.along.from, o.along.pattern, o.stale = r, d.route.path, true
 	} else {
 		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).WrapFor(w, r)
 		if chain := o.along.x.chain; chain != nil {
-			chain.rare.observed = true
+			chain.shared.observed = true
 		}
 	}
 	defer o.finish()
-	if usual {
-		o.along.x.pass(&o.reached, before.steps, handler, o.w, r)
+	if plain {
+		o.along.x.runPlain(&o.reached, before.steps, handler, o.w, r)
 	} else {
 		o.along.run(0, o.w, &o.reached)
 	}
-	o.stage = settled
-	o.settle()
-	o.rest()
+	o.stage = collected
+	o.collect()
+	o.conclude()
 }
 
-// finish runs what is left to run, itself deferred: if any of that panics, what is left after it still runs. The last one panics again
-// with the panic that is to go on, within the deferred calls, so that net/http prints the stack that it came from.
-func (o *outcome) finish() {
+// finish runs what has not run. It defers itself, so that one that panics does not keep the next from running. The last call panics again
+// with the first panic that goes on, inside the deferred calls, so that net/http prints the stack of that panic.
+func (o *ending) finish() {
 	v := recover()
 	if v == nil && o.stage == logged {
 		o.along.release(&o.reached)
@@ -83,24 +83,24 @@ func (o *outcome) finish() {
 		return
 	}
 	defer o.finish()
-	if o.stage < settled {
-		o.stage = settled
+	if o.stage < collected {
+		o.stage = collected
 		o.broken = half.Is(o.w, o.along.from.Method) // before PanicHandler writes to it
-		o.settle()
+		o.collect()
 	}
 	if v != nil {
 		o.catch(v)
 	}
-	o.rest()
+	o.conclude()
 }
 
-// settle takes the values that the context has got inside standard middleware. The inner writer and the inner deadline stay inside.
-func (o *outcome) settle() {
+// collect takes the values that the context has got inside standard middleware. The inner writer and the inner deadline stay inside.
+func (o *ending) collect() {
 	x := o.along.x
 	if x.chain != nil {
-		if inner := x.chain.rare.branched.Load(); inner != nil {
-			o.put(&carried{Context: o.ctx, values: *inner}, true)
-			o.view = o.along.steps[len(o.along.steps)-1].view // the inner context may show it first; the next view must be compared with it
+		if inner := x.chain.shared.branched.Load(); inner != nil {
+			o.setContext(&afterContext{Context: o.ctx, values: *inner}, true)
+			o.binding = o.along.steps[len(o.along.steps)-1].binding // the inner context shows the last scope's params first, so the next binding must be compared with that
 		}
 	}
 	if pattern := o.along.pattern; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
@@ -109,50 +109,50 @@ func (o *outcome) settle() {
 	}
 }
 
-// see returns the request for what runs with the view, nil for the route's.
+// shown returns the request for what runs next, whose scope has the binding: nil if it has no params.
 //
 // optimization: most often there is nothing to renew (BenchmarkServe/Observed).
-func (o *outcome) see(v *view) *http.Request {
-	if o.stale || v != o.view {
+func (o *ending) shown(v *binding) *http.Request {
+	if o.stale || v != o.binding {
 		o.renew(v)
 	}
 	return o.r
 }
 
-func (o *outcome) renew(v *view) {
-	if v == nil && o.view != nil {
-		v = routeView
+func (o *ending) renew(v *binding) {
+	if v == nil && o.binding != nil {
+		v = noBinding
 	}
-	if v != o.view {
-		o.look(&o.along, v)
+	if v != o.binding {
+		o.bind(&o.along, v)
 	}
-	o.reached.see(&o.along)
+	o.reached.shown(&o.along)
 }
 
 // catch handles a panic.
-func (o *outcome) catch(v any) {
+func (o *ending) catch(v any) {
 	again := o.handling
 	o.handling = false
-	o.see(nil)
-	o.put(context.WithValue(o.ctx, exceptionKey{}, v), true)
+	o.shown(nil)
+	o.setContext(context.WithValue(o.ctx, exceptionKey{}, v), true)
 	if v == http.ErrAbortHandler || again || o.panicHandler == nil {
-		o.pass(v)
+		o.raise(v)
 		return
 	}
 	handler, err := o.mux.newPanicHandler(o.panicHandler)
 	if err != nil {
 		log.Print(err)
-		o.pass(v)
+		o.raise(v)
 		return
 	}
 	o.handling = true
-	r := o.see(nil)
+	r := o.shown(nil)
 	handler.ServeHTTPContext(o.ctx, o.w, r)
 	o.handling, o.handled = false, true
 }
 
-// newPanicHandler converts a PanicHandler that is set. Its error says which Mux it is set for, by one of its routes: where it was set
-// is not known of a field.
+// newPanicHandler converts the PanicHandler that is set. Its error names the Mux by one of its routes, because nobody knows where a field
+// was set.
 func (m *Mux) newPanicHandler(set HandlerType) (ContextHandler, error) {
 	handler, err := newHandler(set, m)
 	if err == nil {
@@ -168,19 +168,19 @@ func (m *Mux) newPanicHandler(set HandlerType) (ContextHandler, error) {
 	return nil, fmt.Errorf("kami: %s: %w", of, err)
 }
 
-// pass has a panic go on, unless another one does.
-func (o *outcome) pass(v any) {
+// raise has a panic go on to net/http after the request, unless another one does.
+func (o *ending) raise(v any) {
 	if !o.passing {
 		o.passing, o.passed = true, v
 	}
 }
 
-// rest runs the afterware that is left, answers for a handled panic if nobody has, or has the connection cut, and logs.
-func (o *outcome) rest() {
+// conclude runs the afterware that has not run, answers 500 or cuts the connection after a handled panic, and logs.
+func (o *ending) conclude() {
 	for len(o.after) > 0 {
 		next := o.after[len(o.after)-1]
 		o.after = o.after[:len(o.after)-1]
-		r := o.see(next.view)
+		r := o.shown(next.binding)
 		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil {
 			o.adopt(o.along.x, nil, ctx)
 		}
@@ -193,26 +193,26 @@ func (o *outcome) rest() {
 			o.w.WriteHeader(http.StatusInternalServerError)
 		case o.broken:
 			half.Cut(o.w)
-			o.pass(http.ErrAbortHandler)
+			o.raise(http.ErrAbortHandler)
 		}
 	}
 	if o.stage < logged {
 		o.stage = logged
 		if o.logHandler != nil {
-			r := o.see(nil)
+			r := o.shown(nil)
 			o.logHandler(o.ctx, o.w, r)
 		}
 	}
 }
 
-// carried is the context of what runs after the chain: it has the values of the one within all standard middleware and
-// the life of the one outside.
-type carried struct {
+// afterContext is the context of what runs after a chain with standard middleware. It has the values of the innermost context, and ends
+// with the outer one.
+type afterContext struct {
 	context.Context
 	values context.Context
 }
 
-func (c *carried) Value(key any) any {
+func (c *afterContext) Value(key any) any {
 	if key == lifetime.CancelKey {
 		return c.Context.Value(key)
 	}

@@ -1,0 +1,280 @@
+package kami
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"time"
+
+	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/lifetime"
+	"github.com/guregu/kami/internal/serving"
+	"github.com/guregu/kami/mutil"
+)
+
+// requestContext is the context that a request begins with in a Mux, and the copy of the request that has it. It is immutable once other
+// code holds it; until then only request is filled in. User code may keep both.
+//
+// optimization: context, params and request are one allocation. It holds only what a context that outlives its request can still be
+// asked for; everything else lives on the stack, see way and reached (BenchmarkServe/Param).
+type requestContext struct {
+	in, base context.Context     // the incoming request's, and Mux.Context
+	route    *route              // the Mux's unrouted if none answers
+	chain    *chain[*middleware] // nil unless the context may be asked for it
+	request  http.Request
+}
+
+// withParams is the context of a request whose route has params.
+//
+// optimization: a context without params is smaller (BenchmarkServe/Static).
+type withParams struct {
+	requestContext
+	params
+}
+
+// withWriter is a context with room for the proxy of the response's writer.
+//
+// optimization: the proxy is part of the allocation, so user code that keeps the context keeps the writer, which net/http has emptied by
+// then: a kilobyte or so (BenchmarkServe/Observed).
+type withWriter struct {
+	withParams
+	place mutil.Place
+}
+
+// withShared also holds what the goroutines of one request share, and their chain, which leads to it.
+type withShared struct {
+	withWriter
+	chain  chain[*middleware]
+	shared shared
+}
+
+// newContext returns a new context, as both of its types, and its params, nil if it has none. The chain may be nil. Its request
+// is a copy of r, whose Pattern must be set. If r is nil the request remains to be made.
+func newContext(in, base context.Context, c *chain[*middleware], d *decision, r *http.Request) (
+	*requestContext, context.Context, *params,
+) {
+	if len(d.route.names) == 0 {
+		x := new(requestContext)
+		x.init(in, base, c, d)
+		if r != nil {
+			x.request = *r.WithContext(x)
+		}
+		return x, x, nil
+	}
+	x := new(withParams)
+	x.init(in, base, c, d)
+	path, _ := cutSlash(d.path)
+	x.params.set(path, d.decode != nil, &d.spans)
+	if r != nil {
+		x.request = *r.WithContext(x)
+	}
+	return &x.requestContext, x, &x.params
+}
+
+func (x *requestContext) init(in, base context.Context, c *chain[*middleware], d *decision) {
+	x.in, x.base, x.route = in, base, d.route
+	if c != nil && (c.wraps || c.shared != nil) {
+		x.chain = c
+	}
+}
+
+// initWith is newContext for a context that is part of a larger struct.
+func (x *withParams) initWith(in, base context.Context, c *chain[*middleware], d *decision) (
+	*requestContext, context.Context, *params,
+) {
+	x.init(in, base, c, d)
+	if len(d.route.names) == 0 {
+		return &x.requestContext, &x.requestContext, nil
+	}
+	path, _ := cutSlash(d.path)
+	x.params.set(path, d.decode != nil, &d.spans)
+	return &x.requestContext, x, &x.params
+}
+
+// Value looks among the incoming request's values first, then among those of the Mux's Context. The context
+// package's own key goes to the context that ends this one (see lifetime.CancelKey).
+func (x *requestContext) Value(key any) any {
+	if x.mayAnswer(key) {
+		if value, ok := x.answer(key, x); ok {
+			return value
+		}
+	}
+	if value := x.in.Value(key); value != nil {
+		return value
+	}
+	return x.base.Value(key)
+}
+
+// mayAnswer reports whether the context itself may have the answer for a key.
+//
+// optimization: a type switch rules out almost every key (bench, Same work).
+func (x *requestContext) mayAnswer(key any) bool {
+	switch key.(type) {
+	case incoming.Key, *middleware:
+		return true
+	}
+	return key == lifetime.CancelKey
+}
+
+// answer returns the context's own answer for a key, and whether it has one. Self is the context, with its params if it has some.
+func (x *requestContext) answer(key any, self context.Context) (value any, ok bool) {
+	switch key := key.(type) {
+	case incoming.Key:
+		if key == incoming.Params {
+			return self, true
+		}
+		return incoming.Exchange(x), true
+	case *middleware:
+		return x, x.find(key, nil) >= 0
+	}
+	if key == lifetime.CancelKey {
+		return x.Ends().Value(key), true
+	}
+	return nil, false
+}
+
+// Value is requestContext's, with the same code. Only the answer for the params differs.
+//
+// optimization: the copy saves a call for each lookup (bench, Same work).
+func (x *withParams) Value(key any) any {
+	if x.mayAnswer(key) {
+		if value, ok := x.answer(key, x); ok {
+			return value
+		}
+	}
+	if value := x.in.Value(key); value != nil {
+		return value
+	}
+	return x.base.Value(key)
+}
+
+// Deadline is the deadline of the context that ends this one.
+func (x *requestContext) Deadline() (time.Time, bool) { return x.Ends().Deadline() }
+
+// Done is closed when the context that ends this one has ended.
+func (x *requestContext) Done() <-chan struct{} { return x.Ends().Done() }
+
+// Err returns the error of the context that ends this one.
+func (x *requestContext) Err() error { return x.Ends().Err() }
+
+// Ends returns the context whose end ends the request's context. By default that is the end of Mux.Context, of the server's
+// DrainTimeout and, for a message, of the incoming context. The server is looked up only when Done, Err or Deadline is called.
+func (x *requestContext) Ends() context.Context {
+	if in, ok := x.in.(*withEnd); ok {
+		return in.end
+	}
+	base := serving.Ends(x.in, x.base)
+	if incoming.MessageOf(x.in) != nil {
+		return x.route.mux.joins.Joins(base).With(x.in)
+	}
+	return base
+}
+
+// setEnd sets the end of a request's context where that is not the default: the end of the incoming request ends it too, because
+// the Mux cancels or because the request is bound. It returns the function to call when the request has finished, which ends the
+// context if the Mux cancels, or nil.
+func (m *Mux) setEnd(x *requestContext, cancel bool) (finish func()) {
+	in, base := x.in, serving.Ends(x.in, x.base)
+	set := &withEnd{Context: in}
+	x.in = set
+	switch {
+	case !cancel:
+		set.end = m.joins.Joins(base).With(in)
+	case base.Done() == nil:
+		set.end, finish = context.WithCancel(in)
+	default:
+		set.end, finish = lifetime.Join(in, base)
+	}
+	return finish
+}
+
+// withEnd is an incoming context, and the context that ends the request's, which setEnd has set.
+type withEnd struct {
+	context.Context
+	end context.Context
+}
+
+// Incoming returns the context that the request came with, through all Muxes that it came through.
+func (x *requestContext) Incoming() context.Context { return incoming.Context(x.in) }
+
+// Started returns when the request came, if a logger asks for that.
+func (x *requestContext) Started() time.Time {
+	if x.chain == nil || x.chain.shared == nil {
+		return time.Time{}
+	}
+	return x.chain.shared.started
+}
+
+// HandlerName returns the name that the handler has given itself, "" if it has none. If a Mux is mounted, it asks the handler that
+// this Mux has for a request for the URL.
+func (x *requestContext) HandlerName(method string, u *url.URL) string {
+	r := x.route.innermost(incoming.MessageOf(x.in) != nil, method, u)
+	name, _ := ownName(r.handler)
+	return name
+}
+
+// String names the context when it is printed, which would otherwise print the request with all its headers.
+func (x *requestContext) String() string {
+	if x.route.path == "" {
+		return "kami.Context"
+	}
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.methods(), x.route.path)
+}
+
+// String names the context by the path that was asked for.
+func (x *withParams) String() string {
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.methods(), x.path)
+}
+
+// end returns the handler at the end of a chain that has standard middleware.
+func (x *requestContext) end() ContextHandler {
+	if x.chain.shared != nil {
+		return x.chain.shared.end
+	}
+	return x.route.handler
+}
+
+// isPointer reports whether a context is a pointer. Comparing two values of an uncomparable type panics; contexts that are no pointers
+// are rare, so kami never compares them.
+func isPointer(ctx context.Context) bool { return reflect.ValueOf(ctx).Kind() == reflect.Pointer }
+
+// binding holds the names and the values of a scope's params, as one reading of the path has them.
+type binding struct {
+	names, values []string
+	again         bool // whether the scope has run before, for the path as it was routed
+}
+
+// noBinding makes the route's params the first again, after a scope's.
+var noBinding = new(binding)
+
+func (v *binding) param(name string) (string, bool) {
+	for i, own := range v.names {
+		if own == name {
+			return v.values[i], true
+		}
+	}
+	return "", false
+}
+
+// scopeContext is the context of middleware and afterware whose scope has params, and the copy of the request that has it.
+type scopeContext struct {
+	context.Context
+	*binding
+	x       *requestContext
+	request http.Request
+}
+
+func (v *scopeContext) Value(key any) any {
+	if key == incoming.Params {
+		return v
+	}
+	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.binding) >= 0 {
+		return v
+	}
+	return v.Context.Value(key)
+}
+
+// String names the context when it is printed, which would otherwise print the request with all its headers.
+func (v *scopeContext) String() string { return fmt.Sprintf("%v.WithScope(%q)", v.Context, v.names) }
