@@ -18,7 +18,7 @@ import (
 // code holds it; until then only request is filled in. User code may keep both.
 //
 // optimization: context, params and request are one allocation. It holds only what a context that outlives its request can still be
-// asked for; everything else lives on the stack, see way and reached (BenchmarkServe/Param).
+// asked for; everything else lives on the stack, see exchange (BenchmarkServe/Param).
 type requestContext struct {
 	in, base context.Context     // the incoming request's, and Mux.Context
 	route    *route              // the Mux's unrouted if none answers
@@ -51,25 +51,17 @@ type withShared struct {
 }
 
 // newContext returns a new context, as both of its types, and its params, nil if it has none. The chain may be nil. Its request
-// is a copy of r, whose Pattern must be set. If r is nil the request remains to be made.
-func newContext(in, base context.Context, c *chain[*middleware], d *decision, r *http.Request) (
-	*requestContext, context.Context, *params,
-) {
+// remains to be made.
+func newContext(in, base context.Context, c *chain[*middleware], d *decision) (*requestContext, context.Context, *params) {
 	if len(d.route.names) == 0 {
 		x := new(requestContext)
 		x.init(in, base, c, d)
-		if r != nil {
-			x.request = *r.WithContext(x)
-		}
 		return x, x, nil
 	}
 	x := new(withParams)
 	x.init(in, base, c, d)
-	path, _ := cutSlash(d.path)
-	x.params.set(path, d.decode != nil, &d.spans)
-	if r != nil {
-		x.request = *r.WithContext(x)
-	}
+	x.path, _ = cutSlash(d.path)
+	x.params.set(d)
 	return &x.requestContext, x, &x.params
 }
 
@@ -88,8 +80,8 @@ func (x *withParams) initWith(in, base context.Context, c *chain[*middleware], d
 	if len(d.route.names) == 0 {
 		return &x.requestContext, &x.requestContext, nil
 	}
-	path, _ := cutSlash(d.path)
-	x.params.set(path, d.decode != nil, &d.spans)
+	x.path, _ = cutSlash(d.path)
+	x.params.set(d)
 	return &x.requestContext, x, &x.params
 }
 

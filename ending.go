@@ -14,10 +14,8 @@ import (
 
 // ending runs PanicHandler, afterware and LogHandler after a request's chain, however that ends.
 type ending struct {
-	mux *Mux
+	exchange
 	hooks
-	reached
-	along way // only x, from and pattern are set for a plain request
 	w     mutil.WriterProxy
 	after []step[*afterware] // the afterware that has not run; the last runs first
 	stage stage
@@ -44,111 +42,86 @@ func (m *Mux) serveObserved(
 	in context.Context, bound bool, d *decision,
 	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
-	var o ending
-	o.mux, o.hooks, o.after = m, m.hooks(), after.steps
-	timed := (o.logHandler != nil || len(o.after) > 0) && incoming.Timed()
-	handler, plain := m.plain(d, before, bound)
-	plain = plain && !timed && !before.wraps
-	if plain { // optimization: a plain request needs less of a way (BenchmarkServe/Observed)
-		x := new(withWriter)
-		o.w = x.place.WrapFor(w, r)
-		o.along.x, o.ctx, _ = x.initWith(in, m.base(), before, d)
-		o.along.from, o.along.pattern, o.stale = r, d.route.path, true
+	var e ending
+	e.hooks, e.after = m.hooks(), after.steps
+	e.chain, e.end, e.from, e.stale = before, d.end, r, true
+	timed := (e.logHandler != nil || len(e.after) > 0) && incoming.Timed()
+	if plain, _ := m.plain(d, before, bound); plain && !timed { // optimization: see serve (BenchmarkServe/Observed)
+		c := new(withWriter)
+		e.w = c.place.WrapFor(w, r)
+		r.Pattern, e.pattern = d.route.path, d.route.path
+		e.own, e.ctx, _ = c.initWith(in, m.base(), before, d)
 	} else {
-		o.w = o.along.begin(&o.reached, m, in, bound, true, timed, d, before, r).WrapFor(w, r)
-		if chain := o.along.x.chain; chain != nil {
-			chain.shared.observed = true
+		e.w = e.begin(m, in, bound, true, timed, d, r).WrapFor(w, r)
+		if c := e.own.chain; c != nil {
+			c.shared.observed = true
 		}
 	}
-	defer o.finish()
-	if plain {
-		o.along.x.runPlain(&o.reached, before.steps, handler, o.w, r)
-	} else {
-		o.along.run(0, o.w, &o.reached)
-	}
-	o.stage = collected
-	o.collect()
-	o.conclude()
+	defer e.conclude()
+	e.run(0, e.w)
+	e.stage = collected
+	e.collect()
+	e.runAfter()
 }
 
-// finish runs what has not run. It defers itself, so that one that panics does not keep the next from running. The last call panics again
+// conclude runs what has not run. It defers itself, so that one that panics does not keep the next from running. The last call panics again
 // with the first panic that goes on, inside the deferred calls, so that net/http prints the stack of that panic.
-func (o *ending) finish() {
+func (e *ending) conclude() {
 	v := recover()
-	if v == nil && o.stage == logged {
-		o.along.release(&o.reached)
-		if o.passing {
-			panic(o.passed)
+	if v == nil && e.stage == logged {
+		e.release()
+		if e.passing {
+			panic(e.passed)
 		}
 		return
 	}
-	defer o.finish()
-	if o.stage < collected {
-		o.stage = collected
-		o.broken = half.Is(o.w, o.along.from.Method) // before PanicHandler writes to it
-		o.collect()
+	defer e.conclude()
+	if e.stage < collected {
+		e.stage = collected
+		e.broken = half.Is(e.w, e.from.Method) // before PanicHandler writes to it
+		e.collect()
 	}
 	if v != nil {
-		o.catch(v)
+		e.catch(v)
 	}
-	o.conclude()
+	e.runAfter()
 }
 
 // collect takes the values that the context has got inside standard middleware. The inner writer and the inner deadline stay inside.
-func (o *ending) collect() {
-	x := o.along.x
-	if x.chain != nil {
-		if inner := x.chain.shared.branched.Load(); inner != nil {
-			o.setContext(&afterContext{Context: o.ctx, values: *inner}, true)
-			o.binding = o.along.steps[len(o.along.steps)-1].binding // the inner context shows the last scope's params first, so the next binding must be compared with that
+func (e *ending) collect() {
+	if c := e.own.chain; c != nil {
+		if inner := c.shared.branched.Load(); inner != nil {
+			e.setContext(&afterContext{Context: e.ctx, values: *inner}, true)
+			// The inner context shows the last scope's params first, so the next binding must be compared with that.
+			e.binding = c.steps[len(c.steps)-1].binding
 		}
 	}
-	if pattern := o.along.pattern; o.r != nil && o.r.Pattern != pattern { // a router within has set its own
-		o.r, o.stale = o.r.WithContext(o.ctx), false
-		o.r.Pattern = pattern
+	if e.r != nil && e.r.Pattern != e.pattern { // a router inside has set its own
+		e.r, e.stale = e.r.WithContext(e.ctx), false
+		e.r.Pattern = e.pattern
 	}
-}
-
-// shown returns the request for what runs next, whose scope has the binding: nil if it has no params.
-//
-// optimization: most often there is nothing to renew (BenchmarkServe/Observed).
-func (o *ending) shown(v *binding) *http.Request {
-	if o.stale || v != o.binding {
-		o.renew(v)
-	}
-	return o.r
-}
-
-func (o *ending) renew(v *binding) {
-	if v == nil && o.binding != nil {
-		v = noBinding
-	}
-	if v != o.binding {
-		o.bind(&o.along, v)
-	}
-	o.reached.shown(&o.along)
 }
 
 // catch handles a panic.
-func (o *ending) catch(v any) {
-	again := o.handling
-	o.handling = false
-	o.shown(nil)
-	o.setContext(context.WithValue(o.ctx, exceptionKey{}, v), true)
-	if v == http.ErrAbortHandler || again || o.panicHandler == nil {
-		o.raise(v)
+func (e *ending) catch(v any) {
+	again := e.handling
+	e.handling = false
+	e.request(nil)
+	e.setContext(context.WithValue(e.ctx, exceptionKey{}, v), true)
+	if v == http.ErrAbortHandler || again || e.panicHandler == nil {
+		e.raise(v)
 		return
 	}
-	handler, err := o.mux.newPanicHandler(o.panicHandler)
+	handler, err := e.own.route.mux.newPanicHandler(e.panicHandler)
 	if err != nil {
 		log.Print(err)
-		o.raise(v)
+		e.raise(v)
 		return
 	}
-	o.handling = true
-	r := o.shown(nil)
-	handler.ServeHTTPContext(o.ctx, o.w, r)
-	o.handling, o.handled = false, true
+	e.handling = true
+	r := e.request(nil)
+	handler.ServeHTTPContext(e.ctx, e.w, r)
+	e.handling, e.handled = false, true
 }
 
 // newPanicHandler converts the PanicHandler that is set. Its error names the Mux by one of its routes, because nobody knows where a field
@@ -169,38 +142,38 @@ func (m *Mux) newPanicHandler(set HandlerType) (ContextHandler, error) {
 }
 
 // raise has a panic go on to net/http after the request, unless another one does.
-func (o *ending) raise(v any) {
-	if !o.passing {
-		o.passing, o.passed = true, v
+func (e *ending) raise(v any) {
+	if !e.passing {
+		e.passing, e.passed = true, v
 	}
 }
 
-// conclude runs the afterware that has not run, answers 500 or cuts the connection after a handled panic, and logs.
-func (o *ending) conclude() {
-	for len(o.after) > 0 {
-		next := o.after[len(o.after)-1]
-		o.after = o.after[:len(o.after)-1]
-		r := o.shown(next.binding)
-		if ctx := next.ware.run(o.ctx, o.w, r); ctx != nil {
-			o.adopt(o.along.x, nil, ctx)
+// runAfter runs the afterware that has not run, answers 500 or cuts the connection after a handled panic, and logs.
+func (e *ending) runAfter() {
+	for len(e.after) > 0 {
+		next := e.after[len(e.after)-1]
+		e.after = e.after[:len(e.after)-1]
+		r := e.request(next.binding)
+		if ctx := next.ware.run(e.ctx, e.w, r); ctx != nil {
+			e.adopt(nil, ctx)
 		}
 	}
-	if o.stage < answered {
-		o.stage = answered
+	if e.stage < answered {
+		e.stage = answered
 		switch {
-		case !o.handled || o.passing:
-		case o.w.Status() == 0:
-			o.w.WriteHeader(http.StatusInternalServerError)
-		case o.broken:
-			half.Cut(o.w)
-			o.raise(http.ErrAbortHandler)
+		case !e.handled || e.passing:
+		case e.w.Status() == 0:
+			e.w.WriteHeader(http.StatusInternalServerError)
+		case e.broken:
+			half.Cut(e.w)
+			e.raise(http.ErrAbortHandler)
 		}
 	}
-	if o.stage < logged {
-		o.stage = logged
-		if o.logHandler != nil {
-			r := o.shown(nil)
-			o.logHandler(o.ctx, o.w, r)
+	if e.stage < logged {
+		e.stage = logged
+		if e.logHandler != nil {
+			r := e.request(nil)
+			e.logHandler(e.ctx, e.w, r)
 		}
 	}
 }

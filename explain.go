@@ -123,8 +123,8 @@ func (d *decision) explain(method, path string) Explanation {
 		r := d.route.describe()
 		e.Route = &r
 		var params params
-		path, _ := cutSlash(d.path)
-		params.set(path, d.decode != nil, &d.spans)
+		params.path, _ = cutSlash(d.path)
+		params.set(d)
 		for i, name := range d.route.names {
 			e.Params = append(e.Params, PathParam{name.text, params.value(d.route, i)})
 		}

@@ -21,20 +21,14 @@ func keepForm(from, r *http.Request) {
 	}
 }
 
-// release ends a run of the chain. net/http removes the files of the incoming request's form, so the outermost run hands its form to
-// that. Files parsed inside standard middleware are removed here, because the outer handler may be gone. The outermost run also ends the
-// context, if that ends with the request.
-func (a *way) release(at *reached) {
-	form := a.parsed(at)
-	switch {
-	case form == nil:
-	case at.within == nil:
-		a.from.MultipartForm = form
-	case form != at.form:
-		_ = form.RemoveAll()
+// release ends an exchange. net/http removes the files of the incoming request's form, so this gets the form that was parsed. It also ends
+// the context, if that ends with the request.
+func (x *exchange) release() {
+	if form := x.parsed(); form != nil {
+		x.from.MultipartForm = form
 	}
-	if a.finish != nil && at.within == nil {
-		a.finish()
+	if x.finish != nil {
+		x.finish()
 	}
 }
 
@@ -49,63 +43,75 @@ func (a *way) release(at *reached) {
 //	gave it away, and no run is                          the copy's
 //
 // optimization: the first two cases need no call (BenchmarkServe/Observed).
-func (a *way) parsed(at *reached) *multipart.Form {
+func (x *exchange) parsed() *multipart.Form {
 	switch {
-	case at.handed != nil:
-		return a.parsedWithin(at)
-	case at.r == nil:
+	case x.handed != nil:
+		return x.parsedWithin()
+	case x.r == nil:
 		return nil
 	default:
-		return at.r.MultipartForm
+		return x.r.MultipartForm
 	}
 }
 
 // parsedWithin is parsed for a run that gave its copy to standard middleware.
-func (a *way) parsedWithin(at *reached) *multipart.Form {
+func (x *exchange) parsedWithin() *multipart.Form {
+	shared := x.own.chain.shared
 	switch {
-	case at.r == nil:
+	case x.r != x.handed && x.r.MultipartForm != nil:
+		return x.r.MultipartForm
+	case shared == nil || !shared.formed:
 		return nil
-	case at.r != at.handed && at.r.MultipartForm != nil:
-		return at.r.MultipartForm
-	case a.x.chain.shared == nil || !a.x.chain.shared.formed:
-		return nil
-	case a.x.chain.shared.isHandling(at.handed, at):
-		return a.x.chain.shared.form.Load()
+	case shared.isHandling(x.handed, x.inner):
+		return shared.form.Load()
 	default:
-		return at.handed.MultipartForm
+		return x.handed.MultipartForm
 	}
 }
 
-// runFor is run, inside of standard middleware, for requests that may bring a form.
+// innerRun is a run of what follows standard middleware, for a request that may have a form.
+type innerRun struct {
+	first int             // the step that it began with
+	began *http.Request   // the request that it began with
+	form  *multipart.Form // the form that had been parsed before
+}
+
+// runFor is run, inside of standard middleware, for requests that may have a form. It removes the files that were parsed during the run,
+// because the outer handler may be gone.
 //
 // optimization: runs of requests without a form are not counted (BenchmarkServe/Standard).
-func (a *way) runFor(i int, w http.ResponseWriter, at *reached) {
-	if at.form = at.r.MultipartForm; at.form != nil {
-		at.within.form.Store(at.form)
+func (x *exchange) runFor(i int, w http.ResponseWriter, shared *shared) {
+	x.inner = &innerRun{i, x.r, x.r.MultipartForm}
+	if x.inner.form != nil {
+		shared.form.Store(x.inner.form)
 	}
-	at.from, at.began = i, at.r
-	defer at.within.begin(at)()
-	defer a.release(at)
-	a.run(i, w, at)
+	defer shared.begin(x.inner)()
+	defer func() {
+		if form := x.parsed(); form != nil && form != x.inner.form {
+			_ = form.RemoveAll()
+		}
+	}()
+	x.run(i, w)
 }
 
 // begin adds a run, and returns the function that removes it.
-func (a *shared) begin(run *reached) (end func()) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
-	a.runs = append(a.runs, run)
+func (s *shared) begin(run *innerRun) (end func()) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.runs = append(s.runs, run)
 	return func() {
-		a.changing.Lock()
-		defer a.changing.Unlock()
-		a.runs = slices.DeleteFunc(a.runs, func(other *reached) bool { return other == run })
+		s.changing.Lock()
+		defer s.changing.Unlock()
+		s.runs = slices.DeleteFunc(s.runs, func(other *innerRun) bool { return other == run })
 	}
 }
 
-// isHandling reports whether a run inside of outer may be parsing the request, such as one that http.TimeoutHandler does not wait for.
-func (a *shared) isHandling(r *http.Request, outer *reached) bool {
-	a.changing.Lock()
-	defer a.changing.Unlock()
-	return slices.ContainsFunc(a.runs, func(other *reached) bool {
-		return other != outer && other.from >= outer.from && other.began == r
+// isHandling reports whether a run inside of outer, nil for the whole chain, may be parsing the request, such as one that
+// http.TimeoutHandler does not wait for.
+func (s *shared) isHandling(r *http.Request, outer *innerRun) bool {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return slices.ContainsFunc(s.runs, func(other *innerRun) bool {
+		return other != outer && (outer == nil || other.first >= outer.first) && other.began == r
 	})
 }

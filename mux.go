@@ -68,12 +68,12 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// optimization: a HandlerFunc without middleware, afterware and hooks needs no more than this (BenchmarkServe/Param).
 	handler, plain := d.end.(HandlerFunc)
 	if !plain || !d.routed() || p.scoped || m.hooks().set() || m.cancels() {
-		before, after := p.scopesOf(&d)
-		m.serve(r.Context(), false, &d, before, after, w, r)
+		m.serve(r.Context(), false, p, &d, w, r)
 		return
 	}
 	r.Pattern = d.route.path
-	x, ctx, _ := newContext(r.Context(), m.base(), nil, &d, r)
+	x, ctx, _ := newContext(r.Context(), m.base(), nil, &d)
+	copyRequest(&x.request, r, ctx)
 	defer keepForm(r, &x.request)
 	handler(ctx, w, &x.request)
 }
@@ -87,86 +87,65 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 	if r.ProtoMajor == 0 {
 		d.tell(ctx, r.Method, r.URL)
 	}
-	before, after := p.scopesOf(&d)
-	m.serve(ctx, true, &d, before, after, w, r)
+	m.serve(ctx, true, p, &d, w, r)
 }
 
-// serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context.
-func (m *Mux) serve(
-	in context.Context, bound bool, d *decision,
-	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
-) {
+// serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context. The two short ways are
+// here, and the way of all other requests: begin, run, release.
+func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http.ResponseWriter, r *http.Request) {
+	before, after := p.scopesOf(d)
 	if len(after.steps) > 0 || m.hooks().set() {
 		m.serveObserved(in, bound, d, before, after, w, r)
 		return
 	}
-	// optimization: a plain request needs no way (BenchmarkServe/Value and Standard).
-	handler, plain := m.plain(d, before, bound)
-	_, fails := d.end.(*failing)
-	if !plain || before.wraps && (fails || mayHaveForm(r)) {
-		m.serveAny(in, bound, d, before, w, r)
-		return
-	}
-	if fails {
-		m.serveFailing(in, d, before, handler, w, r)
-		return
-	}
-	// optimization: without a form nothing is left to do after standard middleware (BenchmarkServe/Standard).
-	if first := opening(before); first != nil {
-		r.Pattern = d.route.path
-		x, _, _ := newContext(in, m.base(), before, d, r)
-		first(w, &x.request)
-		return
-	}
-	x, ctx, _ := newContext(in, m.base(), before, d, nil)
-	at := reached{ctx: ctx, stale: true}
-	defer func() { keepForm(r, at.r) }()
-	x.runPlain(&at, before.steps, handler, w, r)
-}
-
-// serveFailing serves a plain request whose handler may return an error, without standard middleware.
-//
-// optimization: it needs no way (BenchmarkServe/Error).
-func (m *Mux) serveFailing(
-	in context.Context, d *decision, before *chain[*middleware], handler HandlerFunc, w http.ResponseWriter, r *http.Request,
-) {
-	x := new(withWriter)
-	_, ctx, _ := x.initWith(in, m.base(), before, d)
-	at := reached{ctx: ctx, stale: true}
-	defer func() { keepForm(r, at.r) }()
-	x.runPlain(&at, before.steps, handler, x.place.Wrap(w), r)
-}
-
-// plain returns the function that serves for the route's handler, and whether the request is plain: a route answers it, whose handler is
-// of one of kami's own types, no scope with params covers it, and only Context and the drain end its context.
-func (m *Mux) plain(d *decision, c *chain[*middleware], bound bool) (h HandlerFunc, ok bool) {
-	switch end := d.end.(type) {
-	case HandlerFunc:
-		h = end
-	case *failing:
-		h = end.serve
-	}
-	return h, h != nil && d.routed() && !c.wild && !bound && !m.cancels()
-}
-
-// serveAny serves any request that has no afterware and no hooks.
-func (m *Mux) serveAny(
-	in context.Context, bound bool, d *decision, before *chain[*middleware], w http.ResponseWriter, r *http.Request,
-) {
 	// optimization: no context is built for a 404 that nothing observes (BenchmarkServe/NotFound, NotAllowed and Redirect).
-	if len(before.steps) == 0 && isBuiltin(d.end) {
+	if !d.routed() && len(before.steps) == 0 && isBuiltin(d.end) {
 		d.end.ServeHTTPContext(in, w, r)
 		return
 	}
-	var along way
-	var at reached
-	failing := mayFail(d.end)
-	place := along.begin(&at, m, in, bound, failing, false, d, before, r)
-	if failing {
-		w = place.Wrap(w)
+	// optimization: without a form nothing is left to do after standard middleware (BenchmarkServe/Standard).
+	if first := opening(before, d); first != nil && !bound && !m.cancels() && !mayHaveForm(r) {
+		r.Pattern = d.route.path
+		x, ctx, _ := newContext(in, m.base(), before, d)
+		copyRequest(&x.request, r, ctx)
+		first(w, &x.request)
+		return
 	}
-	defer along.release(&at)
-	along.run(0, w, &at)
+	var x exchange
+	x.chain, x.end, x.from, x.stale = before, d.end, r, true
+	plain, fails := m.plain(d, before, bound)
+	switch {
+	case !plain:
+		fails = mayFail(d.end)
+		place := x.begin(m, in, bound, fails, false, d, r)
+		if fails {
+			w = place.Wrap(w)
+		}
+	case fails: // optimization: most requests need no more than this case or the next (BenchmarkServe/Error and Scopes)
+		c := new(withWriter)
+		w = c.place.Wrap(w)
+		r.Pattern, x.pattern = d.route.path, d.route.path
+		x.own, x.ctx, _ = c.initWith(in, m.base(), before, d)
+	default:
+		r.Pattern, x.pattern = d.route.path, d.route.path
+		x.own, x.ctx, _ = newContext(in, m.base(), before, d)
+	}
+	defer func() {
+		if x.handed == nil && x.finish == nil { // optimization: most often this is all (BenchmarkServe/Scopes)
+			keepForm(r, x.r)
+		} else {
+			x.release()
+		}
+	}()
+	x.run(0, w)
+}
+
+// plain reports whether a request needs no more than a context: a route with a handler of one of kami's own types answers it, without
+// standard middleware, and only Context and the drain end its context. It also reports whether the handler may return an error.
+func (m *Mux) plain(d *decision, c *chain[*middleware], bound bool) (plain, fails bool) {
+	_, plain = d.end.(HandlerFunc)
+	_, fails = d.end.(*failing)
+	return (plain || fails) && d.routed() && !c.wraps && !bound && !m.cancels(), fails
 }
 
 // base returns the present Context. This function and those below return the fields or, for the default Mux, the package's variables.

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/guregu/kami/internal/incoming"
-	"github.com/guregu/kami/treemux"
 )
 
 // Param returns a request path parameter, or a blank string if it doesn't exist.
@@ -108,14 +107,14 @@ type params struct {
 	encoded bool // whether the path has escapes
 }
 
-// set sets them to those that were found in the path. Of one with escapes each is looked for and decoded when it is asked
-// for.
-func (p *params) set(path string, encoded bool, spans *treemux.Spans) {
-	if p.path, p.encoded = path, encoded; encoded {
+// set sets them to those that were found in the path. Each param of a path with escapes is looked for and decoded when it is asked for.
+func (p *params) set(d *decision) {
+	if d.decode != nil {
+		p.encoded = true
 		return
 	}
-	for i := range min(spans.Len(), len(p.starts)) {
-		span := spans.At(i)
+	for i := range min(d.spans.Len(), len(p.starts)) {
+		span := d.spans.At(i)
 		if length := span.End - span.Start; span.End <= math.MaxUint16 && length <= math.MaxUint8 {
 			p.starts[i], p.lengths[i] = uint16(span.Start), uint8(length)
 		}

@@ -54,22 +54,22 @@ func (x *requestContext) find(m *middleware, v *binding) int {
 	return -1
 }
 
-// goInto runs the step i, which is standard middleware. The rest of the chain runs inside of it.
-func (a *way) goInto(i int, w http.ResponseWriter, at *reached) {
-	if at.changed {
-		at.ctx, at.stale = a.x.link(at.ctx, i, at.stale)
+// enter runs the step i, which is standard middleware. The rest of the chain runs inside of it.
+func (x *exchange) enter(i int, w http.ResponseWriter) {
+	if x.changed {
+		x.ctx, x.stale = x.own.link(x.ctx, i, x.stale)
 	}
-	r := at.shown(a)
-	at.handed = r
-	if shared := a.x.chain.shared; shared != nil && shared.observed && at.within == nil {
-		at.r = r.WithContext(at.ctx) // for what runs after the chain
+	r := x.request(x.binding)
+	x.handed = r
+	if shared := x.own.chain.shared; shared != nil && shared.observed && x.from != nil {
+		x.r = r.WithContext(x.ctx) // for what runs after the chain
 	}
-	a.steps[i].ware.standard.ServeHTTPContext(at.ctx, w, r)
+	x.chain.steps[i].ware.standard.ServeHTTPContext(x.ctx, w, r)
 }
 
-// opening returns the standard middleware that a chain begins with, as a function that takes no context, or nil.
-func opening(c *chain[*middleware]) http.HandlerFunc {
-	if len(c.steps) == 0 {
+// opening returns the standard middleware that a chain to a HandlerFunc begins with, as a function that takes no context, or nil.
+func opening(c *chain[*middleware], d *decision) http.HandlerFunc {
+	if _, plain := d.end.(HandlerFunc); !plain || !d.routed() || len(c.steps) == 0 || c.wild {
 		return nil
 	}
 	return c.steps[0].ware.wrapper
@@ -143,16 +143,13 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if x == nil {
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
-	shared := x.chain.shared
-	along := way{x: x, steps: x.chain.steps, end: x.end()}
-	at := reached{ctx: ctx, uncomparable: !isPointer(ctx), r: r, stale: stale, changed: !direct, binding: along.steps[i].binding, within: shared}
-	if shared != nil && shared.observed {
-		shared.publish(ctx)
-	}
-	if shared != nil && shared.formed {
-		along.runFor(i+1, w, &at)
+	next := exchange{own: x, chain: x.chain, end: x.end(), ctx: ctx, uncomparable: !isPointer(ctx), changed: !direct, stale: stale, r: r}
+	next.binding = x.chain.steps[i].binding
+	next.publish()
+	if shared := x.chain.shared; shared != nil && shared.formed {
+		next.runFor(i+1, w, shared)
 	} else {
-		along.run(i+1, w, &at)
+		next.run(i+1, w)
 	}
 }
 
@@ -166,13 +163,18 @@ type shared struct {
 
 	// What runs inside standard middleware tells the outside:
 	changing sync.Mutex
-	runs     []*reached                      // the runs of the chain that are under way, if there may be a form
+	runs     []*innerRun                     // the runs of the chain that are under way, if there may be a form
 	form     atomic.Pointer[multipart.Form]  // the form that had been parsed when the last one began
 	branched atomic.Pointer[context.Context] // the present context, if something runs after the chain
 }
 
 // publish tells the outside of standard middleware what the context has become.
-func (a *shared) publish(ctx context.Context) { a.branched.Store(&ctx) }
+func (x *exchange) publish() {
+	if shared := x.own.chain.shared; shared != nil && shared.observed {
+		ctx := x.ctx
+		shared.branched.Store(&ctx)
+	}
+}
 
 // wraps reports whether there is standard middleware among the steps.
 func wraps(steps []step[*middleware]) bool {
