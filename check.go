@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/guregu/kami/internal/patterns"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -125,7 +126,7 @@ func (c *checker) unreachable(r *route) {
 		c.found("unreachable route", place, "%s: no client sends the method %q: register the route for each method", what, r.method)
 		return
 	}
-	if why := oddity(c.patterns[r]); why != "" {
+	if why := patterns.Oddity(c.patterns[r]); why != "" {
 		c.found("unreachable route", place, "%s: %s", what, why)
 		return
 	}
@@ -152,30 +153,6 @@ func (c *checker) unmounted(what, place string, inner *Mux, r *route) {
 	}
 }
 
-// oddity says what keeps clients from asking for paths of such a pattern, if anything does.
-func oddity(pattern treemux.Pattern) string {
-	for _, s := range pattern.Segments {
-		if s.Kind != treemux.Static {
-			continue
-		}
-		plain, err := url.PathUnescape(s.Text)
-		inner := strings.TrimPrefix(strings.TrimSuffix(s.Text, "}"), "{")
-		switch {
-		case s.Text == "{$}":
-			return `"{$}" is for net/http: here a path is matched to its end`
-		case len(inner) == len(s.Text)-2 && strings.HasSuffix(inner, "..."):
-			return fmt.Sprintf("%q is no catch-all here, but %q is", s.Text, "*"+strings.TrimSuffix(inner, "..."))
-		case len(inner) == len(s.Text)-2:
-			return fmt.Sprintf("%q is no param here, but %q is", s.Text, ":"+inner)
-		case strings.ContainsAny(s.Text, "?#"):
-			return fmt.Sprintf("the segment %q has a question mark or a number sign, which end a path", s.Text)
-		case err == nil && plain != s.Text:
-			return fmt.Sprintf("segments are compared decoded, and no client means %q by %q", s.Text, plain)
-		}
-	}
-	return ""
-}
-
 // unusual finds what is read here otherwise than by many other routers.
 func (c *checker) unusual(what, place string, pattern treemux.Pattern) {
 	special := func(r rune) bool {
@@ -194,19 +171,19 @@ func (c *checker) unusual(what, place string, pattern treemux.Pattern) {
 func (c *checker) scopes(all []registration) {
 	for i, s := range all {
 		what := fmt.Sprintf("%s %s for %q", s.Kind, s.Name, s.Path)
-		if why := oddity(s.pattern); why != "" {
+		if why := patterns.Oddity(s.pattern); why != "" {
 			c.found("unused scope", s.Place, "%s: %s", what, why)
 			continue
 		}
 		c.unusual(what, s.Place, s.pattern)
 		covered := slices.DeleteFunc(slices.Clone(c.routes), func(r *route) bool { return !c.covers(s, r) })
-		below := slices.IndexFunc(c.routes, func(r *route) bool { return isBelow(c.patterns[r], s.pattern) })
+		below := slices.IndexFunc(c.routes, func(r *route) bool { return patterns.IsBelow(c.patterns[r], s.pattern) })
 		twin := slices.IndexFunc(c.routes, func(r *route) bool { return c.leavesOut(s, r, all) })
 		sibling := slices.ContainsFunc(all, func(o registration) bool {
-			return !isExact(o.pattern) && o.Name == s.Name && withoutCatchAll(o.pattern).Alike(s.pattern)
+			return !patterns.IsExact(o.pattern) && o.Name == s.Name && patterns.WithoutCatchAll(o.pattern).Alike(s.pattern)
 		})
 		switch {
-		case isExact(s.pattern) && below >= 0 && !sibling:
+		case patterns.IsExact(s.pattern) && below >= 0 && !sibling:
 			r := c.routes[below]
 			c.found("exact scope", s.Place, "%s covers that path alone, and not %s (%s): %q covers what is below",
 				what, r.registered(), r.place, s.Path+"/")
@@ -218,7 +195,7 @@ func (c *checker) scopes(all []registration) {
 			c.found("unused scope", s.Place, "%s covers no route", what)
 		}
 		for _, r := range covered {
-			if name, ok := clash(s.pattern, c.patterns[r]); ok {
+			if name, ok := patterns.Clash(s.pattern, c.patterns[r]); ok {
 				c.found("ambiguous param", s.Place, "%s: its %q is another segment than that of %s (%s)",
 					what, name, r.registered(), r.place)
 				break
@@ -228,63 +205,21 @@ func (c *checker) scopes(all []registration) {
 	}
 }
 
-// isBelow reports whether a route is below a scope by what both are called: a static segment of the scope stands for
-// itself, and is not one of many that a param can be.
-func isBelow(route, scope treemux.Pattern) bool {
-	if len(route.Segments) <= len(scope.Segments) {
-		return false
-	}
-	for i, s := range scope.Segments {
-		own := route.Segments[i]
-		if s.Kind == treemux.Static && own != s || own.Kind == treemux.CatchAll {
-			return false
-		}
-	}
-	return true
-}
-
-// isExact reports whether a scope covers only its path, and not what lies below.
-func isExact(scope treemux.Pattern) bool { return !scope.Slash && !scope.CatchAll() }
-
-// withoutCatchAll returns the pattern that covers the same as a scope.
-func withoutCatchAll(scope treemux.Pattern) treemux.Pattern {
-	if scope.CatchAll() {
-		scope.Segments = scope.Segments[:len(scope.Segments)-1]
-	}
-	return scope
-}
-
 // leavesOut reports whether the route, as "/admin", is called as the scope "/admin/" is without its slash, and is covered
 // neither by this nor by another scope for the same.
 func (c *checker) leavesOut(s registration, r *route, all []registration) bool {
 	covered := func(o registration) bool { return o.Name == s.Name && c.covers(o, r) }
-	return !isExact(s.pattern) && withoutCatchAll(s.pattern).Alike(c.patterns[r]) && !slices.ContainsFunc(all, covered)
+	return !patterns.IsExact(s.pattern) && patterns.WithoutCatchAll(s.pattern).Alike(c.patterns[r]) && !slices.ContainsFunc(all, covered)
 }
 
 // ambiguous looks for a name that one of the other scopes has for another segment of the paths that both cover.
 func (c *checker) ambiguous(what string, s registration, others []registration) {
 	for _, o := range others {
-		name, ok := clash(s.pattern, o.pattern)
+		name, ok := patterns.Clash(s.pattern, o.pattern)
 		if ok && slices.ContainsFunc(c.routes, func(r *route) bool { return c.covers(s, r) && c.covers(o, r) }) {
 			c.found("ambiguous param", s.Place, "%s: its %q is another segment than that of %q (%s)", what, name, o.Path, o.Place)
 		}
 	}
-}
-
-// clash returns a name that the patterns have for different segments.
-func clash(a, b treemux.Pattern) (name string, ok bool) {
-	at := make(map[string]int)
-	for i, s := range b.Segments {
-		if s.Kind != treemux.Static {
-			at[s.Text] = i
-		}
-	}
-	for i, s := range a.Segments {
-		if j, known := at[s.Text]; known && s.Kind != treemux.Static && s.Text != "" && i != j {
-			return s.Text, true
-		}
-	}
-	return "", false
 }
 
 // Covers reports whether a path of the route can lie in the scope, by the rules of [Mux.Use], encoded slashes aside. The route
@@ -295,37 +230,9 @@ func (s Scope) Covers(r Route) bool {
 		return false
 	}
 	route, err := treemux.Parse(r.Pattern)
-	return err == nil && covers(scope, route)
+	return err == nil && patterns.Covers(scope, route)
 }
 
-func (c *checker) covers(s registration, r *route) bool { return covers(s.pattern, c.patterns[r]) }
-
-func covers(scope, route treemux.Pattern) bool {
-	exact := isExact(scope)
-	scope = withoutCatchAll(scope)
-	if !reaches(scope, route) {
-		return false
-	}
-	same := len(route.Segments) == len(scope.Segments)
-	if exact {
-		return same || route.CatchAll() && len(route.Segments) < len(scope.Segments)
-	}
-	return !same || route.Slash || !scope.Alike(route)
-}
-
-// reaches reports whether a path of the route can be one of the prefix, or below it.
-func reaches(prefix, route treemux.Pattern) bool {
-	for i, segment := range prefix.Segments {
-		if i == len(route.Segments) {
-			return false
-		}
-		own := route.Segments[i]
-		if own.Kind == treemux.CatchAll {
-			return true
-		}
-		if own.Kind == treemux.Static && segment.Kind == treemux.Static && own.Text != segment.Text {
-			return false
-		}
-	}
-	return true
+func (c *checker) covers(s registration, r *route) bool {
+	return patterns.Covers(s.pattern, c.patterns[r])
 }

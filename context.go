@@ -11,6 +11,7 @@ import (
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/internal/lifetime"
 	"github.com/guregu/kami/internal/serving"
+	"github.com/guregu/kami/internal/urlpath"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -60,7 +61,7 @@ func newContext(in, base context.Context, c *chain[*middleware], d *decision) (*
 	}
 	x := new(withParams)
 	x.init(in, base, c, d)
-	x.path, _ = cutSlash(d.path)
+	x.path, _ = urlpath.CutSlash(d.path)
 	x.params.set(d)
 	return &x.requestContext, x, &x.params
 }
@@ -80,7 +81,7 @@ func (x *withParams) initWith(in, base context.Context, c *chain[*middleware], d
 	if len(d.route.names) == 0 {
 		return &x.requestContext, &x.requestContext, nil
 	}
-	x.path, _ = cutSlash(d.path)
+	x.path, _ = urlpath.CutSlash(d.path)
 	x.params.set(d)
 	return &x.requestContext, x, &x.params
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/urlpath"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -34,7 +35,7 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 		d.decideEncoded(p, method, u)
 		return
 	}
-	path, slash := cutSlash(d.path)
+	path, slash := urlpath.CutSlash(d.path)
 	best, _ := p.routes.Lookup(path, &d.spans, nil)
 	if r := best.find(method); r != nil && (r.slash == slash || r.either) {
 		d.end, d.route, d.listed = r.handler, r, r
@@ -53,7 +54,7 @@ func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
 		d.path, d.route, d.end = "/", p.unrouted, badRequest
 		return
 	}
-	d.path, d.decode = routedPath(u)
+	d.path, d.decode = urlpath.Routed(u)
 	rooted := d.path[0] == '/' // unlike that of OPTIONS *
 	if !rooted {
 		d.path = "/" + d.path
@@ -65,7 +66,7 @@ func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
 	case d.clean != "":
 		d.decideUnclean(p, method, u)
 	default:
-		path, _ := cutSlash(d.path)
+		path, _ := urlpath.CutSlash(d.path)
 		best, _ := p.routes.Lookup(path, &d.spans, &treemux.Options[*route]{Decode: d.decode})
 		d.decideBest(p, method, u, best)
 	}
@@ -73,14 +74,14 @@ func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
 
 // resolve finds the clean path, if the path is not clean.
 func (d *decision) resolve() {
-	if encoded := d.decode != nil; !isClean(d.path, encoded) {
-		d.clean = cleaned(d.path, encoded)
+	if encoded := d.decode != nil; !urlpath.IsClean(d.path, encoded) {
+		d.clean = urlpath.Cleaned(d.path, encoded)
 	}
 }
 
 // decideBest decides about any path, for which the list is the best, nil if there is none.
 func (d *decision) decideBest(p *plan, method string, u *url.URL, best *route) {
-	path, slash := cutSlash(d.path)
+	path, slash := urlpath.CutSlash(d.path)
 	found := p.matchBest(best, method, path, d.decode, &d.spans)
 	d.listed, d.route = found.best, p.unrouted
 	switch r := found.route; {
@@ -99,11 +100,11 @@ func (d *decision) decideBest(p *plan, method string, u *url.URL, best *route) {
 
 // decideUnclean decides about a path that is not clean. The clean one may have dot segments yet, if slashes are encoded.
 func (d *decision) decideUnclean(p *plan, method string, u *url.URL) {
-	path, slash := cutSlash(d.clean)
+	path, slash := urlpath.CutSlash(d.clean)
 	found := p.match(method, path, d.decode, &d.spans)
 	d.listed, d.route = found.best, p.unrouted
 	switch {
-	case found.best == nil || !isClean(path, d.decode != nil):
+	case found.best == nil || !urlpath.IsClean(path, d.decode != nil):
 		d.notFound(p)
 	case found.route == nil && method == http.MethodOptions:
 		d.end = p.notAllowedEnd(method, found)
@@ -118,9 +119,9 @@ func (d *decision) redirect(method string, r *route, path string, slash bool, qu
 	if r.slash || r.either && slash {
 		path += "/"
 	}
-	target := location(path, d.decode != nil)
+	target := urlpath.Location(path, d.decode != nil)
 	if query != "" {
-		target += "?" + escape(query, "#")
+		target += "?" + urlpath.Escape(query, "#")
 	}
 	code := http.StatusTemporaryRedirect
 	if method == http.MethodGet {
@@ -134,7 +135,7 @@ func (d *decision) notFound(p *plan) {
 	d.route, d.listed = p.unrouted, nil
 	d.end = p.unrouted.mux.withoutRoute(p.notFound, ErrNotFound, defaultNotFound)
 	if d.clean != "" && !isBuiltin(d.end) {
-		d.end = &cleaning{d.end, cleaned(d.plain(d.path), false)}
+		d.end = &cleaning{d.end, urlpath.Cleaned(d.plain(d.path), false)}
 	}
 }
 

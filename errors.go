@@ -2,17 +2,13 @@ package kami
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 
-	"github.com/guregu/kami/internal/accept"
 	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
-	"github.com/guregu/kami/mutil"
+	"github.com/guregu/kami/internal/problem"
 )
 
 // What an ErrorHandler gets for a request that no route answers. Both have a method StatusCode() int. The Allow header is set
@@ -38,7 +34,7 @@ type erring struct {
 }
 
 func (h erring) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	h.mux.fail(ctx, telling(w), r, h.err)
+	h.mux.fail(ctx, half.Telling(w), r, h.err)
 }
 
 // withoutRoute returns what answers a request that no route answers: the handler that is registered for it, or the ErrorHandler if
@@ -68,7 +64,7 @@ func newFailing(handle func(context.Context, http.ResponseWriter, *http.Request)
 }
 
 func (h *failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	own := telling(w)
+	own := half.Telling(w)
 	if err := h.handle(ctx, own, r); err != nil {
 		h.mux.fail(ctx, own, r, err)
 	}
@@ -91,14 +87,14 @@ func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, er
 	if x, ok := ctx.Value(incoming.Request).(*requestContext); ok {
 		m = x.route.mux
 	}
-	m.fail(ctx, telling(w), r, err)
+	m.fail(ctx, half.Telling(w), r, err)
 }
 
 // fail answers an error. It has an answer written where the ErrorHandler writes none, which would look like success.
-func (m *Mux) fail(ctx context.Context, w tellingProxy, r *http.Request, err error) {
+func (m *Mux) fail(ctx context.Context, w half.Proxy, r *http.Request, err error) {
 	explained := incoming.Explain(ctx, err)
-	if by, why := begun(w); by != nil {
-		if statusOf(explained) != incoming.StatusClientGone && !failsByLeaving(ctx, w, err) {
+	if by, why := half.Begun(w); by != nil {
+		if problem.StatusOf(explained) != incoming.StatusClientGone && !failsByLeaving(ctx, w, err) {
 			logError(ctx, r, err, why)
 		}
 		if half.Misleads(by, r.Method) {
@@ -108,7 +104,7 @@ func (m *Mux) fail(ctx context.Context, w tellingProxy, r *http.Request, err err
 		return
 	}
 	m.errorHandler()(ctx, w, r, explained)
-	if by, _ := begun(w); by == nil {
+	if by, _ := half.Begun(w); by == nil {
 		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
@@ -119,48 +115,14 @@ func failsByLeaving(ctx context.Context, w http.ResponseWriter, err error) bool 
 	return incoming.Gone(ctx) && errors.Is(err, http.NewResponseController(w).Flush())
 }
 
-// tellingProxy is a proxy that also tells of a hijack, as those of mutil do and those of others do not.
-type tellingProxy interface {
-	mutil.WriterProxy
-	Hijacked() bool
-}
-
-// telling returns the writer itself if it is such a proxy, as where no middleware has put another one before it.
-func telling(w http.ResponseWriter) tellingProxy {
-	if own, ok := w.(tellingProxy); ok {
-		return own
-	}
-	return mutil.WrapWriter(w).(tellingProxy)
-}
-
 // mayFail reports whether a handler is one that may return an error, for which the writer needs a proxy around all that
-// middleware may write: see begun.
+// middleware may write: see half.Begun.
 func mayFail(h ContextHandler) bool {
 	switch answerOf(h).(type) {
 	case *failing, erring:
 		return true
 	}
 	return false
-}
-
-// begun returns the proxy by which no answer can be written any more, and why, or nil. It asks the proxies that w is made of: its
-// own, those of outer Muxes, and that around all middleware.
-func begun(w http.ResponseWriter) (by mutil.WriterProxy, why string) {
-	for {
-		if proxy, ok := w.(mutil.WriterProxy); ok {
-			if mutil.Hijacked(proxy) {
-				return proxy, "the connection was hijacked"
-			}
-			if proxy.Status() != 0 {
-				return proxy, "the response had begun"
-			}
-		}
-		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return nil, ""
-		}
-		w = outer.Unwrap()
-	}
 }
 
 // DefaultErrorHandler answers the error of a handler. An error, or one that it wraps, with a method StatusCode() int says
@@ -176,17 +138,17 @@ func begun(w http.ResponseWriter) (by mutil.WriterProxy, why string) {
 // breaks: the status is 499, which only logs have.
 func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	err = incoming.Explain(ctx, err)
-	code, detail := statusOf(err), err.Error()
+	code, detail := problem.StatusOf(err), err.Error()
 	if code >= 500 {
-		logError(ctx, r, err, titleOf(code))
+		logError(ctx, r, err, problem.Title(code))
 		detail = ""
 	}
-	contentType, body := "text/plain; charset=utf-8", textOf(code, detail)
-	if prefersProblem(r.Header) {
-		contentType, body = "application/problem+json", problemOf(code, detail)
+	contentType, body := "text/plain; charset=utf-8", problem.Text(code, detail)
+	if problem.Preferred(r.Header) {
+		contentType, body = "application/problem+json", problem.Details(code, detail)
 	}
 	header := w.Header()
-	setHeaders(header, err)
+	problem.SetHeaders(header, err)
 	header.Set("Content-Type", contentType)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Add("Vary", "Accept")
@@ -195,71 +157,7 @@ func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Req
 	_, _ = w.Write(body)
 }
 
-// setHeaders sets the headers that an error has. What outer handlers have said of cookies and of Vary stays.
-func setHeaders(header http.Header, err error) {
-	var headerer interface{ Headers() http.Header }
-	if !errors.As(err, &headerer) {
-		return
-	}
-	for name, values := range headerer.Headers() {
-		switch name = http.CanonicalHeaderKey(name); name {
-		case "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding":
-			// they are about another body
-		case "Set-Cookie", "Vary":
-			header[name] = append(header[name], values...)
-		default:
-			header[name] = slices.Clone(values)
-		}
-	}
-}
-
 // logError logs an error of which the client does not hear all.
 func logError(ctx context.Context, r *http.Request, err error, why string) {
 	slog.ErrorContext(ctx, "kami: a handler failed", "method", r.Method, "pattern", r.Pattern, "err", err, "answer", why)
-}
-
-// statusOf returns the status that an error asks for.
-func statusOf(err error) int {
-	var coder interface{ StatusCode() int }
-	if errors.As(err, &coder) {
-		if code := coder.StatusCode(); code >= 400 && code <= 599 {
-			return code
-		}
-	}
-	return http.StatusInternalServerError
-}
-
-// titleOf names a status.
-func titleOf(code int) string {
-	if title := http.StatusText(code); title != "" {
-		return title
-	}
-	return fmt.Sprint("status ", code)
-}
-
-func textOf(code int, detail string) []byte {
-	if detail == "" {
-		detail = titleOf(code)
-	}
-	return []byte(detail + "\n")
-}
-
-// problemOf returns the problem details of RFC 9457, of the type "about:blank".
-func problemOf(code int, detail string) []byte {
-	text, _ := json.Marshal(struct { // which cannot fail: invalid text becomes U+FFFD
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{titleOf(code), code, detail})
-	return append(text, '\n')
-}
-
-// prefersProblem reports whether a request prefers problem details to text: it names them, or JSON, by more than */*.
-func prefersProblem(header http.Header) bool {
-	weight, named := accept.Weight(header, "application/problem+json")
-	if named < accept.Exact {
-		weight, named = accept.Weight(header, "application/json")
-	}
-	text, _ := accept.Weight(header, "text/plain")
-	return named > accept.Any && weight > 0 && weight >= text
 }

@@ -3,9 +3,9 @@ package kami
 import (
 	"context"
 	"net/http"
-	"reflect"
 	"time"
 
+	"github.com/guregu/kami/internal/pathvalues"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -184,7 +184,7 @@ func copyRequest(dst, r *http.Request, ctx context.Context) {
 // copyWithValues makes the first copy of the request, with the params as path values, for handlers without context.
 func (x *exchange) copyWithValues() *http.Request {
 	r := &x.own.request
-	if sharesPathValues(x.from) {
+	if pathvalues.Shared(x.from) {
 		*r = *x.from.Clone(x.ctx)
 	} else {
 		copyRequest(r, x.from, x.ctx)
@@ -196,25 +196,3 @@ func (x *exchange) copyWithValues() *http.Request {
 	}
 	return r
 }
-
-// sharesPathValues reports whether the request has path values. Plain copies of it share them.
-func sharesPathValues(r *http.Request) bool {
-	for _, field := range pathValueFields {
-		if reflect.ValueOf(r).Elem().FieldByIndex(field).Len() > 0 {
-			return true
-		}
-	}
-	return len(pathValueFields) < 2
-}
-
-// pathValueFields are the fields in which net/http keeps path values, which no method lists. If another release lacks them, all
-// requests count as having path values.
-var pathValueFields = func() (indices [][]int) {
-	for _, name := range []string{"matches", "otherValues"} {
-		field, ok := reflect.TypeFor[http.Request]().FieldByName(name)
-		if ok && (field.Type.Kind() == reflect.Map || field.Type.Kind() == reflect.Slice) {
-			indices = append(indices, field.Index)
-		}
-	}
-	return indices
-}()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/guregu/kami/internal/urlpath"
 )
 
 // PathParam is a param of a path and its value, decoded.
@@ -123,7 +125,7 @@ func (d *decision) explain(method, path string) Explanation {
 		r := d.route.describe()
 		e.Route = &r
 		var params params
-		params.path, _ = cutSlash(d.path)
+		params.path, _ = urlpath.CutSlash(d.path)
 		params.set(d)
 		for i, name := range d.route.names {
 			e.Params = append(e.Params, PathParam{name.text, params.value(d.route, i)})

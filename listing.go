@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/guregu/kami/internal/patterns"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -72,7 +73,7 @@ func (p *plan) below(mount string) []Route {
 	prefix, _ := treemux.Parse(mount) // which it was registered with, so there is no error
 	return slices.DeleteFunc(p.describe(), func(r Route) bool {
 		pattern, _ := treemux.Parse(r.Pattern)
-		return !reaches(prefix, pattern)
+		return !patterns.Reaches(prefix, pattern)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/treemux"
 )
@@ -179,8 +180,8 @@ func asMiddleware(mw MiddlewareType) (run Middleware, isReadOnly bool) {
 func readOnly(h http.Handler) Middleware {
 	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 		own := *r
-		proxy := telling(w)
-		before, _ := begun(proxy)
+		proxy := half.Telling(w)
+		before, _ := half.Begun(proxy)
 		hijacked := proxy.Hijacked()
 		defer func() {
 			if own.MultipartForm != nil && own.MultipartForm != r.MultipartForm {

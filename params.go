@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/urlpath"
 )
 
 // Param returns a request path parameter, or a blank string if it doesn't exist.
@@ -174,10 +175,10 @@ func (p *params) known(i int) (value string) {
 func (p *params) search(of *route, i int) string {
 	text := skipped(p.path, of.path, i)
 	if !of.rest || i < len(of.names)-1 {
-		text = text[:segmentEnd(text)]
+		text = text[:urlpath.SegmentEnd(text)]
 	}
 	if p.encoded {
-		return unescape(text)
+		return urlpath.Unescape(text)
 	}
 	return text
 }
@@ -192,6 +193,6 @@ func skipped(path, pattern string, i int) string {
 			}
 			i--
 		}
-		path, pattern = path[segmentEnd(path):], pattern[segmentEnd(pattern):]
+		path, pattern = path[urlpath.SegmentEnd(path):], pattern[urlpath.SegmentEnd(pattern):]
 	}
 }

@@ -3,6 +3,8 @@ package kami
 import (
 	"strings"
 
+	"github.com/guregu/kami/internal/patterns"
+	"github.com/guregu/kami/internal/urlpath"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -23,7 +25,7 @@ func (d *decision) plain(path string) string {
 	if d.decode == nil {
 		return path
 	}
-	return unescape(path)
+	return urlpath.Unescape(path)
 }
 
 // readings returns all readings of the path that anybody acts on, as far as scopes of that depth can tell them apart, the routed
@@ -35,8 +37,8 @@ func (d *decision) readings(depth int) []reading {
 		return all
 	}
 	all = d.read("cleaned", d.clean).split(all, "cleaned and decoded", depth)
-	if hasEncodedSlash(d.path) {
-		plain := cleaned(all[0].Plain, false)
+	if urlpath.HasEncodedSlash(d.path) {
+		plain := urlpath.Cleaned(all[0].Plain, false)
 		all = append(all, reading{"decoded and cleaned", treemux.Path{Text: plain, Plain: plain, Split: len(plain)}, d.listed})
 	}
 	return all
@@ -54,7 +56,7 @@ func (r reading) split(all []reading, how string, depth int) []reading {
 		if depth < -1 {
 			break
 		}
-		if hasEncodedSlash(segment) {
+		if urlpath.HasEncodedSlash(segment) {
 			all = append(all, reading{how, treemux.Path{Text: r.Text, Plain: r.Plain, Split: start}, r.listed})
 		}
 		start += len(segment) + len("/")
@@ -68,10 +70,7 @@ func (r *reading) keepsOut(scope treemux.Pattern) bool {
 	if r.listed == nil || r.listed.slash || r.listed.either || strings.HasSuffix(r.Text, "/") {
 		return false
 	}
-	if scope.CatchAll() {
-		scope.Segments = scope.Segments[:len(scope.Segments)-1]
-	}
-	return scope.Is(r.listed.path)
+	return patterns.WithoutCatchAll(scope).Is(r.listed.path)
 }
 
 // values returns the texts at the spans.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unique"
 
+	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -152,5 +153,5 @@ func allowed(routes []*route) string {
 
 // Fail answers an error as one of a handler of the route is answered.
 func (r *route) Fail(ctx context.Context, w http.ResponseWriter, request *http.Request, err error) {
-	r.mux.fail(ctx, telling(w), request, err)
+	r.mux.fail(ctx, half.Telling(w), request, err)
 }

@@ -27,3 +27,37 @@ func Misleads(w mutil.WriterProxy, method string) bool {
 // Cut has the connection fail, so that no client takes what it has for all, even where middleware makes an end of the panic
 // that follows.
 func Cut(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
+
+// Proxy is a proxy that also tells of a hijack, as those of mutil do and those of others do not.
+type Proxy interface {
+	mutil.WriterProxy
+	Hijacked() bool
+}
+
+// Telling returns the writer itself if it is such a proxy, as where no middleware has put another one before it.
+func Telling(w http.ResponseWriter) Proxy {
+	if own, ok := w.(Proxy); ok {
+		return own
+	}
+	return mutil.WrapWriter(w).(Proxy)
+}
+
+// Begun returns the proxy by which no answer can be written any more, and why, or nil. It asks the proxies that w is made of: its
+// own, those of outer Muxes, and that around all middleware.
+func Begun(w http.ResponseWriter) (by mutil.WriterProxy, why string) {
+	for {
+		if proxy, ok := w.(mutil.WriterProxy); ok {
+			if mutil.Hijacked(proxy) {
+				return proxy, "the connection was hijacked"
+			}
+			if proxy.Status() != 0 {
+				return proxy, "the response had begun"
+			}
+		}
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil, ""
+		}
+		w = outer.Unwrap()
+	}
+}

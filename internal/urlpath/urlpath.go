@@ -1,4 +1,5 @@
-package kami
+// Package urlpath reads and writes the paths of URLs, as text. It knows neither routes nor requests.
+package urlpath
 
 import (
 	"bytes"
@@ -6,12 +7,12 @@ import (
 	"strings"
 )
 
-// routedPath returns the path that routes and scopes see: as it was sent if it has escapes that matter, with the
+// Routed returns the path that routes and scopes see: as it was sent if it has escapes that matter, with the
 // function that decodes a segment of it, else decoded. An encoded slash so never splits a segment.
-func routedPath(u *url.URL) (routed string, decode func(string) string) {
+func Routed(u *url.URL) (routed string, decode func(string) string) {
 	if u.RawPath != "" {
 		if plain, err := url.PathUnescape(u.RawPath); err == nil && plain == u.Path {
-			return u.RawPath, unescape
+			return u.RawPath, Unescape
 		}
 	}
 	if u.Path == "" {
@@ -20,29 +21,30 @@ func routedPath(u *url.URL) (routed string, decode func(string) string) {
 	return u.Path, nil
 }
 
-func unescape(segment string) string {
+// Unescape decodes a segment. One that has invalid escapes stays as it is.
+func Unescape(segment string) string {
 	if plain, err := url.PathUnescape(segment); err == nil {
 		return plain
 	}
 	return segment
 }
 
-// cutSlash cuts off one trailing slash, but not the root's, nor that of "//", which is another spelling of the root.
-func cutSlash(path string) (rest string, had bool) {
+// CutSlash cuts off one trailing slash, but not the root's, nor that of "//", which is another spelling of the root.
+func CutSlash(path string) (rest string, had bool) {
 	if len(path) > len("//") {
 		return strings.CutSuffix(path, "/")
 	}
 	return path, false
 }
 
-// hasEncodedSlash reports whether there is one in an encoded path.
-func hasEncodedSlash(path string) bool {
+// HasEncodedSlash reports whether there is one in an encoded path.
+func HasEncodedSlash(path string) bool {
 	return strings.Contains(path, "%2F") || strings.Contains(path, "%2f")
 }
 
-// cleaned returns a path without empty segments and dot segments, resolved as RFC 3986, section 5.2.4, does: "/a/./b/.." is
+// Cleaned returns a path without empty segments and dot segments, resolved as RFC 3986, section 5.2.4, does: "/a/./b/.." is
 // "/a/". Dot segments may be spelled with escapes if it is encoded.
-func cleaned(path string, encoded bool) string {
+func Cleaned(path string, encoded bool) string {
 	clean := make([]byte, 0, len(path))
 	slash := false
 	for segment := range strings.SplitSeq(path, "/") {
@@ -59,8 +61,8 @@ func cleaned(path string, encoded bool) string {
 	return string(clean)
 }
 
-// isClean reports whether a path has no empty segment and, with its encoded slashes decoded too, no dot segment.
-func isClean(path string, encoded bool) bool {
+// IsClean reports whether a path has no empty segment and, with its encoded slashes decoded too, no dot segment.
+func IsClean(path string, encoded bool) bool {
 	for i := 1; i < len(path); i++ {
 		c := path[i]
 		switch {
@@ -103,8 +105,8 @@ func hasEscape(text, escape string) bool {
 	return len(text) >= len(escape) && text[0] == '%' && strings.EqualFold(text[:len(escape)], escape)
 }
 
-// segmentEnd returns where the first segment of the path ends.
-func segmentEnd(path string) int {
+// SegmentEnd returns where the first segment of the path ends.
+func SegmentEnd(path string) int {
 	for i := range len(path) {
 		if path[i] == '/' {
 			return i
@@ -113,17 +115,17 @@ func segmentEnd(path string) int {
 	return len(path)
 }
 
-// location returns a clean path as the Location of a redirect, with all bytes encoded that must be (RFC 3986, section 3.3).
+// Location returns a clean path as the Location of a redirect, with all bytes encoded that must be (RFC 3986, section 3.3).
 // It begins with one slash and so stays on this host. An encoded path keeps the escapes that it has.
-func location(path string, encoded bool) string {
+func Location(path string, encoded bool) string {
 	if encoded {
-		return escape(path, "\"#<>?\\^`{|}")
+		return Escape(path, "\"#<>?\\^`{|}")
 	}
 	return (&url.URL{Path: path}).EscapedPath()
 }
 
-// escape encodes all bytes that do not belong into a header: controls, spaces, what is not ASCII, and the bytes listed.
-func escape(s, listed string) string {
+// Escape encodes all bytes that do not belong into a header: controls, spaces, what is not ASCII, and the bytes listed.
+func Escape(s, listed string) string {
 	const digits = "0123456789ABCDEF"
 	must := func(c byte) bool { return c <= ' ' || c >= 0x7f || strings.IndexByte(listed, c) >= 0 }
 	n := 0
