@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/guregu/kami/internal/funcs"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
@@ -43,7 +44,7 @@ func (m *Mux) After(path string, aw AfterwareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	added := &afterware{entry{path, nameOf(aw), place}, run}
+	added := &afterware{entry{path, funcs.NameOf(aw), place}, run}
 	m.mustChange(func() { m.draft.afterware = m.draft.afterware.with(pattern, added) })
 }
 
@@ -55,22 +56,22 @@ type afterware struct {
 
 // newAfterware converts one of the types that AfterwareType lists.
 func newAfterware(aw AfterwareType) (Afterware, error) {
-	if isNil(aw) {
+	if funcs.IsNil(aw) {
 		return nil, errors.New("the afterware must not be nil")
 	}
-	if f, ok := as[Afterware](aw); ok {
+	if f, ok := funcs.As[Afterware](aw); ok {
 		return f, nil
 	}
-	if f, ok := as[func(context.Context, mutil.WriterProxy, *http.Request)](aw); ok {
+	if f, ok := funcs.As[func(context.Context, mutil.WriterProxy, *http.Request)](aw); ok {
 		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
 			f(ctx, w, r)
 			return ctx
 		}, nil
 	}
-	if f, ok := as[func(mutil.WriterProxy, *http.Request) context.Context](aw); ok {
+	if f, ok := funcs.As[func(mutil.WriterProxy, *http.Request) context.Context](aw); ok {
 		return func(_ context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(w, r) }, nil
 	}
-	if f, ok := as[func(mutil.WriterProxy, *http.Request)](aw); ok {
+	if f, ok := funcs.As[func(mutil.WriterProxy, *http.Request)](aw); ok {
 		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
 			f(w, r)
 			return ctx

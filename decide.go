@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// decision is what a request's method and path alone decide: who answers it, with which params.
+// decision is what a request's method and path alone decide: the handler, and the route and its params.
 type decision struct {
 	end    ContextHandler      // what the chain of middleware leads to
 	route  *route              // whose handler end is; for any other answer the Mux's unrouted
@@ -150,7 +150,7 @@ func (d *decision) tell(in context.Context, method string, u *url.URL) {
 	m.Hit(d.route.innermost(true, method, u).path, d.route)
 }
 
-// stay keeps a message from being redirected: the route that lacks nothing but a slash, or has one too many, takes it as it is.
+// stay keeps a message from being redirected: the route that lacks only a slash, or has one too many, takes it as it is.
 func (d *decision) stay() {
 	if end, ok := d.end.(*redirect); ok && d.message && d.clean == "" {
 		d.end, d.route = end.route.handler, end.route

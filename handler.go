@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 
+	"github.com/guregu/kami/internal/funcs"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -65,7 +65,7 @@ func newRouted(handler HandlerType, m *Mux, pattern treemux.Pattern) (ContextHan
 
 // newHandler converts one of the types that HandlerType lists. The Mux answers its errors.
 func newHandler(handler HandlerType, m *Mux) (ContextHandler, error) {
-	if isNil(handler) {
+	if funcs.IsNil(handler) {
 		return nil, errNilHandler
 	}
 	switch h := handler.(type) {
@@ -76,37 +76,16 @@ func newHandler(handler HandlerType, m *Mux) (ContextHandler, error) {
 	case http.Handler:
 		return &vanilla{h}, nil
 	}
-	if h, ok := as[HandlerFunc](handler); ok {
+	if h, ok := funcs.As[HandlerFunc](handler); ok {
 		return h, nil
 	}
-	if h, ok := as[http.HandlerFunc](handler); ok {
+	if h, ok := funcs.As[http.HandlerFunc](handler); ok {
 		return &vanilla{h}, nil
 	}
-	if f, ok := as[func(context.Context, http.ResponseWriter, *http.Request) error](handler); ok {
+	if f, ok := funcs.As[func(context.Context, http.ResponseWriter, *http.Request) error](handler); ok {
 		return newFailing(f, m), nil
 	}
 	return nil, fmt.Errorf("%T is no type of handler; accepted are kami.ContextHandler, http.Handler, "+
 		"func(context.Context, http.ResponseWriter, *http.Request), the same with an error as its result, "+
 		"and func(http.ResponseWriter, *http.Request)", handler)
-}
-
-// as converts a function to a type with the same signature.
-func as[F any](function any) (converted F, ok bool) {
-	v, target := reflect.ValueOf(function), reflect.TypeFor[F]()
-	if v.Kind() != reflect.Func || !v.CanConvert(target) {
-		return converted, false
-	}
-	return v.Convert(target).Interface().(F), true
-}
-
-// isNil reports whether v is nil, or a nil function or pointer in an interface.
-func isNil(v any) bool {
-	switch value := reflect.ValueOf(v); value.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Func, reflect.Pointer:
-		return value.IsNil()
-	default:
-		return false
-	}
 }

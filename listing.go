@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/guregu/kami/internal/funcs"
 	"github.com/guregu/kami/internal/patterns"
 	"github.com/guregu/kami/treemux"
 )
@@ -94,13 +95,13 @@ func handlerName(h ContextHandler) string {
 	case nil, *builtin:
 		return ""
 	case *vanilla:
-		return nameOf(h.Handler)
+		return funcs.NameOf(h.Handler)
 	case *failing:
-		return nameOf(h.handle)
+		return funcs.NameOf(h.handle)
 	case erring:
-		return nameOf(h.mux.errorHandler())
+		return funcs.NameOf(h.mux.errorHandler())
 	}
-	return nameOf(h)
+	return funcs.NameOf(h)
 }
 
 // ownName returns the name that a handler gives itself, if it does.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/guregu/kami/internal/funcs"
 	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/treemux"
@@ -74,7 +75,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	added, err := newMiddleware(mw, entry{path, nameOf(mw), place})
+	added, err := newMiddleware(mw, entry{path, funcs.NameOf(mw), place})
 	if err != nil {
 		refuse(what, place, err)
 	}
@@ -108,7 +109,7 @@ func (m *middleware) mustDescend(x *requestContext, ctx context.Context) {
 
 // newMiddleware converts one of the types that MiddlewareType lists.
 func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
-	if isNil(mw) {
+	if funcs.IsNil(mw) {
 		return nil, errors.New("the middleware must not be nil")
 	}
 	m := &middleware{entry: registered}
@@ -127,7 +128,7 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		return m, nil
 	}
 	var ok bool
-	if m.derive, ok = as[func(context.Context) context.Context](mw); ok {
+	if m.derive, ok = funcs.As[func(context.Context) context.Context](mw); ok {
 		return m, nil
 	}
 	if m.run, m.readOnly = asMiddleware(mw); m.run == nil {
@@ -154,19 +155,19 @@ func asFunc(h http.Handler) http.HandlerFunc {
 
 // asMiddleware converts middleware that does not wrap what follows. It returns nil for other types.
 func asMiddleware(mw MiddlewareType) (run Middleware, isReadOnly bool) {
-	if f, ok := as[Middleware](mw); ok {
+	if f, ok := funcs.As[Middleware](mw); ok {
 		return f, false
 	}
-	if f, ok := as[func(http.ResponseWriter, *http.Request) context.Context](mw); ok {
+	if f, ok := funcs.As[func(http.ResponseWriter, *http.Request) context.Context](mw); ok {
 		return func(_ context.Context, w http.ResponseWriter, r *http.Request) context.Context { return f(w, r) }, false
 	}
-	if f, ok := as[func(context.Context, *http.Request) context.Context](mw); ok {
+	if f, ok := funcs.As[func(context.Context, *http.Request) context.Context](mw); ok {
 		return func(ctx context.Context, _ http.ResponseWriter, r *http.Request) context.Context { return f(ctx, r) }, false
 	}
-	if f, ok := as[func(context.Context) context.Context](mw); ok {
+	if f, ok := funcs.As[func(context.Context) context.Context](mw); ok {
 		return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context { return f(ctx) }, false
 	}
-	if f, ok := as[http.HandlerFunc](mw); ok {
+	if f, ok := funcs.As[http.HandlerFunc](mw); ok {
 		return readOnly(f), true
 	}
 	if h, ok := mw.(http.Handler); ok {
@@ -198,16 +199,16 @@ func readOnly(h http.Handler) Middleware {
 
 // asStandard converts middleware that wraps what follows, which is next. It returns nil for other types.
 func asStandard(mw MiddlewareType) func(next *middleware) HandlerType {
-	if f, ok := as[func(http.Handler) http.Handler](mw); ok {
+	if f, ok := funcs.As[func(http.Handler) http.Handler](mw); ok {
 		return func(next *middleware) HandlerType { return f(next) }
 	}
-	if f, ok := as[func(http.Handler) http.HandlerFunc](mw); ok {
+	if f, ok := funcs.As[func(http.Handler) http.HandlerFunc](mw); ok {
 		return func(next *middleware) HandlerType { return f(next) }
 	}
-	if f, ok := as[func(http.HandlerFunc) http.HandlerFunc](mw); ok {
+	if f, ok := funcs.As[func(http.HandlerFunc) http.HandlerFunc](mw); ok {
 		return func(next *middleware) HandlerType { return f(next.ServeHTTP) }
 	}
-	if f, ok := as[func(ContextHandler) ContextHandler](mw); ok {
+	if f, ok := funcs.As[func(ContextHandler) ContextHandler](mw); ok {
 		return func(next *middleware) HandlerType { return f(next) }
 	}
 	return nil

@@ -3,9 +3,6 @@ package kami
 import (
 	"errors"
 	"fmt"
-	"path"
-	"reflect"
-	"runtime"
 	"strings"
 
 	"github.com/guregu/kami/internal/where"
@@ -25,16 +22,6 @@ type place = where.Place
 type entry struct {
 	path, name string
 	place      place
-}
-
-// nameOf names what was registered: a function, as app.login or app.(*service).login, or else its type.
-func nameOf(registered any) string {
-	v := reflect.ValueOf(registered)
-	if v.Kind() != reflect.Func {
-		return fmt.Sprintf("%T", registered)
-	}
-	name := runtime.FuncForPC(v.Pointer()).Name()
-	return strings.TrimSuffix(path.Base(name), "-fm") // as the functions of method values end
 }
 
 // caller returns the place of the call into this package.

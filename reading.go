@@ -45,7 +45,7 @@ func (d *decision) readings(depth int) []reading {
 }
 
 // split appends the reading, and those in which encoded slashes end segments from one segment on: at most the one after the depth,
-// which can be nothing but slashes.
+// which can only be slashes.
 func (r reading) split(all []reading, how string, depth int) []reading {
 	all = append(all, r)
 	if len(r.Text) == len(r.Plain) {

@@ -13,7 +13,7 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// route is one registered handler, or one of the two of a mount. Those whose paths differ in nothing but names and a trailing slash are a list, by
+// route is one registered handler, or one of the two of a mount. Routes whose paths differ only in names and a trailing slash are a list, by
 // method: a leaf of the tree. A mount's are alone in theirs. It is immutable.
 type route struct {
 	mux     *Mux
