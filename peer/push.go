@@ -77,7 +77,7 @@ func (o *outbox) tryWrite(ctx context.Context, frame []byte, more bool) (done bo
 func (o *outbox) send(frame []byte, more bool) error {
 	o.ahead.Add(int64(len(frame)))
 	err := o.timed(func() error { return o.sock.write(frame, more) })
-	if more && err == nil && !o.soon.Swap(true) {
+	if more && !o.soon.Swap(true) { // after an error too: a close frame may wait with it
 		go o.flushSoon()
 	}
 	return err

@@ -200,6 +200,10 @@ func (h *hijacker) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := rw.Flush(); err != nil { // what a middleware's writer may have kept
+		_ = conn.Close()
+		return nil, nil, err
+	}
 	gathered := &gatheredConn{Conn: conn, gather: gather{raw: conn}}
 	h.below = &gathered.gather
 	rw.Writer.Reset(gathered)
