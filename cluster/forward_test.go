@@ -566,6 +566,19 @@ func TestD11Silent(t *testing.T) {
 		wait(t, done)
 	}
 	knows(t, back, "front", 2)
+
+	// One that ends while it is waited for.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ask(long)
+	}()
+	for range 2 {
+		for !strings.Contains(string(wait(t, asked).Data), `"probe"`) {
+		}
+	}
+	nc.Close()
+	wait(t, done)
 }
 
 // TestD11Leaves has a front leave that was asked and has not answered: nobody waits for it until the deadline.

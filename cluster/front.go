@@ -335,8 +335,9 @@ func (s *Server) askFronts(ctx context.Context, subject string, q *question, bod
 		return false, err
 	}
 	asked = true
-	probe := time.AfterFunc(askAbout, w.probe)
-	defer probe.Stop()
+	done := make(chan struct{})
+	defer close(done)
+	defer time.AfterFunc(askAbout, func() { w.probe(done) }).Stop()
 	err = s.askWith(ctx, subject, data, q.Timeout, q.Timeout, func(m *nats.Msg) bool {
 		if isNoResponders(m) {
 			asked = false
@@ -408,8 +409,22 @@ func (w *awaited) silent() (ids []string) {
 	return ids
 }
 
-// probe asks those that have not answered whether they listen at all. NATS answers for one that has crashed, or has lost its connection.
-func (w *awaited) probe() {
+// probe asks those that have not answered whether they listen at all, every second until done. NATS answers for one that has crashed, or has
+// lost its connection.
+func (w *awaited) probe(done <-chan struct{}) {
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		w.probeOnce()
+		select {
+		case <-done:
+			return
+		case <-again.C:
+		}
+	}
+}
+
+func (w *awaited) probeOnce() {
 	w.mu.Lock()
 	ids := slices.Collect(maps.Keys(w.ids))
 	w.mu.Unlock()
