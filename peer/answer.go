@@ -16,7 +16,7 @@ const maxErrorText = 64 << 10
 
 const problemType = "application/problem+json"
 
-// statusClientGone is the status of a call that its caller has cancelled, as of a request whose client has left.
+// statusClientGone is the status of a call that its caller has cancelled, and of a request whose client has left.
 const statusClientGone = 499
 
 var null = []byte("null")
@@ -30,7 +30,7 @@ func appendID(b, id []byte) []byte {
 	return append(b, id...)
 }
 
-// appendFailure appends the frame of an error of our own.
+// appendFailure appends the frame of an error that this package answers.
 func appendFailure(b, id []byte, code int, text string) []byte {
 	b = appendID(b, id)
 	b = append(b, `,"error":{"code":`...)
@@ -40,8 +40,8 @@ func appendFailure(b, id []byte, code int, text string) []byte {
 	return append(b, `}}`...)
 }
 
-// appendReply appends the frame of an answer. typed says that the call came with a Content-Type, so that its caller looks at that of
-// the answer.
+// appendReply appends the frame of an answer. typed says that the call came with a Content-Type, so its caller reads the
+// Content-Type of the answer.
 func appendReply(b, id []byte, r *message.Reply, typed bool) []byte {
 	if r.Status >= 400 {
 		return appendError(b, id, r)
@@ -109,7 +109,7 @@ func appendError(b, id []byte, r *message.Reply) []byte {
 	return append(appendHeaders(b, withoutType(r.Header), ""), '}')
 }
 
-// withoutType returns the headers of an error without its Content-Type, which its form says.
+// withoutType returns the headers of an error without its Content-Type: the members of the error tell it.
 func withoutType(header http.Header) http.Header {
 	if len(header) > 0 {
 		header = maps.Clone(header)
@@ -118,7 +118,7 @@ func withoutType(header http.Header) http.Header {
 	return header
 }
 
-// textOfProblem returns what problem details say in one sentence.
+// textOfProblem returns the detail of problem details, or else their title, or the status text.
 func textOfProblem(value []byte, status int) string {
 	var problem struct{ Title, Detail string }
 	_ = json.Unmarshal(value, &problem)
@@ -146,7 +146,7 @@ func statusOf(code int) int {
 	return http.StatusInternalServerError
 }
 
-// replyOf returns the answer that a frame is.
+// replyOf makes a reply of the frame of an answer.
 func replyOf(f *frame) *message.Reply {
 	header, err := headerOf(f.headers)
 	if err != nil {
@@ -174,7 +174,7 @@ func replyOf(f *frame) *message.Reply {
 	return r
 }
 
-// failureOf returns the answer that an error is.
+// failureOf makes a reply of the error in a frame.
 func failureOf(failure []byte, header http.Header) *message.Reply {
 	var e struct {
 		Code    json.Number     `json:"code"`
@@ -224,7 +224,7 @@ func appendItem(b, id, item []byte) []byte {
 	})
 }
 
-// itemOf returns the item that a value is.
+// itemOf returns the item that a value carries.
 func itemOf(value []byte) []byte {
 	if data, ok := fromBase64(value); ok {
 		return data

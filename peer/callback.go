@@ -14,7 +14,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Func is a function as an argument: a field of a request, which the handler calls where it was made. It travels as
+// Func is a function as a field of a request. The handler calls it, and it runs at the side that made it. It travels as
 // {"$callback":"id"}.
 type Func[T any] struct{ id string }
 
@@ -25,8 +25,8 @@ type callbacks struct {
 	byID map[string]func(context.Context, []byte) error
 }
 
-// Callback makes a function that the other side of the connection may call, by what it gets as an argument, until release, or until
-// the connection has ended. Its calls run in order with the other messages. It panics if fn is nil.
+// Callback makes a function that the other side of the connection gets as an argument. It may call it until release, or until the
+// connection has ended. Its calls run in order with the other messages. It panics if fn is nil.
 func Callback[T any](c *Conn, fn func(context.Context, T) error) (f Func[T], release func()) {
 	if fn == nil {
 		panic("peer: Callback: the function must not be nil")
@@ -43,8 +43,8 @@ func Callback[T any](c *Conn, fn func(context.Context, T) error) (f Func[T], rel
 	return Func[T]{id}, func() { c.funcs.remove(id) }
 }
 
-// On returns the function, for the handler with the context, whose caller has sent it. The function returns the error of the one
-// that it calls, as an endpoint.Error.
+// On returns the function that the caller has sent to the handler with the context. It returns the error of the caller's function
+// as an endpoint.Error.
 func (f Func[T]) On(ctx context.Context) func(context.Context, T) error {
 	c := FromContext(ctx)
 	return func(ctx context.Context, v T) error {
@@ -71,7 +71,7 @@ type callbackParams[T any] struct {
 	Value T      `json:"value"`
 }
 
-// MarshalJSON encodes what the other side calls the function by.
+// MarshalJSON encodes the id by which the other side calls the function.
 func (f Func[T]) MarshalJSON() ([]byte, error) {
 	if f.id == "" {
 		return null, nil
@@ -79,7 +79,7 @@ func (f Func[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"$callback": f.id})
 }
 
-// UnmarshalJSON decodes what the other side has sent.
+// UnmarshalJSON decodes the id that the other side has sent.
 func (f *Func[T]) UnmarshalJSON(data []byte) error {
 	var sent struct {
 		ID string `json:"$callback"`
@@ -109,7 +109,7 @@ func (c *callbacks) remove(id string) {
 	delete(c.byID, id)
 }
 
-// run runs the function that a call is for.
+// run runs the function that a call names.
 func (c *callbacks) run(in *incoming) (reply *message.Reply) {
 	id := member(in.params, "$callback")
 	if !isString(id) {
@@ -134,7 +134,7 @@ func (c *callbacks) run(in *incoming) (reply *message.Reply) {
 	return failed(in, err)
 }
 
-// failed is the answer for an error, whose text the other side gets if its status is below 500, as of kami's handlers.
+// failed is the answer for an error. As with kami's handlers, the other side gets its text only if its status is below 500.
 func failed(in *incoming, err error) *message.Reply {
 	var coder endpoint.StatusCoder
 	status := http.StatusInternalServerError

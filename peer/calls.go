@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	// ErrClosed is the error of a call that has not been answered when its connection ended: its handler may have run.
+	// ErrClosed is the error of a call whose connection ended before the answer came. Its handler may have run.
 	ErrClosed = errors.New("peer: the connection is closed")
-	// ErrNotSent is the error of a call that has reached nobody. It is safe to repeat, and wraps message.ErrUndelivered.
+	// ErrNotSent is the error of a call whose handler has not run. It is safe to repeat, and wraps message.ErrUndelivered.
 	ErrNotSent = fmt.Errorf("peer: the call was not sent: %w", message.ErrUndelivered)
 )
 
@@ -25,16 +25,16 @@ type calls struct {
 	last    uint64
 	pending map[uint64]*pending
 	free    []*pending
-	first   func(*message.Reply) // takes note of the first answer, before anything that comes behind it is read; nil if nothing does
-	err     error                // why no more are made
-	quiet   chan struct{}        // closed when none is pending, for whoever has asked
+	first   func(*message.Reply) // called with the first answer, before the next frame is read; may be nil
+	err     error                // why no new call is made; nil while calls are made
+	quiet   chan struct{}        // closed when no call is pending; nil if idle was not called
 }
 
 // pending is a call that waits for its answer.
 type pending struct {
-	done  chan outcome // gets one
+	done  chan outcome // gets one outcome
 	more  bool         // others wait too, and are likely to call again
-	items chan []byte  // those of a stream, as many as its window has; nil if it is none
+	items chan []byte  // has room for the window of a stream; nil if the call is not one
 }
 
 // outcome is the answer to a call, or why there is none.
@@ -45,13 +45,13 @@ type outcome struct {
 
 var errWindow = errors.New("peer: the other side has sent more items of a stream than its window has")
 
-// maxFree is how many of those that waited are kept for other calls.
+// maxFree is how many answered calls are kept for reuse.
 const maxFree = 16
 
-// add makes room for the answer to a call, and for so many items of a stream.
+// add makes room for the answer to a call, and for that many items of a stream.
 //
-// optimization: what waits for an answer is used again (BenchmarkCall). Whoever takes it out of the map sends its outcome, or is the
-// caller itself, so that nothing comes later.
+// optimization: a pending is used again (BenchmarkCall). Only the goroutine that takes it out of the map sends its outcome, so no
+// outcome reaches the next call that uses it.
 func (c *calls) add(items int) (id uint64, p *pending, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +75,7 @@ func (c *calls) add(items int) (id uint64, p *pending, err error) {
 	return c.last, p, nil
 }
 
-// recycle takes back what waited for an answer. Nothing comes any more.
+// recycle takes back a pending, to which no goroutine sends any more.
 func (c *calls) recycle(p *pending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +85,7 @@ func (c *calls) recycle(p *pending) {
 	}
 }
 
-// remove takes a call out, or returns nil if somebody else has.
+// remove takes a call out, or returns nil if another goroutine has.
 func (c *calls) remove(id uint64) *pending {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +104,7 @@ func (c *calls) settle() {
 	}
 }
 
-// idle returns what is closed when no call is pending.
+// idle returns a channel that is closed when no call is pending.
 func (c *calls) idle() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +116,7 @@ func (c *calls) idle() <-chan struct{} {
 	return quiet
 }
 
-// answer gives a call its answer. One that nobody waits for is dropped.
+// answer gives a call its answer. It drops an answer that no call waits for.
 func (c *calls) answer(f *frame) {
 	id, err := strconv.ParseUint(string(f.id), 10, 64)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *calls) item(id, value []byte) {
 	}
 }
 
-// fail ends all calls, with the error, and lets none begin.
+// fail ends all calls with err. Later calls fail with later.
 func (c *calls) fail(err, later error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,7 +168,7 @@ func (c *calls) fail(err, later error) {
 	c.settle()
 }
 
-// call makes a call by the link.
+// call makes a call over the link.
 func (l *link) call(ctx context.Context, m *message.Message) (*message.Reply, error) {
 	deadline, _ := ctx.Deadline()
 	if m.Notify {
@@ -190,7 +190,7 @@ func (l *link) call(ctx context.Context, m *message.Message) (*message.Reply, er
 	return l.await(ctx, id, p, m)
 }
 
-// notify sends a notification, which nobody answers.
+// notify sends a notification, which has no answer.
 func (l *link) notify(ctx context.Context, m *message.Message, deadline time.Time) (*message.Reply, error) {
 	if err := l.calls.failed(); err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func (l *link) unsent(id uint64, p *pending, err error) (*message.Reply, error) 
 	return nil, err
 }
 
-// await waits for the answer to a call, and gives the items that come before it to their consumer.
+// await waits for the answer to a call, and gives the items that come before it to the consumer of the stream.
 func (l *link) await(ctx context.Context, id uint64, p *pending, m *message.Message) (*message.Reply, error) {
 	taken := 0
 	for {
@@ -242,7 +242,7 @@ func (l *link) await(ctx context.Context, id uint64, p *pending, m *message.Mess
 	}
 }
 
-// complete ends a call that has been answered: the items that came before are given first.
+// complete ends a call that has been answered. It gives the items that came before the answer first.
 func (l *link) complete(ctx context.Context, id uint64, p *pending, m *message.Message, got outcome) (*message.Reply, error) {
 	defer l.calls.recycle(p)
 	for got.err == nil && len(p.items) > 0 {
@@ -270,7 +270,7 @@ func (l *link) giveUp(id uint64, p *pending, err error) (*message.Reply, error) 
 	return nil, err
 }
 
-// cancelCall tells the other side that nobody waits for an answer any more.
+// cancelCall tells the other side that the caller no longer waits for the answer.
 func (l *link) cancelCall(id uint64) {
 	_ = l.out.enqueue(appendNotification(nil, methodCancel, func(b []byte) []byte {
 		return strconv.AppendUint(append(b, `"id":`...), id, 10)
@@ -285,7 +285,7 @@ func (l *link) more(id uint64, n int) {
 	}))
 }
 
-// send writes the frame of a call, and frees its buffer. ctx bounds the wait; what has been begun to be written is sent whole.
+// send writes the frame of a call, and frees its buffer. ctx bounds the wait. A frame whose write has begun is sent whole.
 func (l *link) send(ctx context.Context, buffer *buffer, more bool) error {
 	done, err := l.out.tryWrite(ctx, buffer.b, more)
 	if !done {
@@ -295,7 +295,7 @@ func (l *link) send(ctx context.Context, buffer *buffer, more bool) error {
 	return l.sent(err)
 }
 
-// sent returns the error of a call that could not be written, which ends the link if it is not the caller's doing.
+// sent returns the error of a call that could not be written. The error ends the link unless the caller caused it.
 func (l *link) sent(err error) error {
 	if err == nil || errors.Is(err, ErrNotSent) {
 		return err
@@ -304,7 +304,7 @@ func (l *link) sent(err error) error {
 	return l.calls.failed()
 }
 
-// sendLater has a goroutine write the frame, so that the caller need not wait for a connection that takes in nothing.
+// sendLater lets a goroutine write the frame, so that the caller does not wait for a connection whose other side does not read.
 func (l *link) sendLater(ctx context.Context, buffer *buffer) error {
 	written := make(chan error, 1)
 	go func() {
@@ -332,10 +332,10 @@ func (l *link) sendLater(ctx context.Context, buffer *buffer) error {
 	case <-ctx.Done():
 	case <-l.done:
 	}
-	return nil // await sees the same, and whether it has been sent is not known
+	return nil // await sees the end of ctx too; nobody knows whether the frame was sent
 }
 
-// withCause adds how the context has ended, and why, to an error which does not say it.
+// withCause adds the context's error and its cause to an error that does not wrap them.
 func withCause(ctx context.Context, err error) error {
 	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
 		if end != nil && !errors.Is(err, end) {

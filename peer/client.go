@@ -21,8 +21,7 @@ var types []byte
 //
 //	kami.Get("/kami.js", peer.Client())
 //
-// It has an ETag, by which browsers ask each time whether theirs is the current one. The page that imports it says how to use it:
-// docs/peers.md.
+// It has an ETag, with which browsers ask each time whether their copy is current. docs/peers.md says how a page uses it.
 func Client() http.Handler {
 	module := asset("kami.js", "text/javascript; charset=utf-8", script)
 	declarations := asset("kami.d.ts", "application/typescript; charset=utf-8", types)

@@ -11,16 +11,16 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// Conn is a connection to another Node, or to a client that speaks JSON-RPC. It is a message.Caller: what it calls runs at the other
-// side. A Dial with [Reconnect] has one Conn for all its connections. Its methods may be called at any time by any goroutine, but
-// nothing is answered before OnConnect has returned.
+// Conn is a connection to another Node, or to a client that speaks JSON-RPC. It is a message.Caller: its calls run at the other
+// side. A Dial with [Reconnect] has one Conn for all its connections. Any goroutine may call its methods at any time, but no call
+// is answered before OnConnect has returned.
 type Conn struct {
 	node *Node
 
 	mu      sync.Mutex
 	link    *link         // the latest one
-	ready   *link         // the one for calls; nil before the first
-	links   []*link       // those that have not ended with all
+	ready   *link         // the link for calls; nil before the first
+	links   []*link       // the links that still run something
 	changed chan struct{} // closed when ready or err changes
 	err     error         // why there will be no other link
 	done    chan struct{}
@@ -103,14 +103,14 @@ func (c *Conn) began(l *link) bool {
 	return c.err == nil
 }
 
-// drop forgets a link that has ended with all.
+// drop forgets a link on which nothing runs any more.
 func (c *Conn) drop(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.links = slices.DeleteFunc(c.links, func(other *link) bool { return other == l })
 }
 
-// opened makes the link the one for new calls, and returns the one that was.
+// opened makes the link the one for new calls, and returns the link that they had before.
 func (c *Conn) opened(l *link) (before *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +124,7 @@ func (c *Conn) change() {
 	c.changed = make(chan struct{})
 }
 
-// lost is told of the end of a link.
+// lost notes the end of a link.
 func (c *Conn) lost(l *link) {
 	if c.redial == nil {
 		c.finish(l.err)
@@ -169,8 +169,8 @@ func (c *Conn) Err() error {
 // Queued returns how many bytes wait to be written.
 func (c *Conn) Queued() int { return c.current().out.queued() }
 
-// Close closes the connection for good, after what waits to be written. Calls that are not answered end with [ErrClosed]. It does not
-// wait for handlers, whose contexts end.
+// Close closes the connection for good, after what waits to be written. Calls that are not answered end with [ErrClosed]. It ends
+// the contexts of handlers and does not wait for them.
 func (c *Conn) Close() error {
 	c.finish(fmt.Errorf("%w: %w", ErrClosed, errHere))
 	c.mu.Lock()

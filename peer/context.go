@@ -9,7 +9,8 @@ import (
 type connKey struct{}
 type incomingKey struct{}
 
-// FromContext returns the connection that a message came by, from the context of its handler, or nil if it came by none.
+// FromContext returns the connection by which a message came, from the context of its handler. It returns nil if the message came
+// another way.
 func FromContext(ctx context.Context) *Conn {
 	if in := incomingOf(ctx); in != nil {
 		return in.link.conn
@@ -23,13 +24,13 @@ func incomingOf(ctx context.Context) *incoming {
 	return in
 }
 
-// callContext is the context of an incoming message: that of its link, and what the caller says of its end.
+// callContext is the context of an incoming message: the context of its link, with the caller's deadline and cancellation.
 //
-// optimization: one that can end is made when somebody asks for its end (BenchmarkCall).
+// optimization: a context that can end is made only when Done, Err or a descendant asks for its end (BenchmarkCall).
 type callContext struct {
 	base     context.Context
 	in       *incoming
-	deadline time.Time // zero if the caller has said none
+	deadline time.Time // zero if the caller has set none
 
 	mu     sync.Mutex
 	ending context.Context // nil until somebody asks
@@ -64,7 +65,8 @@ func (c *callContext) Err() error {
 	return nil
 }
 
-// Value answers for the keys of this package, and asks the one that can end, for the context package asks for its own there.
+// Value answers for the keys of this package. It asks the context that can end for others, because the context package looks for
+// its own key there.
 func (c *callContext) Value(key any) any {
 	if key == (incomingKey{}) {
 		return c.in
@@ -95,7 +97,7 @@ func (c *callContext) made() context.Context {
 	return c.ending
 }
 
-// cancel ends the context: the caller has cancelled the call, or, as net/http has it, the handler has returned.
+// cancel ends the context: the caller has cancelled the call, or the handler has returned, as in net/http.
 func (c *callContext) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// Dial connects to a Node at a URL of the scheme ws, wss, http or https. Both sides can call then. ctx bounds the connecting, and its
-// values are those of the contexts of messages. It returns when OnConnect has. If the server has answered without a connection, the
-// error is also that [endpoint.Error].
+// Dial connects to a Node at a URL of the scheme ws, wss, http or https. Both sides can call then. ctx bounds the connecting, and
+// the contexts of messages have its values. Dial returns when OnConnect has. If the server has answered without a connection, the
+// error is also an [endpoint.Error] with that answer.
 func (n *Node) Dial(ctx context.Context, url string, opts ...DialOption) (*Conn, error) {
 	if err := n.check(); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (n *Node) Dial(ctx context.Context, url string, opts ...DialOption) (*Conn,
 	return c, nil
 }
 
-// redact returns a URL without what may be secret.
+// redact returns a URL without its parts that may be secret.
 func redact(text string) string {
 	u, err := neturl.Parse(text)
 	if err != nil {
@@ -141,11 +141,11 @@ func (o *dialOptions) httpClient() (*http.Client, *dialer) {
 	return &own, below
 }
 
-// notDialed returns the error of an attempt. The server's answer is in it, if there is one.
+// notDialed returns the error of an attempt. It wraps the server's answer, if there is one.
 func notDialed(url string, response *http.Response, err error) error {
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
 		var of *neturl.Error
-		if errors.As(err, &of) { // whose text has the URL
+		if errors.As(err, &of) { // the text of a url.Error has the URL
 			err = of.Err
 		}
 		return fmt.Errorf("peer: dialing %s: %w", redact(url), err)

@@ -1,5 +1,5 @@
-// Package peer connects processes by websockets: each side is a client and a server at once. What a kami.Mux serves answers the other
-// side's calls, and a connection is a message.Caller.
+// Package peer connects processes by websockets: each side is a client and a server at once. The handlers of a kami.Mux answer the
+// other side's calls, and a connection is a message.Caller.
 //
 //	package main
 //
@@ -33,16 +33,16 @@
 // # The protocol
 //
 // Each text frame is a message of JSON-RPC 2.0, or a batch of at most 100. The method room.join is POST /room/join on the Handler. An
-// object as params is the body; an array of one stands for its element. The result is the answer's JSON, and the code of an error its
-// status. So any client of JSON-RPC over a websocket can call a Node; the subprotocol kami.jsonrpc is offered and not needed.
-// Members beside those of the specification are optional: headers, timeout in milliseconds, stream, seq, and status for an answer
+// object as params is the body; an array of one stands for its element. The result is the answer's JSON, and the code of an error
+// its status. So any client of JSON-RPC over a websocket can call a Node; the subprotocol kami.jsonrpc is offered and not needed.
+// Members in addition to the specification's are optional: headers, timeout in milliseconds, stream, seq, and status for an answer
 // whose status is neither 200 nor an error. Several values of one header have line feeds between them.
 //
-// Headers of a message do not pass a proxy, which sees only the upgrade: do not trust X-Forwarded-For and the like in one.
+// A proxy sees only the upgrade and does not check the headers of a message: do not trust X-Forwarded-For and the like in one.
 //
 // # Order
 //
-// The calls of a connection run one by one, in the order they came, unless [Node.Concurrent] says otherwise. A handler that calls its
-// caller back, or streams faster than its caller takes, lets the next call run until it can go on. The contexts of handlers end when
-// they have returned, when their callers cancel, and with the connection.
+// The calls of a connection run one by one, in the order they came, unless [Node.Concurrent] is above 1. A handler that calls its
+// caller back, or streams faster than its caller takes, lets the next call run until it can go on. The contexts of handlers end
+// when they have returned, when their callers cancel, and with the connection.
 package peer

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// calm is how long nothing must have come before a link is closed that was told to go.
+// calm is how long a link that was told to go must receive nothing before it is closed.
 const calm = 500 * time.Millisecond
 
 // patience is how long calls are taken from a link that was told to go and does not become calm.
 const patience = 4 * calm
 
-// drain is the links of one server, which end when it begins to stop.
+// drain has the links of one server. They end when the server begins to stop.
 //
-// optimization: one goroutine waits for the stop of each server, and not one for each link (TestP19Idle).
+// optimization: one goroutine for each server waits for its stop, instead of one for each link (TestP19Idle).
 type drain struct {
 	links map[*link]struct{}
 	none  chan struct{} // closed when there is no link left
 	begun bool          // the server stops
 }
 
-// watch has the link go when the channel is closed, which is that of a server, or nil.
+// watch dismisses the link when stop is closed. stop is the channel of a server, or nil.
 func (n *Node) watch(stop <-chan struct{}, l *link) {
 	if stop == nil {
 		return
@@ -48,7 +48,7 @@ func (n *Node) isLate(stop <-chan struct{}, l *link) (late bool, all int) {
 	return d.begun, len(d.links)
 }
 
-// unwatch ends watch. Without links nothing waits for the server.
+// unwatch ends watch. After the last link no goroutine waits for the server.
 func (n *Node) unwatch(stop <-chan struct{}, l *link) {
 	if stop == nil {
 		return
@@ -79,7 +79,7 @@ func (n *Node) await(stop <-chan struct{}, d *drain) {
 	n.dismiss(links)
 }
 
-// dismiss tells links to go, each at a random moment of a time that is long enough for all to come back.
+// dismiss tells links to go, each at a random moment within a time that is long enough for all to come back.
 func (n *Node) dismiss(links []*link) {
 	within := n.within(len(links))
 	for _, l := range links {
@@ -134,8 +134,8 @@ func (l *link) closeWhenCalm(within time.Duration) {
 	}
 }
 
-// limit ends the link when the context of its upgrade has ended, as at the end of DrainTimeout: handlers, whose contexts end too, have
-// a moment to answer.
+// limit ends the link when the context of its upgrade has ended, such as at the end of DrainTimeout. The contexts of handlers end
+// too; they have a moment to answer.
 func (l *link) limit(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		l.in.close()
@@ -150,8 +150,8 @@ func (l *link) limit(ctx context.Context) (stop func() bool) {
 }
 
 // Close says goodbye to all, waits for what runs, and closes. Connections that this Node has dialed are closed when their calls have
-// been answered. At the end of ctx it closes what is left at once, and returns why ctx has ended. There are no connections after it,
-// and no goroutine. It must not be called by a handler with its own connection left: it would wait for itself.
+// been answered. At the end of ctx it closes what is left at once, and returns why ctx has ended. It leaves no connection and no
+// goroutine. A handler that came by one of these connections must not call it: it would wait for itself.
 func (n *Node) Close(ctx context.Context) error {
 	n.mu.Lock()
 	if !n.closed {
@@ -188,7 +188,7 @@ func (n *Node) Close(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// closeWhenIdle closes a link when nothing waits for an answer at either side.
+// closeWhenIdle closes a link when no call waits for an answer at either side.
 func (l *link) closeWhenIdle(code int, reason string) {
 	for _, idle := range []func() <-chan struct{}{l.calls.idle, l.in.idle} { // one after the other: pushes come before answers
 		select {
@@ -200,7 +200,7 @@ func (l *link) closeWhenIdle(code int, reason string) {
 	l.closeWith(code, reason)
 }
 
-// stop returns what is closed when the Node is. Its caller has the lock.
+// stop returns a channel that is closed with the Node. Its caller has the lock.
 func (n *Node) stop() chan struct{} {
 	if n.stopped == nil {
 		n.stopped = make(chan struct{})

@@ -13,7 +13,7 @@ type alarm struct {
 	stopped bool
 }
 
-// set has ring run after a while, in a goroutine of its own. It is the same function each time.
+// set runs ring after a while, in a goroutine of its own. ring is the same function each time.
 func (a *alarm) set(d time.Duration, ring func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -26,7 +26,7 @@ func (a *alarm) set(d time.Duration, ring func()) {
 	}
 }
 
-// stop ends it: ring does not begin any more.
+// stop ends the alarm: ring does not begin any more.
 func (a *alarm) stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -36,7 +36,8 @@ func (a *alarm) stop() {
 	}
 }
 
-// heartbeat pings the other side, and ends a link from which nothing has been read for two beats. The next one comes when a ping is due, or when the other side has been silent for too long.
+// heartbeat pings the other side, and ends a link from which nothing has been read for two beats. The next one comes when a ping is
+// due, or when the other side has been silent for too long.
 func (l *link) heartbeat() {
 	every := l.node.heartbeat()
 	silent := time.Since(epoch) - time.Duration(l.heard.Load())
@@ -48,5 +49,5 @@ func (l *link) heartbeat() {
 	l.sock.ping()
 }
 
-// pong says that something has been read which is no message.
+// pong notes that a ping or its answer has been read.
 func (l *link) pong() { l.heard.Store(int64(time.Since(epoch))) }

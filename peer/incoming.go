@@ -20,18 +20,18 @@ import (
 // incoming is a call or a notification that has come.
 type incoming struct {
 	link    *link
-	id      []byte // as it was written; nil for a notification
+	id      []byte // as in the frame; nil for a notification
 	message message.Message
-	params  []byte // as they were written, for our own methods
-	frame   int    // bytes that it came in, which it holds
+	params  []byte // as in the frame, for kami's own methods
+	frame   int    // bytes of the frame, which it keeps in memory
 	typed   bool   // it came with a Content-Type
-	window  int    // of the stream that it asks for; 0 if it asks for none
+	window  int    // of the stream that it asks for; 0 without a stream
 	alone   bool   // the next ones wait until it has been answered
 	seq     int64  // the number of a push; 0 if it has none
 	counted bool   // it is among the pushes of the link that run
 	batch   *batch // nil if it came alone
 
-	after func() // runs when it has been answered; nil if nothing does
+	after func() // runs when it has been answered; may be nil
 
 	ctx    callContext
 	place  place
@@ -41,11 +41,11 @@ type incoming struct {
 // batch gathers the answers to the calls that came in one frame.
 type batch struct {
 	mu      sync.Mutex
-	left    int // calls that have not been answered, and one for the reader
+	left    int // calls that have not been answered, plus one while the reader adds calls
 	answers []byte
 }
 
-// add adds an answer, unless that is nil, and returns the frame of all if it was the last.
+// add adds an answer, unless it is nil. After the last one it returns the frame of all.
 func (b *batch) add(answer []byte) (all []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -87,27 +87,27 @@ func (l *link) takeBatch(data []byte) {
 	}
 	b := &batch{left: 1}
 	for _, element := range elements {
-		l.takeOne(bytes.Clone(element), b) // so that one that waits does not hold the others
+		l.takeOne(bytes.Clone(element), b) // a call that waits must not keep the whole frame in memory
 	}
 	l.answerBatch(b, nil)
 }
 
-// answerBatch adds an answer of the reader's, and sends all if that was the last.
+// answerBatch adds an answer of the reader, and sends all if it was the last.
 func (l *link) answerBatch(b *batch, answer []byte) {
 	if all := b.add(answer); all != nil {
 		l.queueAnswer(all)
 	}
 }
 
-// queueAnswer queues an answer of the reader's. One that can never be sent, such as a refusal with an id as long as PushQueue, ends the
-// connection: a call must not wait for ever.
+// queueAnswer queues an answer of the reader. An answer that can never be sent, such as a refusal with an id as long as PushQueue,
+// ends the connection, because its call would wait for ever.
 func (l *link) queueAnswer(answer []byte) {
 	if err := l.out.enqueue(answer); err != nil && !errors.Is(err, ErrClosed) {
 		l.closeWith(closePolicy, err.Error())
 	}
 }
 
-// refuse answers what does not run. The reader does so by the queue, for it must not wait.
+// refuse answers a call that does not run. The reader calls it, so it queues the answer: a write could make the reader wait.
 func (l *link) refuse(b *batch, id []byte, code int, text string) {
 	answer := appendFailure(nil, id, code, text)
 	if b == nil {
@@ -170,7 +170,7 @@ func (l *link) addOrRefuse(in *incoming) {
 	l.queueAnswer(answer)
 }
 
-// dropped is told of a notification for which there is no room. A push that has a number comes again on another connection.
+// dropped handles a notification for which there is no room. A push that has a number comes again on another connection.
 func (l *link) dropped(in *incoming) {
 	if in.seq > 0 && l.conn.redial != nil {
 		l.closeWith(closePolicy, "more pushes have come than can wait to be handled")
@@ -179,7 +179,7 @@ func (l *link) dropped(in *incoming) {
 	l.node.log().Debug("peer: a notification was dropped, for the queue is full", "route", in.message.Route, "remote", l.remote)
 }
 
-// incoming makes a call of a frame, or says what is wrong with that.
+// incoming makes a call of a frame, or says what is wrong with the frame.
 func (l *link) incoming(f *frame) (in *incoming, wrong string) {
 	switch {
 	case string(f.version) != `"2.0"`:
@@ -211,7 +211,7 @@ func (l *link) incoming(f *frame) (in *incoming, wrong string) {
 		if !ok {
 			return nil, "timeout must be a whole number of milliseconds above zero"
 		}
-		const most = 1 << 40 // some 35 years, which a time.Duration can be
+		const most = 1 << 40 // some 35 years, which fits in a time.Duration
 		in.ctx.deadline = time.Now().Add(time.Duration(min(ms, most)) * time.Millisecond)
 	}
 	if f.stream != nil && f.id != nil {
@@ -224,7 +224,7 @@ func (l *link) incoming(f *frame) (in *incoming, wrong string) {
 	return in, ""
 }
 
-// work runs a call, then those that wait for its place, and then those that come.
+// work runs a call, then the calls that wait for its place, and then the calls that come.
 func (l *link) work(in *incoming) {
 	var worker chan *incoming
 	for in != nil {
@@ -237,7 +237,8 @@ func (l *link) work(in *incoming) {
 	}
 }
 
-// perform runs a call and answers it. A handler that ends its goroutine, as by runtime.Goexit, leaves the next one to another.
+// perform runs a call and answers it. If the handler ends its goroutine, such as by runtime.Goexit, another goroutine runs the next
+// call.
 func (l *link) perform(in *incoming) (next *incoming) {
 	returned := false
 	defer func() {
@@ -264,8 +265,8 @@ func (l *link) perform(in *incoming) (next *incoming) {
 	return nil
 }
 
-// reply runs the handler of a call, or our own method. It returns nil for a call that must not be answered, so that its caller makes it
-// again by another connection.
+// reply runs the handler of a call, or one of kami's own methods. It returns nil for a call that must not be answered, so that its
+// caller repeats it on another connection.
 func (l *link) reply(in *incoming) *message.Reply {
 	in.ctx.mu.Lock()
 	in.ctx.base = l.context()
@@ -300,7 +301,7 @@ func (l *link) reply(in *incoming) *message.Reply {
 	return reply
 }
 
-// serve has the handler answer, or a method of our own.
+// serve runs the handler, or one of kami's own methods.
 func (l *link) serve(in *incoming) *message.Reply {
 	route := in.message.Route
 	switch {
@@ -325,12 +326,12 @@ func (l *link) serve(in *incoming) *message.Reply {
 	return reply
 }
 
-// isReserved reports whether a method is the protocol's own, so that no handler gets it.
+// isReserved reports whether the protocol owns a method. No handler gets such a call.
 func isReserved(route string) bool {
 	return strings.HasPrefix(route, "rpc.") || strings.HasPrefix(route, "$/")
 }
 
-// fail is an answer of our own.
+// fail makes an answer that no handler has made.
 func fail(status int, text string) *message.Reply {
 	return &message.Reply{Status: status, Body: []byte(text)}
 }
@@ -362,7 +363,8 @@ func (l *link) answer(in *incoming, reply *message.Reply) {
 	}
 }
 
-// logFailed logs what the handler of a notification answers if that is an error. A client can cause as many as it likes.
+// logFailed logs an error that the handler of a notification answers. It logs at a low level, because a client can cause as many as
+// it likes.
 func (l *link) logFailed(in *incoming, reply *message.Reply) {
 	if reply.Status < 400 {
 		return
@@ -388,7 +390,7 @@ func (b *buffer) free() {
 	}
 }
 
-// The methods of our own.
+// kami's own methods.
 const (
 	methodCancel   = "$/cancelRequest"
 	methodItem     = "$/item"
@@ -401,7 +403,7 @@ const (
 	methodInfo     = "kami.info"
 )
 
-// ownAtOnce does what the reader does itself: it reports whether a notification is one of ours that must not wait.
+// ownAtOnce runs the notifications of kami's own that must not wait, in the reader. It reports whether in was one.
 func (l *link) ownAtOnce(in *incoming) bool {
 	first := !l.spoken
 	l.spoken = true
@@ -449,5 +451,5 @@ func (l *link) context() context.Context { return *l.base.Load() }
 
 func (l *link) session() *session.Session { return l.sess.Load() }
 
-// quote quotes what came from elsewhere, for a text.
+// quote quotes text of the other side, cut to 200 bytes.
 func quote(s string) string { return strconv.Quote(s[:min(len(s), 200)]) }

@@ -11,23 +11,23 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// peerHeader is the header by which both sides say who they are: name/version/id, each escaped as in a path.
+// peerHeader is the header in which both sides name themselves: name/version/id, each escaped as in a path.
 const peerHeader = "Kami-Peer"
 
-// Info describes the other side of a connection. What a client says of itself is not proven. Name, Version and ID are "" for a
-// client that does not say.
+// Info describes the other side of a connection. Nothing proves what a client says of itself. Name, Version and ID are "" for a
+// client that does not name itself.
 type Info struct {
 	Name       string `json:"name"`
 	Version    string `json:"version"`
 	ID         string `json:"id"`
-	RemoteAddr string `json:"remoteAddr,omitempty"` // as of http.Request
+	RemoteAddr string `json:"remoteAddr,omitempty"` // as in http.Request
 }
 
 func (i Info) header() string {
 	return url.PathEscape(i.Name) + "/" + url.PathEscape(i.Version) + "/" + url.PathEscape(i.ID)
 }
 
-// infoOf returns what a header says.
+// infoOf parses the header.
 func infoOf(header http.Header, remote string) Info {
 	const most = 1 << 10
 	info := Info{RemoteAddr: remote}
@@ -61,7 +61,7 @@ func (n *Node) check() error {
 	return nil
 }
 
-// builtin answers what the Handler has no route for.
+// builtin answers the built-in methods for which the Handler has no route.
 func (n *Node) builtin(route string) *message.Reply {
 	switch route {
 	case methodPing:

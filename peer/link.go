@@ -18,7 +18,7 @@ import (
 // closeTimeout is how long a close frame may take to be sent and answered.
 const closeTimeout = time.Second
 
-// link is one connection, from the upgrade to the last handler. A Conn has one at a time, and for a moment two where it moves to
+// link is one connection, from the upgrade to the last handler. A Conn has one at a time, and for a moment two while it moves to
 // another.
 type link struct {
 	node   *Node
@@ -29,7 +29,7 @@ type link struct {
 	dialed bool
 	began  time.Time
 
-	upgrade context.Context // of the upgrade, without an identity that was shown later
+	upgrade context.Context // of the upgrade, without the identity of a later credential
 	base    atomic.Pointer[context.Context]
 	sess    atomic.Pointer[session.Session]
 	cancel  context.CancelFunc
@@ -37,8 +37,8 @@ type link struct {
 	in        queue
 	calls     calls
 	out       *outbox
-	spoken    bool // a message has come; the reader's
-	seq       bool // pushes tell their numbers; guarded by the order of what the session gives
+	spoken    bool // a message has come; only the reader uses it
+	seq       bool // pushes tell their numbers; no lock, because the session calls Push in order
 	first     sync.Once
 	heard     atomic.Int64 // when something was read, in nanoseconds since epoch
 	beat      alarm
@@ -50,7 +50,7 @@ type link struct {
 	closing sync.Once
 	mu      sync.Mutex
 	err     error // why it has ended
-	over    bool  // closers are waited for
+	over    bool  // wait waits for closers; spawn starts no more
 	closers sync.WaitGroup
 
 	pushes  sync.WaitGroup // with numbers, that run
@@ -95,7 +95,7 @@ func (l *link) run() {
 	l.conn.drop(l)
 }
 
-// spawn runs what the end of the link waits for. It does nothing after that.
+// spawn runs a function for which the end of the link waits. After that end it does nothing.
 func (l *link) spawn(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +129,7 @@ func (l *link) abandon() {
 	l.sock.cut()
 }
 
-// enter has the messages from now on belong to the session.
+// enter makes the messages from now on belong to the session.
 func (l *link) enter(s *session.Session, ctx context.Context) {
 	ctx = session.NewContext(ctx, s)
 	l.sess.Store(s)
@@ -165,7 +165,8 @@ func (l *link) ended(err error) {
 	l.closing.Do(func() { l.handshake(closeProtocol, "") })
 }
 
-// end ends the link: handlers' contexts end, and whoever waits wakes. unrun says that calls without an answer have not run.
+// end ends the link: the contexts of handlers end, and goroutines that wait on it wake. unrun says that calls without an answer
+// have not run.
 func (l *link) end(err error, unrun bool) {
 	l.mu.Lock()
 	if l.err != nil {
@@ -215,7 +216,8 @@ func (l *link) closeWith(code int, reason string) {
 	})
 }
 
-// handshake sends what is queued and the close frame, unless that has been sent. Who does not take it in time is cut off.
+// handshake sends what is queued and the close frame, unless the frame has been sent. It cuts the connection if the other side does
+// not read in time.
 func (l *link) handshake(code int, reason string) {
 	timer := time.AfterFunc(closeTimeout, l.sock.cut)
 	defer timer.Stop()
@@ -227,7 +229,7 @@ func (l *link) handshake(code int, reason string) {
 	close(l.shut)
 }
 
-// closeReason returns a reason that a close frame can have.
+// closeReason cuts a reason to the length that a close frame allows.
 func closeReason(reason string) string {
 	const most = 123
 	if len(reason) > most {
@@ -253,8 +255,8 @@ func (l *link) hook(name string, hook func(*Conn)) {
 	}
 }
 
-// isolated runs a function of the app in a goroutine of its own, so that neither its panic nor a runtime.Goexit ends one of ours. Both
-// are errors.
+// isolated runs a function of the app in a goroutine of its own, because its panic or a runtime.Goexit would end the caller's
+// goroutine. It returns both as errors.
 func isolated(f func()) (err error) {
 	done := make(chan struct{})
 	go func() {
@@ -274,7 +276,7 @@ func isolated(f func()) (err error) {
 
 var errGoexit = errors.New("it has ended its goroutine")
 
-// Push is for the session: it queues a notification.
+// Push queues a notification. The session calls it.
 func (l *link) Push(ctx context.Context, m *message.Message) error {
 	return l.out.enqueue(l.pushFrame(m, session.Seq(ctx)))
 }
@@ -291,11 +293,11 @@ func (l *link) pushFrame(m *message.Message, seq uint64) []byte {
 	return append(frame, '}')
 }
 
-// Subject is for the session: it says who was authenticated.
+// Subject returns the subject of the identity. The session calls it.
 func (l *link) Subject() string { return session.Subject(l.context()) }
 
-// Close is for the session: its client is kicked.
-// One that was told to go does so by itself, for it may have calls to answer.
+// Close closes the connection; the session calls it to kick its client. A client that was told to go leaves by itself, because it
+// may have calls to answer.
 func (l *link) Close(_ context.Context, reason string) error {
 	if l.dismissed.Load() {
 		return nil

@@ -12,29 +12,29 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// Node is a process as its peers see it, client and server at once. It is a handler for kami: each request to it is the upgrade to a
-// connection, which middleware sees as any request. Its fields must not change once it has a connection.
+// Node is a process as its peers see it, client and server at once. It is a handler for kami: each request to it is the upgrade to
+// a connection, which middleware sees like any other request. Its fields must not change once it has a connection.
 type Node struct {
-	Name    string // told to the other side; it must not be empty
-	Version string // told as well, one of semver.org
-	ID      string // told as well; random if it is empty
+	Name    string // sent to the other side; it must not be empty
+	Version string // sent too; a version of semver.org
+	ID      string // sent too; random if it is empty
 
-	// Handler has what the other side may call, such as a *kami.Mux. With nil that is nothing.
+	// Handler answers the calls of the other side, such as a *kami.Mux. With nil the other side can call nothing.
 	Handler http.Handler
 	// Sessions has a session for each connection.
 	Sessions session.Pool
-	// Authenticate says who shows a credential, by a context that descends from ctx, or an error. See package auth. With nil
-	// credentials are not looked at.
+	// Authenticate checks a credential. It returns a context that descends from ctx and has the identity, or an error. See package
+	// auth. With nil the Node ignores credentials.
 	Authenticate func(ctx context.Context, scheme, credential string) (context.Context, error)
 	// Returns says which of several answers to a message counts.
 	Returns message.Returns
-	// Origins are the browsers' origins that may connect beside the host itself, such as "https://example.com", or
+	// Origins are the browsers' origins that may connect in addition to the host itself, such as "https://example.com", or
 	// "*.example.com" for any scheme.
 	Origins []string
 	// Concurrent is how many calls of one connection run at a time. With 0 and 1 they run one by one, in the order they came.
 	Concurrent int
-	// Queue is how many calls of one connection may wait beside those that run, 64 by default. More are answered with 429, and so are
-	// those that would hold more than four times MaxMessage together.
+	// Queue is how many calls of one connection may wait while others run, 64 by default. A call beyond that is answered with 429,
+	// as is a call with which the waiting calls would hold more than four times MaxMessage.
 	Queue int
 	// MaxMessage is how many bytes a message may have, 1 MiB by default.
 	MaxMessage int64
@@ -42,19 +42,19 @@ type Node struct {
 	PushQueue int
 	// DrainRate is how many connections may come back in a second after this Node has said goodbye, 1,000 by default.
 	DrainRate int
-	// Heartbeat is the time between pings, 25 seconds by default. A connection ends from which nothing is read for twice as long.
+	// Heartbeat is the time between pings, 25 seconds by default. A connection ends if nothing is read from it for twice as long.
 	Heartbeat time.Duration
 	// Compress compresses messages over 1 KB, where the other side can.
 	Compress bool
-	// Log gets what goes wrong. By default it is slog.Default.
+	// Log gets errors and closed connections. By default it is slog.Default.
 	Log *slog.Logger
-	// OnConnect runs before the first message of a connection is read. So a call that it makes is not answered before it returns.
+	// OnConnect runs before the first message of a connection is read. So a call that it makes gets no answer before it returns.
 	OnConnect func(*Conn)
-	// OnFirstRequest runs before the first call or notification of a connection does.
+	// OnFirstRequest runs before the first call or notification of a connection runs.
 	OnFirstRequest func(*Conn)
-	// OnDisconnect runs once, after the last handler of the connection has returned. A panic in one of these is logged.
+	// OnDisconnect runs once, after the last handler of the connection has returned. The panic of a hook is logged.
 	OnDisconnect func(*Conn)
-	// OnResume says that a Dial with Reconnect is back, and whether it gets all pushes that it has missed.
+	// OnResume runs when a Dial with Reconnect has connected again. recovered says that it gets all pushes that it has missed.
 	OnResume func(c *Conn, recovered bool)
 
 	named sync.Once
@@ -65,7 +65,7 @@ type Node struct {
 	drains  map[<-chan struct{}]*drain
 	closed  bool
 	stopped chan struct{}  // closed when closed becomes true
-	running sync.WaitGroup // what Close waits for
+	running sync.WaitGroup // connections for which Close waits
 }
 
 func orDefault[T int | int64 | time.Duration](value, normal T) T {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// DialOption sets what is optional of [Node.Dial].
+// DialOption is an option of [Node.Dial].
 type DialOption func(*dialOptions)
 
 type dialOptions struct {
@@ -26,7 +26,7 @@ type Backoff struct{ Min, Max time.Duration }
 // lived is how long a connection must have lived for the next one to be tried after the shortest wait.
 const lived = 10 * time.Second
 
-// wait returns how long to wait before an attempt, after so many that have failed.
+// wait returns how long to wait before an attempt, after that many have failed.
 func (b Backoff) wait(failed int) time.Duration {
 	least, most := orDefault(b.Min, 250*time.Millisecond), orDefault(b.Max, 30*time.Second)
 	for ; failed > 1 && least < most; failed-- {
@@ -35,13 +35,13 @@ func (b Backoff) wait(failed int) time.Duration {
 	return rand.N(min(least, most)) + 1
 }
 
-// Reconnect has the Conn connect again when its connection has ended, until it is closed. Dial itself tries until its context ends.
-// Calls wait for a connection meanwhile; those that were in flight fail with [ErrClosed], unless it is known that they have not run.
-// An attempt may take 30 seconds. A 401 or 403 is final, unless [Token] gives another credential.
+// Reconnect makes the Conn connect again when its connection has ended, until it is closed. Dial itself tries until its context
+// ends. New calls wait for a connection; calls that were in flight fail with [ErrClosed], unless it is known that they have not
+// run. An attempt may take 30 seconds. A 401 or 403 is final, unless [Token] gives another credential.
 func Reconnect(b Backoff) DialOption { return func(o *dialOptions) { o.backoff = &b } }
 
 // Token shows a credential at each connect, and again before it expires, unless expires is zero. The function may be called at any
-// time; its panic is an error. Token panics if it is nil.
+// time; its panic is an error. Token panics if f is nil.
 func Token(f func(ctx context.Context) (scheme, credential string, expires time.Time, err error)) DialOption {
 	if f == nil {
 		panic("peer: Token: the function must not be nil")
@@ -56,7 +56,7 @@ func Token(f func(ctx context.Context) (scheme, credential string, expires time.
 	}
 }
 
-// HTTPClient sets what makes the request for the connection, http.DefaultClient by default. Its Timeout limits that.
+// HTTPClient sets the client that requests the connection, http.DefaultClient by default. Its Timeout limits that request.
 func HTTPClient(c *http.Client) DialOption { return func(o *dialOptions) { o.client = c } }
 
 // Header adds headers to the request for the connection.

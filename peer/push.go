@@ -13,23 +13,23 @@ import (
 // writeTimeout is how long each write may take.
 const writeTimeout = 10 * time.Second
 
-// errSlow is why a link ends whose other side does not read fast enough.
+// errSlow ends a link whose other side does not read fast enough.
 var errSlow = errors.New("the other side does not read what is sent")
 
-// outbox writes to a socket: at once for whoever has an answer or makes a call, and by a queue for pushes and for what the reader
-// answers, neither of which may wait.
+// outbox writes to a socket. Answers and calls are written at once. Pushes and the reader's answers are queued, because they must
+// not wait.
 type outbox struct {
 	sock  socket
 	limit int         // bytes in the queue
 	slow  func(error) // called, maybe more than once, when the other side does not read
 	fail  func(error) // called when a write that nobody waits for has failed
 
-	turn  chan struct{} // has room for the one that writes
+	turn  chan struct{} // has room for one: the goroutine that writes
 	since atomic.Int64  // when the write in progress began, in nanoseconds since epoch; 0 if there is none
 	watch alarm         // of writes, set with the first one
 	armed atomic.Bool
-	ahead atomic.Int64 // bytes written since something was read
-	soon  atomic.Bool  // flushSoon is about to write what waits
+	ahead atomic.Int64 // bytes written since a frame was read
+	soon  atomic.Bool  // flushSoon is about to write the waiting frames
 
 	mu       sync.Mutex
 	queue    [][]byte
@@ -44,7 +44,7 @@ func newOutbox(sock socket, limit int, slow, fail func(error)) *outbox {
 	return &outbox{sock: sock, limit: limit, slow: slow, fail: fail, turn: make(chan struct{}, 1)}
 }
 
-// write writes a frame after all that is queued. With more it may wait a moment for others, which are about to come.
+// write writes a frame after the queued ones. With more the frame may wait a moment for others that are about to come.
 func (o *outbox) write(frame []byte, more bool) error {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
@@ -54,10 +54,10 @@ func (o *outbox) write(frame []byte, more bool) error {
 	return o.send(frame, more)
 }
 
-// tryWrite is write where that need not wait for the other side as far as can be known: nothing is queued, and it has read most of
-// what was written. It waits for its turn, until ctx ends.
+// tryWrite is write if that is not likely to wait for the other side: nothing is queued, and the other side has read most of what
+// was written. It waits for its turn, until ctx ends.
 func (o *outbox) tryWrite(ctx context.Context, frame []byte, more bool) (done bool, err error) {
-	const likely = 16 << 10 // what a connection takes in without waiting for the other side
+	const likely = 16 << 10 // bytes that a connection buffers without waiting for the other side
 	if len(frame)+int(o.ahead.Load()) > likely {
 		return false, nil
 	}
@@ -73,7 +73,7 @@ func (o *outbox) tryWrite(ctx context.Context, frame []byte, more bool) (done bo
 	return true, o.send(frame, more)
 }
 
-// send writes a frame, or with more lets it wait for others. Its caller has the turn.
+// send writes a frame. With more the frame may wait for others. Its caller has the turn.
 func (o *outbox) send(frame []byte, more bool) error {
 	o.ahead.Add(int64(len(frame)))
 	err := o.timed(func() error { return o.sock.write(frame, more) })
@@ -83,7 +83,7 @@ func (o *outbox) send(frame []byte, more bool) error {
 	return err
 }
 
-// flushSoon writes what waits, when those that are about to write have had their turn.
+// flushSoon writes the waiting frames after the goroutines that are about to write have had their turn.
 //
 // optimization: frames that come at the same time are written together (BenchmarkCall).
 func (o *outbox) flushSoon() {
@@ -97,7 +97,7 @@ func (o *outbox) flushSoon() {
 	}
 }
 
-// timed runs a write, which look ends if it takes too long. Its caller has the turn.
+// timed runs a write. look ends it if it takes too long. Its caller has the turn.
 func (o *outbox) timed(write func() error) error {
 	o.since.Store(int64(time.Since(epoch)) | 1)
 	if !o.armed.Swap(true) {
@@ -124,7 +124,7 @@ func (o *outbox) look() {
 	}
 }
 
-// enqueue has a frame written when its turn comes, and never waits. It returns an error if that would be too much.
+// enqueue queues frames, and never waits. It returns an error if the queue would become too long.
 func (o *outbox) enqueue(frames ...[]byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -199,7 +199,7 @@ func (o *outbox) queued() int {
 	return o.bytes
 }
 
-// close lets nothing more be queued.
+// close refuses further frames for the queue.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

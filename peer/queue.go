@@ -9,57 +9,57 @@ import (
 	"unsafe"
 )
 
-// queue has the calls that have come by a link, in order: those that run, and those that wait. A call that waits for its caller
-// gives its place to the next one, and takes a place again when it goes on, before all that have not begun.
+// queue has the calls that have come over a link, in order: running ones and waiting ones. A call that waits for its caller gives
+// its place to the next one. When it goes on, it takes a place before the calls that have not begun.
 type queue struct {
-	places int             // how many run at a time now
-	most   int             // and else
-	room   int             // how many calls may wait
-	held   int             // bytes of calls that may wait; one may always
+	places int             // how many calls run at a time now
+	most   int             // and without a call that runs alone
+	room   int             // calls that may wait
+	held   int             // bytes of the calls that may wait; one may always wait
 	pushes int             // bytes of notifications that may wait
-	work   func(*incoming) // runs a call and those that follow it
+	work   func(*incoming) // runs a call and the next ones
 
 	mu      sync.Mutex
-	taken   int         // of the places
-	running []*incoming // those that have begun, whether they have a place or wait for their caller
+	taken   int         // places in use
+	running []*incoming // calls that have begun, with a place or waiting for their caller
 	waiting []*incoming
-	calls   int              // of those that wait
-	frames  int              // bytes of their frames
+	calls   int              // calls that wait
+	frames  int              // bytes of the frames of these calls
 	bytes   int              // of the notifications that wait
-	back    []*incoming      // those that wait for a place to go on
+	back    []*incoming      // calls that wait for a place to go on
 	parked  []chan *incoming // workers without work
 	used    bool             // a worker has parked since the alarm was set
 	sweep   alarm
 	closed  bool
 	refuses bool   // see refuse
-	count   uint64 // of those that have come or ended
-	seen    uint64 // what count was at the time since
+	count   uint64 // calls that have come or ended
+	seen    uint64 // count at the time since
 	since   time.Time
-	quiet   chan struct{} // closed when nothing runs or waits, for whoever has asked; nil if nobody has
+	quiet   chan struct{} // closed when nothing runs or waits; nil if nobody has asked
 }
 
-// Calls that wait hold so many times the largest message at most: a client that fills the queue costs no more.
+// Waiting calls hold at most this many times the largest message: a client that fills the queue costs no more memory.
 const waitingMessages = 4
 
 // place says where a call is in the queue, which guards it.
 type place struct {
-	has       bool // one of the places
-	asks      int  // how many calls of its own it waits for
+	has       bool // the call has one of the places
+	asks      int  // how many calls to its caller it waits for
 	ended     bool
 	cancelled bool
 	granted   chan struct{}
 }
 
-// verdict says what becomes of a call that has come.
+// verdict says whether a call that has come runs.
 type verdict int
 
 const (
 	accepted verdict = iota
 	full
-	closed // it is not answered: the close frame has been sent
+	closed // no answer: the close frame has been sent
 )
 
-// add has a call run in its turn.
+// add lets a call run in its turn.
 func (q *queue) add(in *incoming) verdict {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,7 +80,7 @@ func (q *queue) add(in *incoming) verdict {
 	return accepted
 }
 
-// size is about how many bytes a notification holds: all of the frame that it came in, whatever it uses of that.
+// size is about how many bytes a notification keeps in memory: the whole frame, because its slices point there.
 func (in *incoming) size() int { return int(unsafe.Sizeof(*in)) + in.frame }
 
 func (q *queue) wait(in *incoming) {
@@ -93,7 +93,7 @@ func (q *queue) wait(in *incoming) {
 	}
 }
 
-// begin starts a call in a place of its own.
+// begin gives a call a place and starts it.
 func (q *queue) begin(in *incoming) {
 	q.taken++
 	in.place.has = true
@@ -132,7 +132,7 @@ func (q *queue) park(worker chan *incoming) *incoming {
 	return <-worker
 }
 
-// unpark has workers end that have had nothing to do since it ran last.
+// unpark ends the workers that have had nothing to do since it ran last.
 func (q *queue) unpark() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -151,7 +151,7 @@ func (q *queue) dismiss() {
 	q.parked = nil
 }
 
-// finish says that a call has been answered. It returns the one that runs next, in its place, if there is one.
+// finish notes that a call has been answered. It returns the next call to run in its place, or nil.
 func (q *queue) finish(in *incoming) (next *incoming) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -176,10 +176,10 @@ func (q *queue) finish(in *incoming) (next *incoming) {
 	return next
 }
 
-// pass gives a place on: to a call that wants to go on, or to the next one, which it returns.
+// pass gives a place to a call that wants to go on, or else to the next call, which it returns.
 func (q *queue) pass() (next *incoming) {
 	switch {
-	case q.taken > q.places: // one has gone on without a place, see ask
+	case q.taken > q.places: // a call has gone on without a place, see enter
 	case len(q.back) > 0:
 		first := q.back[0]
 		q.back = slices.Delete(q.back, 0, 1)
@@ -196,7 +196,7 @@ func (q *queue) pass() (next *incoming) {
 	return nil
 }
 
-// shift takes the first of those that wait.
+// shift takes the first waiting call.
 func (q *queue) shift() (first *incoming) {
 	first = q.waiting[0]
 	q.waiting[0], q.waiting = nil, q.waiting[1:]
@@ -209,7 +209,7 @@ func (q *queue) shift() (first *incoming) {
 	return first
 }
 
-// leave gives the place of a call on while it waits for its caller.
+// leave gives the place of a call to another one while it waits for its caller.
 func (q *queue) leave(in *incoming) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -222,7 +222,7 @@ func (q *queue) leave(in *incoming) {
 	}
 }
 
-// enter waits for a place in which the call can go on. At the end of ctx it goes on without.
+// enter waits for a place in which the call can go on. At the end of ctx it goes on without a place.
 func (q *queue) enter(ctx context.Context, in *incoming) {
 	granted := q.ask(in)
 	if granted == nil {
@@ -242,7 +242,7 @@ func (q *queue) enter(ctx context.Context, in *incoming) {
 	}
 }
 
-// ask takes a place, or returns what is closed when there is one.
+// ask takes a place, or returns a channel that is closed when the call gets one.
 func (q *queue) ask(in *incoming) (granted chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -275,11 +275,11 @@ func (q *queue) cancel(id []byte) {
 	}
 	q.mu.Unlock()
 	if found != nil {
-		found.ctx.cancel() // as where a client has left, which kami does not log
+		found.ctx.cancel() // like a client that has left, which kami does not log
 	}
 }
 
-// isCancelled reports whether its caller has cancelled a call.
+// isCancelled reports whether the caller has cancelled the call.
 func (q *queue) isCancelled(in *incoming) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -298,7 +298,8 @@ func (q *queue) find(id []byte) *incoming {
 	return nil
 }
 
-// refuse has no more calls taken, except while one that runs waits for its caller, who may need them to answer.
+// refuse stops the queue from taking calls, except while a running call waits for its caller: the caller may need them for its
+// answer.
 func (q *queue) refuse() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -310,15 +311,15 @@ func (q *queue) asks() bool {
 	return slices.ContainsFunc(q.running, func(in *incoming) bool { return in.place.asks > 0 })
 }
 
-// hasMore reports whether other calls run or wait, besides the one that asks.
+// hasMore reports whether other calls than the asking one run or wait.
 func (q *queue) hasMore() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.running)+len(q.waiting) > 1
 }
 
-// close has no more calls run. Those that wait never do, and neither do pushes that come again by another connection. Other
-// notifications that have come still run, for nobody sends them again.
+// close drops the waiting calls, and the waiting pushes that come again on another connection. Other waiting notifications still
+// run, because nobody sends them again.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -334,8 +335,8 @@ func (q *queue) close() {
 	}
 }
 
-// rest returns how much longer it must be quiet, as far as earlier calls of rest know, and closes the queue if it has been so for long
-// enough. While something runs, it returns what is closed at its end.
+// rest returns how much longer the queue must be quiet, counted from an earlier call of rest. It closes the queue if it was quiet
+// for long enough. While a call runs or waits, it returns a channel that is closed at the end.
 func (q *queue) rest(enough time.Duration) (left time.Duration, busy <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -352,7 +353,7 @@ func (q *queue) rest(enough time.Duration) (left time.Duration, busy <-chan stru
 	return left, nil
 }
 
-// idle returns what is closed when nothing runs.
+// idle returns a channel that is closed when nothing runs or waits.
 func (q *queue) idle() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()

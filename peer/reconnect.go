@@ -25,15 +25,15 @@ type redialer struct {
 
 	mu        sync.Mutex
 	failed    int    // attempts since a link has lived
-	token     string // of the session at the other side
-	seq       uint64 // of the last push
-	live      *link  // the one that has resumed last
-	recovered bool   // its session is the one of before
+	token     string // token of the session at the other side
+	seq       uint64 // number of the last push
+	live      *link  // the link that has resumed last
+	recovered bool   // live has taken over the session of the link before
 	shown     string // the last credential
 	begun     bool   // a link has worked
 }
 
-// first makes the first link, at once or, with Reconnect, when that works.
+// first makes the first link: in one attempt, or with Reconnect in as many as it needs.
 func (r *redialer) first(ctx context.Context) (*link, error) {
 	if r.options.backoff == nil {
 		return r.connect(ctx, r.url)
@@ -41,7 +41,7 @@ func (r *redialer) first(ctx context.Context) (*link, error) {
 	return r.again(ctx, "")
 }
 
-// serve serves a link and those after it.
+// serve serves a link and the links after it.
 func (r *redialer) serve(l *link) {
 	for l != nil {
 		n := r.conn.node
@@ -56,13 +56,13 @@ func (r *redialer) serve(l *link) {
 			return // another goroutine goes on
 		}
 		if time.Since(l.began) >= lived {
-			r.failures(func(int) int { return 1 }) // all clients of a server that fails come back: not at the same moment
+			r.failures(func(int) int { return 1 }) // all clients of a failed server come back, but not at the same moment
 		}
 		l = r.next("")
 	}
 }
 
-// next makes the next link, or returns nil if there is none.
+// next makes the next link, or returns nil if there will be no other.
 func (r *redialer) next(url string) *link {
 	ctx, cancel := context.WithCancel(r.base)
 	defer cancel()
@@ -90,8 +90,8 @@ func (r *redialer) next(url string) *link {
 	return l
 }
 
-// again tries until it works, until ctx ends, or until the server has refused for good. The url is for the first attempt; "" is that
-// of Dial.
+// again tries until it works, until ctx ends, or until the server has refused for good. The url is for the first attempt; "" is the
+// URL of Dial.
 func (r *redialer) again(ctx context.Context, url string) (*link, error) {
 	for {
 		if failed := r.failures(func(n int) int { return n + 1 }); failed > 1 {
@@ -119,7 +119,8 @@ func (r *redialer) again(ctx context.Context, url string) (*link, error) {
 	}
 }
 
-// handshake is how long an attempt may take. A server that takes connections and says nothing must not be waited for for ever.
+// handshake is how long an attempt may take. Without it, a server that accepts connections and never answers would block the Dial
+// for ever.
 const handshake = 30 * time.Second
 
 func (r *redialer) failures(change func(int) int) int {
@@ -140,7 +141,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// isFinal reports whether an attempt need not be repeated: the credential was refused, and there is no other.
+// isFinal reports whether an attempt need not be repeated: the credential was refused, and there is no other one.
 func (r *redialer) isFinal(ctx context.Context, err error) bool {
 	var coder endpoint.StatusCoder
 	if !errors.As(err, &coder) || coder.StatusCode() != 401 && coder.StatusCode() != 403 {
@@ -156,7 +157,7 @@ func (r *redialer) isFinal(ctx context.Context, err error) bool {
 	return err == nil && shown == scheme+" "+credential
 }
 
-// comeBack begins the work with a link of a Dial with Reconnect: it resumes the session of the one before, and then calls go there.
+// comeBack prepares a link of a Dial with Reconnect: it resumes the session of the link before, and then calls go over the link.
 func (l *link) comeBack() {
 	r := l.conn.redial
 	recovered, again, err := r.resume(l)
@@ -174,7 +175,7 @@ func (l *link) comeBack() {
 	}
 }
 
-// resume asks the other side for the session of before. again says that there was one before.
+// resume asks the other side for the earlier session. again says that there was a link before.
 func (r *redialer) resume(l *link) (recovered, again bool, err error) {
 	r.mu.Lock()
 	params := resumeParams{r.token, r.seq}
@@ -186,7 +187,7 @@ func (r *redialer) resume(l *link) (recovered, again bool, err error) {
 	r.mu.Unlock()
 	before.awaitPushes()
 	l.calls.mu.Lock()
-	was := false // the reader's, until it has given the answer
+	was := false // only the reader sets it, before the answer
 	l.calls.first = func(reply *message.Reply) { was = r.resumed(l, reply) }
 	l.calls.mu.Unlock()
 	body, _ := json.Marshal(params)
@@ -198,7 +199,7 @@ func (r *redialer) resume(l *link) (recovered, again bool, err error) {
 	return was, again, nil
 }
 
-// resumed takes note of the answer to kami.resume. An error is that of a server which keeps no sessions.
+// resumed notes the answer to kami.resume. A server that keeps no sessions answers with an error.
 func (r *redialer) resumed(l *link, reply *message.Reply) (recovered bool) {
 	var result resumeResult
 	known := reply.Status < 400 && json.Unmarshal(reply.Body, &result) == nil
@@ -254,7 +255,7 @@ func (l *link) retire() {
 	l.closeWhenIdle(closeNormal, "")
 }
 
-// goaway is told that the server is about to go: another link is made at a random moment of the time that it says.
+// goaway handles the server's goodbye: another link is made at a random moment within the time that the server gives.
 func (l *link) goaway(params []byte) {
 	r := l.conn.redial
 	if r == nil || !l.dialed {
@@ -279,8 +280,8 @@ func (l *link) goaway(params []byte) {
 // several times to a process that is being replaced.
 const settled = time.Second
 
-// allowed returns the URL if the next link may be made there, and "" otherwise. The credential and the token of the session go there, so
-// the rule is net/http's for redirects: the same host, or one below it, and not without encryption if there is some now.
+// allowed returns the URL if the next link may be made there, and "" otherwise. The credential and the token of the session go
+// there, so the rule is net/http's for redirects: the same host, or one below it, and encrypted if the connection is now.
 func (r *redialer) allowed(to string) string {
 	next, err := url.Parse(to)
 	now, wrong := url.Parse(r.url)
@@ -299,7 +300,7 @@ func (r *redialer) allowed(to string) string {
 
 func isSecure(u *url.URL) bool { return u.Scheme == "wss" || u.Scheme == "https" }
 
-// move makes another link, unless this one ends before. With again it is an attempt after one that has failed.
+// move makes another link, unless this one ends before. again says that an attempt has failed before.
 func (l *link) move(after time.Duration, url string, again bool) {
 	r, n := l.conn.redial, l.node
 	timer := time.NewTimer(after)
@@ -324,7 +325,7 @@ func (l *link) move(after time.Duration, url string, again bool) {
 	}()
 }
 
-// startMoving has another goroutine make the next link, unless the link has ended.
+// startMoving makes the next link in another goroutine, unless the link has ended.
 func (l *link) startMoving() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

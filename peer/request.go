@@ -8,12 +8,12 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// grace is how much longer than the caller the other side may take, so that the caller's own context ends first.
+// grace is how much longer than the caller's deadline the other side may take, so that the caller's own context ends first.
 const grace = 100 * time.Millisecond
 
 const begin = `{"jsonrpc":"2.0"`
 
-// appendCall appends the frame of a call, or of a notification if that is what the message is.
+// appendCall appends the frame of a call, or of a notification if the message is one.
 func appendCall(b []byte, id uint64, m *message.Message, deadline time.Time) []byte {
 	b = append(b, begin...)
 	if !m.Notify {
@@ -55,7 +55,7 @@ func appendParams(b []byte, m *message.Message) []byte {
 	switch {
 	case !ok:
 		if contentType == "" {
-			contentType = "application/json" // which it says it is
+			contentType = "application/json" // the message says that it is JSON
 		}
 		b = appendBase64(b, m.Body)
 	case isObject(value):
@@ -68,7 +68,7 @@ func appendParams(b []byte, m *message.Message) []byte {
 	return appendHeaders(b, m.Header, contentType)
 }
 
-// bodyOf returns the body that params are.
+// bodyOf returns the body that the params carry.
 func bodyOf(params []byte, header http.Header) (body []byte, ok bool) {
 	switch {
 	case params == nil || isNull(params):
@@ -92,7 +92,7 @@ func bodyOf(params []byte, header http.Header) (body []byte, ok bool) {
 	return nil, false
 }
 
-// appendNotification appends one of our own methods.
+// appendNotification appends a notification of one of kami's own methods.
 func appendNotification(b []byte, method string, params func([]byte) []byte) []byte {
 	b = append(b, begin+`,"method":"`...)
 	b = append(b, method...)

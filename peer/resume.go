@@ -23,7 +23,7 @@ type resumeResult struct {
 	Seq       uint64 `json:"seq"`
 }
 
-// resume answers the first call of a connection, if that is kami.resume: its session goes on where another connection of the client
+// resume answers the first call of a connection, if it is kami.resume: its session goes on where another connection of the client
 // has ended. The answer goes first, then what the client has missed, then new pushes.
 func (l *link) resume(in *incoming) *message.Reply {
 	var params resumeParams
@@ -63,7 +63,7 @@ func appendSeq(b []byte, seq uint64) []byte {
 	return strconv.AppendUint(append(b, `,"seq":`...), seq, 10)
 }
 
-// fits reports whether who was authenticated is the user of the session. If not, the connection is closed.
+// fits reports whether the identity is the user of the session. If not, it closes the connection.
 func (l *link) fits(s *session.Session, ctx context.Context) bool {
 	subject, uid := session.Subject(ctx), s.UID()
 	if subject == "" || uid == "" || subject == uid {

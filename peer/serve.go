@@ -15,7 +15,7 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// authProtocol begins the subprotocol by which browsers show a credential, for they cannot set headers.
+// authProtocol begins the subprotocol in which browsers show a credential, because they cannot set headers.
 const authProtocol = "kami.auth."
 
 // ServeHTTP is ServeHTTPContext with the context of the request, for servers other than kami's.
@@ -23,9 +23,9 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.ServeHTTPContext(r.Context(), w, r)
 }
 
-// ServeHTTPContext upgrades a request to a connection and serves that until it has ended. ctx is the base of the contexts of its
-// messages. Origins other than the request's host and [Node.Origins] are answered with 403, credentials that Authenticate refuses with
-// 401, and what is no upgrade to a websocket with 426.
+// ServeHTTPContext upgrades a request to a connection and serves it until it has ended. ctx is the base of the contexts of its
+// messages. It answers origins other than the request's host and [Node.Origins] with 403, credentials that Authenticate refuses
+// with 401, and requests that are not an upgrade to a websocket with 426.
 func (n *Node) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if err := n.check(); err != nil {
 		n.log().Error(err.Error())
@@ -43,12 +43,12 @@ func (n *Node) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *h
 		return
 	}
 	stop := kami.Draining(ctx)                            // before the connection is hijacked
-	if l, err := n.accept(identified, w, r); err == nil { // else it has been answered
+	if l, err := n.accept(identified, w, r); err == nil { // an error has been answered
 		n.serve(ctx, l, stop)
 	}
 }
 
-// serve serves a link until it has ended. It goes when stop is closed, and ends soon after ctx.
+// serve serves a link until it has ended. The link is dismissed when stop is closed, and ends soon after ctx.
 func (n *Node) serve(ctx context.Context, l *link, stop <-chan struct{}) {
 	if !n.join(l) {
 		l.closeWith(closeRestart, "the server stops")
@@ -62,8 +62,8 @@ func (n *Node) serve(ctx context.Context, l *link, stop <-chan struct{}) {
 	l.run()
 }
 
-// apart is below the ids of our calls to clients. Clients count theirs from 0 or 1, and some take a call for the answer to their own
-// call with that id.
+// apart is below the ids of the Node's calls to clients. Clients count their ids from 0 or 1, and some take a call with such an id
+// for the answer to their own call.
 const apart = 1 << 32
 
 // accept upgrades the request.
@@ -104,7 +104,7 @@ func (n *Node) compression() websocket.CompressionMode {
 	return websocket.CompressionDisabled
 }
 
-// identify says who sends the request, if it has a credential.
+// identify authenticates the request, if it has a credential.
 func (n *Node) identify(ctx context.Context, r *http.Request) (context.Context, error) {
 	scheme, credential, err := credentialOf(r)
 	if err != nil {
@@ -120,7 +120,7 @@ func (n *Node) identify(ctx context.Context, r *http.Request) (context.Context, 
 	return identified, nil
 }
 
-// credentialOf returns the credential of a request: that of the header Authorization, or else of a subprotocol.
+// credentialOf returns the credential of a request: from the header Authorization, or else from a subprotocol.
 func credentialOf(r *http.Request) (scheme, credential string, err error) {
 	text := r.Header.Get("Authorization")
 	if text == "" {
@@ -145,7 +145,7 @@ func credentialOf(r *http.Request) (scheme, credential string, err error) {
 	return scheme, strings.TrimSpace(credential), nil
 }
 
-// authenticated is Authenticate, whose panic and whose nil context are errors with status 500.
+// authenticated calls Authenticate. A panic and a nil context are errors with status 500.
 func (n *Node) authenticated(ctx context.Context, scheme, credential string) (identified context.Context, err error) {
 	failed := isolated(func() { identified, err = n.Authenticate(ctx, scheme, credential) })
 	switch {
@@ -157,8 +157,8 @@ func (n *Node) authenticated(ctx context.Context, scheme, credential string) (id
 	return identified, err
 }
 
-// refused returns the answer to a credential that was refused, and logs why. The client hears nothing of that: it gets the status and
-// the headers of the error, as far as these are for clients.
+// refused returns the answer to a credential that was refused, and logs why. The client does not learn why: it gets only the status
+// and the headers that the error has for clients.
 func (n *Node) refused(err error, scheme, remote string) error {
 	r := refusal{status: http.StatusUnauthorized, header: make(http.Header)}
 	var coder endpoint.StatusCoder
@@ -182,7 +182,7 @@ func (n *Node) refused(err error, scheme, remote string) error {
 	return r
 }
 
-// challenge is for authenticators that have none of their own: a 401 must have one (RFC 9110, section 15.5.2).
+// challenge is for errors without a challenge: a 401 must have one (RFC 9110, section 15.5.2).
 func challenge(scheme string) string {
 	if !isToken([]byte(scheme)) {
 		scheme = "Bearer"

@@ -13,16 +13,16 @@ import (
 	"github.com/coder/websocket"
 )
 
-// socket is what a link needs of its websocket.
+// socket has the methods of a websocket that a link needs.
 type socket interface {
 	// read reads a message. It is called by one goroutine at a time.
 	read() (text bool, data []byte, err error)
-	// write writes a text message, or with more lets it wait for flush or the next message. It is called by one goroutine at a time, and
-	// may wait for the other side until cut.
+	// write writes a text message. With more the message may wait for flush or the next one. It is called by one goroutine at a
+	// time, and may wait for the other side until cut.
 	write(data []byte, more bool) error
-	// flush writes what has waited. It is not called at the same time as write.
+	// flush writes the waiting messages. It is not called at the same time as write.
 	flush() error
-	// ping sends a ping, whose answer is heard of where the socket was made.
+	// ping sends a ping. The code that made the socket gets the answer.
 	ping()
 	// close sends a close frame and waits a moment for the other side's. It may be called at any time.
 	close(code int, reason string)
@@ -42,7 +42,7 @@ const (
 	closeRestart     = 1012
 )
 
-// closeError is the error of a read that has come to the other side's close frame.
+// closeError is the error of a read that found the other side's close frame.
 type closeError struct {
 	code   int
 	reason string
@@ -58,8 +58,8 @@ var errTooBig = errors.New("a message is longer than MaxMessage")
 
 // webSocket is a socket over coder/websocket.
 //
-// A context that ends during a call of that package closes the connection, and costs something in each call, so that none of its
-// calls here gets one that ends. Its Close may take ten seconds; cut ends that too, for it closes the connection below.
+// A context that ends during a call of that package closes the connection, and costs time in each call, so its calls here get
+// contexts that never end. Its Close may take ten seconds; cut ends that too, because it closes the connection below.
 type webSocket struct {
 	conn  *websocket.Conn
 	below *gather
@@ -67,13 +67,13 @@ type webSocket struct {
 
 var reading = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// maxPooled is how long a buffer may be that is kept for others.
+// maxPooled is how long a buffer may be that is used again.
 const maxPooled = 64 << 10
 
 func (s *webSocket) read() (text bool, data []byte, err error) {
 	kind, r, err := s.conn.Reader(context.Background())
 	if err == nil {
-		// optimization: a message gets no more memory than it needs (BenchmarkCall).
+		// optimization: a message gets only the memory that it needs (BenchmarkCall).
 		buffer := reading.Get().(*bytes.Buffer)
 		buffer.Reset()
 		if _, err = buffer.ReadFrom(r); err == nil {
@@ -103,7 +103,8 @@ func (s *webSocket) write(data []byte, more bool) error {
 
 func (s *webSocket) flush() error { return s.below.flush() }
 
-// ping returns with the pong, or when that does not come. A context that ends while the ping is written would close the connection.
+// ping returns with the pong, or when the pong does not come. A context that ends while the ping is written would close the
+// connection.
 func (s *webSocket) ping() {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
@@ -116,17 +117,17 @@ func (s *webSocket) close(code int, reason string) {
 
 func (s *webSocket) cut() { _ = s.below.raw.Close() }
 
-// gather is the connection below a websocket. Messages may wait there to be written together: the package of the websocket writes each
-// by itself, a system call each, and another one at the other side.
+// gather is the connection below a websocket. Messages may wait there to be written together, because the package of the websocket
+// writes each by itself. That costs a system call at both sides for each.
 type gather struct {
 	raw io.ReadWriteCloser
 
 	mu    sync.Mutex
-	holds bool    // what comes may wait
+	holds bool    // messages may wait
 	held  *buffer // nil if nothing waits
 }
 
-// maxHeld is how many bytes wait at most, about.
+// maxHeld is about how many bytes may wait.
 const maxHeld = 16 << 10
 
 func (g *gather) Write(p []byte) (int, error) {
@@ -145,7 +146,7 @@ func (g *gather) Write(p []byte) (int, error) {
 	return len(p), g.writeHeld()
 }
 
-// hold says whether what comes may wait.
+// hold says whether messages may wait from now on.
 func (g *gather) hold(holds bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -177,7 +178,7 @@ type gatheredConn struct {
 
 func (c *gatheredConn) Write(p []byte) (int, error) { return c.gather.Write(p) }
 
-// gatheredBody is that of a client.
+// gatheredBody is the connection of a client.
 type gatheredBody struct {
 	io.ReadWriteCloser
 	gather gather
@@ -185,7 +186,7 @@ type gatheredBody struct {
 
 func (b *gatheredBody) Write(p []byte) (int, error) { return b.gather.Write(p) }
 
-// hijacker takes note of the connection below a websocket.
+// hijacker notes the connection below a websocket.
 type hijacker struct {
 	http.ResponseWriter
 	below *gather
@@ -210,7 +211,7 @@ func (h *hijacker) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
 	return gathered, rw, nil
 }
 
-// canHijack reports whether a connection can be taken over, which that of HTTP/2 cannot.
+// canHijack reports whether a connection can be taken over. An HTTP/2 connection cannot.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		switch outer := w.(type) {
@@ -224,7 +225,7 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// dialer takes note of the connection below a websocket where this side dials.
+// dialer notes the connection below a websocket that this side dials.
 type dialer struct {
 	http.RoundTripper
 	below *gather

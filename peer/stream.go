@@ -5,17 +5,18 @@ import (
 	"sync"
 )
 
-// maxWindow is how many items of a stream may be under way, whatever the other side asks for.
+// maxWindow is how many items of a stream may be under way, even if the other side asks for more.
 const maxWindow = 1 << 20
 
 // credit is how many items of a stream may still be sent.
 type credit struct {
 	mu   sync.Mutex
 	left int
-	more chan struct{} // closed when there is more; nil if nobody waits
+	more chan struct{} // closed when an item may be sent; nil if the handler does not wait
 }
 
-// take takes one, of which there must be one, and returns what is closed when there is another. It is nil if there is.
+// take uses up one item of the credit, which must not be empty. If it is empty then, take returns a channel that is closed when
+// there is more.
 func (c *credit) take() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,8 +37,8 @@ func (c *credit) add(n int) {
 	}
 }
 
-// stream has the call's handler send items, so many at first. After each it waits until there may be another one, and so the handler
-// does not make more than the window has. It waits for its caller there, and gives its place to the next call meanwhile.
+// stream lets the call's handler send items, window of them at first. After each item it waits until another one may be sent, so
+// the handler makes no more than the window has. While it waits, it gives its place to the next call.
 func (in *incoming) stream(window int) {
 	in.window, in.credit.left = window, window
 	in.message.Window = window
@@ -59,7 +60,7 @@ func (in *incoming) stream(window int) {
 
 func (l *link) awaitMore(in *incoming, more <-chan struct{}) error {
 	select {
-	case <-more: // without the queue's lock, as where the caller keeps up
+	case <-more: // without the queue's lock: the caller keeps up
 		return nil
 	default:
 	}

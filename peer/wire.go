@@ -17,7 +17,7 @@ import (
 // subprotocol is offered and chosen, and not needed.
 const subprotocol = "kami.jsonrpc"
 
-// What JSON-RPC calls its own errors, and LSP the error of a cancelled call.
+// The codes of JSON-RPC's own errors, and LSP's code of a cancelled call.
 const (
 	codeParse     = -32700
 	codeInvalid   = -32600
@@ -29,14 +29,14 @@ const (
 // maxBatch is how many messages one frame may have.
 const maxBatch = 100
 
-// frame is one message of JSON-RPC, whose members are slices of what has come, as they were written. A member that is not there
-// is nil.
+// frame is one message of JSON-RPC. Its members are undecoded slices of the bytes that have come. A missing member is nil.
 type frame struct {
 	version, id, method, params, result, failure []byte
 	headers, timeout, stream, seq, status        []byte
 }
 
-// scanFrame takes an object apart. It must be valid JSON. As with encoding/json, the last of several members with one name counts.
+// scanFrame finds the members of an object, which must be valid JSON. As with encoding/json, the last of several members with one
+// name counts.
 func scanFrame(object []byte) (f frame) {
 	scanObject(object, func(name, value []byte) {
 		switch string(name) {
@@ -82,7 +82,7 @@ func scanObject(object []byte, member func(name, value []byte)) {
 	}
 }
 
-// scanArray returns the elements of an array, which must be valid JSON, but not more than most.
+// scanArray returns the elements of an array, which must be valid JSON, and at most the first most.
 func scanArray(array []byte, most int) (elements [][]byte) {
 	rest := skipSpace(array[1:])
 	for rest[0] != ']' && len(elements) < most {
@@ -105,7 +105,7 @@ func skipSpace(data []byte) []byte {
 	return nil
 }
 
-// cutValue cuts the value off with which data begins. It must be valid JSON.
+// cutValue splits data after its first value. data must be valid JSON.
 func cutValue(data []byte) (value, rest []byte) {
 	i := 0
 	switch data[0] {
@@ -134,7 +134,7 @@ func cutValue(data []byte) (value, rest []byte) {
 	return data[:i:i], data[i:]
 }
 
-// endOfString returns where the string ends that begins at data[at].
+// endOfString returns the end of the string that begins at data[at].
 func endOfString(data []byte, at int) int {
 	for i := at + 1; ; i++ {
 		switch data[i] {
@@ -153,7 +153,7 @@ func plain(text []byte) []byte {
 		return inner
 	}
 	var s string
-	_ = json.Unmarshal(text, &s) // which is valid
+	_ = json.Unmarshal(text, &s) // text is valid
 	return []byte(s)
 }
 
@@ -177,7 +177,7 @@ func number(value []byte) (n int64, ok bool) {
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			quoted, _ := json.Marshal(s) // a string can be
+			quoted, _ := json.Marshal(s) // a string has no error
 			return append(b, quoted...)
 		}
 	}
@@ -188,14 +188,14 @@ func appendString(b []byte, s string) []byte {
 
 const base64Member = `{"$base64":`
 
-// appendBase64 appends what is not JSON as an object.
+// appendBase64 appends data that is not JSON as an object.
 func appendBase64(b, data []byte) []byte {
 	b = append(b, base64Member+`"`...)
 	b = base64.StdEncoding.AppendEncode(b, data)
 	return append(b, `"}`...)
 }
 
-// fromBase64 returns the data that appendBase64 has made an object of.
+// fromBase64 returns the data of an object that appendBase64 has made.
 func fromBase64(value []byte) (data []byte, ok bool) {
 	if !isObject(value) {
 		return nil, false
@@ -212,8 +212,8 @@ func fromBase64(value []byte) (data []byte, ok bool) {
 	return data, ok && members == 1
 }
 
-// asJSON returns a body as a value of JSON. A body of another type is one only if nothing of it would be lost: neither space around
-// it, nor that it is no base64 of ours.
+// asJSON returns a body as a value of JSON. A body of another type must come back unchanged: it may have no space around it, and
+// must not look like an object of appendBase64.
 func asJSON(body []byte, contentType string) (value []byte, ok bool) {
 	value = bytes.Trim(body, " \t\r\n")
 	if !isValid(value) {
@@ -229,9 +229,9 @@ func asJSON(body []byte, contentType string) (value []byte, ok bool) {
 // isValid reports whether a value is JSON, and UTF-8.
 func isValid(value []byte) bool { return json.Valid(value) && utf8.Valid(value) }
 
-// isJSONType reports whether a body with the content type is JSON, as one without is.
+// isJSONType reports whether a body with the content type is JSON. A body without one is.
 func isJSONType(contentType string) bool {
-	if contentType == "" || contentType == "application/json" { // as most often
+	if contentType == "" || contentType == "application/json" { // the common case, without parsing
 		return true
 	}
 	kind, _, _ := strings.Cut(contentType, ";")
@@ -239,7 +239,7 @@ func isJSONType(contentType string) bool {
 	return kind == "application/json" || kind == "application/x-ndjson" || strings.HasSuffix(kind, "+json")
 }
 
-// A header that says something of the connection or of the form of a body is not told.
+// isTold reports whether a header travels. Headers of the connection or of the form of the body do not.
 func isTold(name string) bool {
 	switch name {
 	case "Content-Length", "X-Content-Type-Options", "Connection", "Transfer-Encoding":
@@ -248,8 +248,8 @@ func isTold(name string) bool {
 	return !strings.HasPrefix(name, "Kami-")
 }
 
-// appendHeaders appends the member headers, unless there is nothing to tell. Of the Content-Type it tells only where that is asked
-// for, or where there is more. Several values of a header have line feeds between them, which no value has.
+// appendHeaders appends the member headers, unless there is nothing to tell. It tells the Content-Type only with another header, or
+// if contentType is set. Several values of a header are joined by line feeds, which no value has.
 func appendHeaders(b []byte, header http.Header, contentType string) []byte {
 	names, more := make([]string, 0, 4), false
 	for name, values := range header {
@@ -285,11 +285,11 @@ func appendHeaders(b []byte, header http.Header, contentType string) []byte {
 
 var errHeaders = fmt.Errorf("headers must be an object of strings, with names and values as in HTTP, and at most %d values", maxHeaders)
 
-// maxHeaders is how many values the headers of a message may have. More of them, which can be very short, would take many times the
-// memory of the message.
+// maxHeaders is how many values the headers of a message may have. Many short values would take many times the memory of the
+// message.
 const maxHeaders = 100
 
-// headerOf returns the headers that a frame tells. Those that begin with Kami- are dropped.
+// headerOf returns the headers that a frame tells. It drops headers that begin with Kami-.
 func headerOf(value []byte) (header http.Header, err error) {
 	switch {
 	case value == nil || isNull(value):
@@ -321,7 +321,7 @@ func headerOf(value []byte) (header http.Header, err error) {
 	return header, err
 }
 
-// isToken reports whether a name may be that of a header: a token of RFC 9110, section 5.6.2.
+// isToken reports whether a name may name a header: it is a token of RFC 9110, section 5.6.2.
 func isToken(name []byte) bool {
 	for _, c := range name {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {

@@ -6,11 +6,11 @@
 
 const notFound = -32601, canceled = -32800;
 const heartbeat = 25_000; // ms
-const longLived = 10_000; // ms that a connection must have lived for the next to be tried at once
+const longLived = 10_000; // ms that a connection must have lived for the next attempt to come at once
 const settled = 1000; // ms that a connection must have lived for a goaway not to count as a failure
 const longestTimer = 2 ** 31 - 1; // ms; a longer one fires at once
-const retry = 5000; // ms until a credential is asked for again when that has failed
-const restarts = 1012; // the status of a close behind which no call has run
+const retry = 5000; // ms until the function of the token is called again after it has failed
+const restarts = 1012; // the status of a close that says: unanswered calls have not run
 
 // The status of each code of JSON-RPC. Other codes outside 400 to 599 are 500.
 const statuses = {"-32601": 404, "-32600": 400, "-32602": 400, "-32700": 400, "-32800": 499};
@@ -34,7 +34,7 @@ export class ClosedError extends Error {
 	}
 }
 
-// wrap returns what travels as params, unwrap what has been passed: an object is itself, all else is in an array of one.
+// wrap makes params of a value, and unwrap a value of params. An object is its own params; any other value is in an array of one.
 const wrap = (value) => (value === undefined || isObject(value) ? value : [value]);
 const unwrap = (params) => bytes(Array.isArray(params) && params.length < 2 ? params[0] : params);
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -42,7 +42,7 @@ const encode = (frame) => JSON.stringify({jsonrpc: "2.0", ...frame});
 const bytes = (value) =>
 	typeof value?.$base64 === "string" ? Uint8Array.from(atob(value.$base64), (c) => c.charCodeAt(0)) : value;
 
-// tell calls a function of the app, if there is one. What that throws is none of the client's errors.
+// tell calls a function of the app, if there is one. An error that it throws does not stop the client.
 function tell(listener, ...args) {
 	try {
 		listener?.(...args);
@@ -51,7 +51,7 @@ function tell(listener, ...args) {
 	}
 }
 
-// credentialOf returns what a token stands for: one without a scheme is a Bearer's.
+// credentialOf returns the scheme and credential of a token. A token without a scheme is a Bearer token.
 async function credentialOf(token) {
 	const value = typeof token === "function" ? await token() : token;
 	if (!value) return undefined;
@@ -64,12 +64,12 @@ const base64url = (text) =>
 	btoa(String.fromCharCode(...new TextEncoder().encode(text)))
 		.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
-// Link is one websocket. A client has one, or two while it moves to another.
+// Link is one websocket. A client has one, or two while it moves to a new one.
 class Link {
 	calls = new Map(); // calls that the server has not answered, by id
 	running = new Map(); // AbortControllers of the server's calls, by id
 	opened = Date.now();
-	quiet = 0; // heartbeats since something has come
+	quiet = 0; // heartbeats since a frame has come
 	over = false;
 	retired = false; // another link has replaced this one
 	leaving; // timer of the move to another link, once the server has said goodbye
@@ -97,7 +97,8 @@ class Link {
 		if (!this.over) this.socket.send(text);
 	}
 
-	// request sends a call. A call that is over stays in calls until its answer has come, which retire waits for.
+	// request sends a call. A call that was cancelled stays in calls until its answer has come, because retire waits for the
+	// answer.
 	request(call) {
 		call.link = this;
 		if (call.id !== undefined) this.calls.set(call.id, call);
@@ -105,7 +106,7 @@ class Link {
 		this.send(call.deadline ? `${call.text.slice(0, -1)},"timeout":${timeout}}` : call.text);
 	}
 
-	// ask is a call of the client's own, which is not repeated on another link. then is called before the next frame is read.
+	// ask makes a call of the protocol, which is not repeated on another link. It calls then before the next frame is read.
 	ask(method, params, then) {
 		return new Promise((resolve, reject) => {
 			const settle = (error, value) => {
@@ -175,7 +176,7 @@ class Link {
 		if (this.retired && !this.calls.size && !this.running.size) this.shut(1000);
 	}
 
-	// beat notices that the server is gone. The socket may not tell for many minutes, and does not show the server's pings.
+	// beat notices that the server is gone. The socket may not notice for many minutes, and does not show the server's pings.
 	beat() {
 		this.quiet++;
 		if (this.quiet === 2) this.ask("kami.ping").catch(() => {});
@@ -199,7 +200,7 @@ class Link {
 	}
 }
 
-// failure is the error that a handler's becomes. Only a CallError says more than that there was one.
+// failure makes an answer of a handler's error. The server gets the text only of a CallError.
 function failure(error) {
 	if (error instanceof CallError) return {code: error.code, message: error.message, data: error.data};
 	console.error(error);
@@ -210,13 +211,13 @@ class Client {
 	#url;
 	#options;
 	#backoff; // undefined: a lost connection is not replaced
-	#links = new Set(); // all that are not over, also those that are being made and those that are left
+	#links = new Set(); // every link that has not ended, also while it is being made or retires
 	#link; // the one for calls; undefined while there is none
 	#live; // the link that has resumed last
-	#recovered = false; // its session is the one of before
+	#recovered = false; // it has taken over the session of the link before
 	#dialing = false;
 	#over = false;
-	#ended = false; // what over leads to is done
+	#ended = false; // the app was told that the client is closed
 	#wake; // ends the pause between two attempts
 	#waiting = new Set(); // calls that wait for a link
 	#listeners = new Map(); // sets of functions, by method
@@ -227,7 +228,7 @@ class Client {
 	#finish;
 
 	constructor(url, options) {
-		addressOf(url); // which throws if it is none
+		addressOf(url); // throws if it is not a URL
 		this.#url = url;
 		this.#options = {...options, WebSocket: options.WebSocket ?? WebSocket};
 		this.handlers = options.handlers ?? {};
@@ -308,17 +309,17 @@ class Client {
 		return ++this.#ids;
 	}
 
-	// notified gives a notification to whoever listens. Pushes have numbers: one that has come before is dropped.
+	// notified gives a notification to its listeners. Pushes have numbers; a push that has come before is dropped.
 	notified(link, method, value, headers, seq) {
 		if (seq !== undefined) {
-			// A link that has been left may go on to push: that comes again by the live one, unless that has a new session.
+			// A retiring link may go on to push. The live link gets these pushes again, unless it has a new session.
 			if (link !== this.#live ? this.#recovered : seq <= this.#session.seq) return;
 			if (link === this.#live) this.#session.seq = seq;
 		}
 		for (const listener of this.#listeners.get(method) ?? []) tell(listener, value, {headers, seq});
 	}
 
-	// goaway moves to another connection at a random moment of the time that the server gives.
+	// goaway moves to another connection at a random moment within the time that the server gives.
 	goaway(link, {within = 0, url} = {}) {
 		if (!this.#backoff || link.leaving) return;
 		const again = Date.now() - link.opened < settled;
@@ -329,7 +330,7 @@ class Client {
 		}, Math.random() * Math.min(within, longestTimer));
 	}
 
-	// ended sees to what was under way on a link. Behind a close with 1012 no call has run.
+	// ended ends or repeats the calls that were under way on a link. After a close with 1012 no unanswered call has run.
 	ended(link, close) {
 		this.#links.delete(link);
 		if (link === this.#link) {
@@ -394,7 +395,7 @@ class Client {
 		else this.#waiting.add(call);
 	}
 
-	// #connect replaces the link, and tries until it can where connections are replaced.
+	// #connect replaces the link. With a backoff it tries until it can.
 	async #connect(url, pause) {
 		if (this.#dialing) return;
 		this.#dialing = true;
@@ -405,7 +406,7 @@ class Client {
 					return this.#adopt(await this.#dial(url));
 				} catch (error) {
 					if (!this.#backoff || this.#over) throw error;
-					if (!this.#link) this.#changed("down", error); // else the one that is about to go still serves
+					if (!this.#link) this.#changed("down", error); // else the old link still serves
 					pause = true;
 				}
 			}
@@ -416,7 +417,7 @@ class Client {
 
 	// #pause is a backoff with full jitter. It ends early when the browser is online again, or the client is closed.
 	async #pause() {
-		if (this.#over) return; // as a function of the app may have closed it
+		if (this.#over) return; // a function of the app may have closed it
 		const {min, max} = this.#backoff;
 		const most = Math.min(max, min * 2 ** this.#tries++, longestTimer);
 		let timer;
@@ -443,7 +444,7 @@ class Client {
 		return link;
 	}
 
-	// #resume asks for the session of before, and for the pushes that were missed, which come right behind the answer.
+	// #resume asks for the earlier session and the missed pushes. They come right after the answer.
 	#resume(link) {
 		const again = this.#live !== undefined;
 		return link
@@ -458,7 +459,7 @@ class Client {
 				if (again) tell(this.#options.resumed, this.#recovered);
 			})
 			.catch((error) => {
-				if (!(error instanceof CallError)) throw error; // else the server keeps no sessions
+				if (!(error instanceof CallError)) throw error; // a CallError: the server keeps no sessions
 			});
 	}
 
@@ -471,7 +472,7 @@ class Client {
 		this.#changed("open");
 	}
 
-	// #renew brings another credential when nine tenths of the time that the first one has are over.
+	// #renew shows another credential after nine tenths of the first one's lifetime.
 	#renew(link, expires) {
 		clearTimeout(this.#renewal);
 		if (!expires || typeof this.#options.token !== "function") return;
@@ -490,15 +491,15 @@ class Client {
 	}
 }
 
-// addressOf makes a websocket's URL of an HTTP one, and of a path, which is relative to the page.
+// addressOf makes a websocket URL of an HTTP URL, or of a path, which is relative to the page.
 function addressOf(url) {
 	const address = new URL(url, globalThis.location?.href);
 	address.protocol = address.protocol.replace("http", "ws");
 	return address;
 }
 
-// leads reports whether a server may send its clients from one URL to another. Their credentials go there, so it must be the same host
-// or one below it, and not without encryption if there is some now.
+// leads reports whether a server may send its clients from one URL to another. The clients show their credentials there, so it must
+// be the same host or one below it, and encrypted if the connection is now.
 function leads(from, to) {
 	if (!to || !URL.canParse(to, globalThis.location?.href)) return false;
 	const now = addressOf(from), next = addressOf(to);
