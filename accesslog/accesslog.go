@@ -2,9 +2,9 @@
 //
 //	kami.LogHandler = accesslog.New(slog.Default())
 //
-// What [New] and [Combined] return goes into LogHandler, of package kami or of a kami.Mux, and may be in several of
-// them. They log exactly once per request, at its end, whatever that was. They are safe for concurrent use, and never
-// change the response.
+// The functions that [New] and [Combined] return go into LogHandler, of package kami or of a kami.Mux, and may be in several of
+// them. They log exactly once per request, at its end, whatever that was. They are safe for concurrent use, and never change the
+// response.
 //
 // To log only the requests of a scope, register it as afterware. It then runs before the afterware of the scopes above:
 //
@@ -22,13 +22,13 @@
 //     logged as 101 even so, since that is what an upgrade sends, by WriteHeader or on the connection.
 //
 // After a panic that goes on, a status that was sent before is logged, although the client may have got no part of that
-// answer, or half of it. What is beyond this package: a handler outside of the Mux may answer in the place of a panic,
-// and runtime.Goexit, which cuts the connection too, looks like an empty answer.
+// answer, or half of it. What is beyond this package: a handler outside of the Mux may answer a panic, and runtime.Goexit, which
+// cuts the connection too, looks like an empty answer.
 //
 // # What is kept out
 //
-// Queries hold tokens and names, so that neither that of the request nor that of its Referer is logged, unless
-// [WithQuery] asks for it. The fragment of a Referer, and user and password in a URL, never are.
+// Queries hold tokens and names, so the query of the request and the query of its Referer are logged only with [WithQuery]. The
+// fragment of a Referer, and user and password in a URL, never are.
 package accesslog
 
 import (

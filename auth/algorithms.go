@@ -31,7 +31,7 @@ type algorithm struct {
 	kind   string
 }
 
-// algorithms is a table of its own, for package jwt's is one that others can add to.
+// algorithms replaces package jwt's table, because other code can add to that.
 var algorithms = map[string]algorithm{
 	"EdDSA": {jwt.SigningMethodEdDSA, kindEd25519},
 	"ES256": {jwt.SigningMethodES256, kindP256},

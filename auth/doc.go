@@ -48,8 +48,8 @@
 //
 // [JWT] accepts what is signed with a public key that the token names by its "kid", and that ends: a token without "exp" is refused,
 // for it could only be taken back together with its key. [Issuer] makes such tokens. Keys are replaced at run time by [Keys].
-// To rotate a key, publish the new one beside the old; sign with the new one; delete the old one when its last token has
-// expired, or at once if it has leaked. See [JWT] for all that is refused.
+// To rotate a key, publish the new one next to the old; sign with the new one; delete the old one when its last token has expired,
+// or at once if it has leaked. See [JWT] for all that is refused.
 //
 // # Schemes of one's own
 //

@@ -199,7 +199,7 @@ func (v *verifier) read(ctx context.Context, token string) (*Identity, error) {
 			return nil, err
 		}
 	}
-	id.proof = proof // last, for verify may have put another Identity in the place of this one
+	id.proof = proof // last, because verify may have replaced the Identity
 	return id, nil
 }
 

@@ -48,7 +48,7 @@ func WithNameFunc(f func(string) string) Option {
 // WithPrefix sets what stands before the name: one segment or, with slashes between them, several.
 func WithPrefix(prefix string) Option { return func(o *options) { o.prefix = prefix } }
 
-// WithCodecs adds codecs, by their content types, beside message.JSON. One for application/json takes its place.
+// WithCodecs adds codecs, by their content types, to message.JSON. One for application/json replaces message.JSON.
 func WithCodecs(all ...message.Codec) Option {
 	return func(o *options) {
 		for _, c := range all {

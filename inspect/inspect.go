@@ -65,7 +65,7 @@ func Handler(mux http.Handler, options ...Option) http.Handler {
 	return h
 }
 
-// handler is that of the page.
+// handler serves the page.
 type handler struct {
 	mux   *kami.Mux
 	page  *template.Template

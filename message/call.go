@@ -204,7 +204,7 @@ func readLine(b *bufio.Reader) (line []byte, err error) {
 	}
 }
 
-// withCause adds how the context has ended, and why, to an error which does not say it.
+// withCause adds the context's error and its cause to an error that does not wrap them.
 func withCause(ctx context.Context, err error) error {
 	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
 		if end != nil && !errors.Is(err, end) {

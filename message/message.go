@@ -29,7 +29,7 @@ import (
 type Message struct {
 	// Route says what it is for, as "room.join". See [Path].
 	Route string
-	// Header is that of the request. It may be nil.
+	// Header has the headers of the request. It may be nil.
 	Header http.Header
 	// Body is JSON unless the Header has a Content-Type.
 	Body []byte
@@ -50,7 +50,7 @@ type Message struct {
 
 // Reply is the answer to a message.
 type Reply struct {
-	// Status is as of HTTP: 200 unless somebody has said otherwise.
+	// Status is an HTTP status, 200 by default.
 	Status int
 	// Header is what the answer's headers were when it began. It may be nil.
 	Header http.Header
@@ -81,7 +81,7 @@ func FromContext(ctx context.Context) *Message {
 	return nil
 }
 
-// Caller is whoever can be called: a peer, a server, all of a cluster, or a mux.
+// Caller calls handlers: of a peer, a server, a whole cluster, or a mux.
 type Caller interface {
 	// Call sends a message and returns the answer, of whatever status. An error says that there is none, and wraps
 	// [ErrUndelivered] if the message has reached nobody. At the end of ctx it returns an error that wraps the cause.

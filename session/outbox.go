@@ -8,8 +8,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// outbox is what waits for one connection, in order. One goroutine at a time gives it to the Link, without a lock. Its fields change
-// with the session's lock.
+// outbox has the pushes that wait for one connection, in order. One goroutine at a time gives it to the Link, without a lock. Its
+// fields change with the session's lock.
 type outbox struct {
 	link   Link
 	queue  []delivery

@@ -33,7 +33,7 @@ type Pool struct {
 	// Keep is how many pushes of a session are kept for a client that comes back, 300 by default. They have 1 MiB at most. Pushes
 	// are only kept for clients that may come back, see [Session.Token].
 	Keep int
-	// Log gets what goes wrong. By default it is slog.Default.
+	// Log gets errors and panics. By default it is slog.Default.
 	Log *slog.Logger
 
 	mu      sync.RWMutex // before that of a session

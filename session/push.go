@@ -8,7 +8,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Push sends a notification to the client, with v as JSON. The pushes of a session arrive in one order, which is that of the calls
+// Push sends a notification to the client, with v as JSON. The pushes of a session arrive in one order: the order of the calls
 // where one comes after the other. Push does not wait for the client: nil says that the push is on its way, or kept for a client
 // that comes back. It returns [ErrClosed] after the end of the session, and an error if v cannot be encoded, if the route is
 // malformed (see [message.Path]), or if the connection takes no pushes any more.

@@ -12,7 +12,7 @@ import (
 type BackLink interface {
 	// Push pushes to the client. The front can pass the body to [Session.Push], as a json.RawMessage.
 	Push(ctx context.Context, m *message.Message) error
-	// Bind is as that of the Session. [ErrBound], [ErrClosed] and the errors of OnBind cross as other errors of handlers do.
+	// Bind does what [Session.Bind] does. [ErrBound], [ErrClosed] and the errors of OnBind cross as other errors of handlers do.
 	Bind(ctx context.Context, uid string) error
 	Kick(ctx context.Context, reason string) error
 	// Commit has the front Apply the values. Those that are null are deleted.

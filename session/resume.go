@@ -100,7 +100,7 @@ func (p *Pool) of(link Link, token string) *Session {
 	return p.open(link)
 }
 
-// has reports whether the link is that of the session's connection.
+// has reports whether the link is the session's connection.
 func (s *Session) has(link Link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +148,8 @@ func subjectOf(link Link) string {
 	return ""
 }
 
-// isOf reports whether the session may be the subject's: one without a user is anybody's, and who is nobody may have its token.
+// isOf reports whether the subject may have the session. A session without a user belongs to anybody. A connection without a
+// subject needs only the token.
 func (s *Session) isOf(subject string) bool {
 	uid := s.UID()
 	return subject == "" || uid == "" || subject == uid

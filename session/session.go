@@ -33,7 +33,7 @@ import (
 var (
 	// ErrBound is the error of a Bind where the session has a UID, or is being bound by another goroutine.
 	ErrBound = endpoint.Error(409, "session: it is bound already")
-	// ErrClosed is the error of what needs a session that has not ended.
+	// ErrClosed is the error of a method that needs a session that has not ended.
 	ErrClosed = endpoint.Error(410, "session: it has ended")
 )
 
@@ -83,8 +83,8 @@ type Link interface {
 	// order of the numbers that Seq(ctx) returns, without a gap. After an error it is not called again. The message is shared with
 	// other sessions: it must not be changed. ctx has the values of the pusher's context, and does not end.
 	Push(ctx context.Context, m *message.Message) error
-	// Close closes the connection, for a reason that the client may be told. The transport then calls Detach as ever. It does not
-	// wait for the client. ctx does not end.
+	// Close closes the connection, for a reason that the client may be told. The transport then calls Detach. It does not wait for
+	// the client. ctx does not end.
 	Close(ctx context.Context, reason string) error
 }
 

@@ -16,9 +16,9 @@
 //	/users/*rest           /users/7/x/y    /users/*rest      rest = 7/x/y
 package treemux
 
-// Tree is a map from patterns to values. It is an immutable value: what adds to it returns a new tree that shares all
-// but the way to what is new, so an addition costs the depth of the tree, and any number of goroutines may read any of
-// them at any time. The zero Tree is empty and ready to use. Many additions in a row are cheaper on a [Draft].
+// Tree is a map from patterns to values. It is an immutable value: adding returns a new tree that shares all nodes except those on
+// the way to the new pattern, so an addition costs the depth of the tree, and any number of goroutines may read any of them at any
+// time. The zero Tree is empty and ready to use. Many additions in a row are cheaper on a [Draft].
 type Tree[V any] struct {
 	root *node[V]
 }

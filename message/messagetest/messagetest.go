@@ -1,5 +1,5 @@
-// Package messagetest tests transports of messages: whoever implements a message.Caller, and what serves on its other side. The same
-// calls have the same results over all of them.
+// Package messagetest tests transports of messages: a message.Caller, and the server on its other side. The same calls have the
+// same results over all of them.
 package messagetest
 
 import (
