@@ -40,8 +40,8 @@ type Config struct {
 	Handlers, Remotes http.Handler
 	// Sessions are those of this server's own clients, if it is a front.
 	Sessions *session.Pool
-	// Concurrent is how many messages are handled at a time, 256 by default. Queue is how many may wait beside those, 4096 by
-	// default; over it the answer is 429, at once.
+	// Concurrent is how many messages are handled at a time, 256 by default. Queue is how many more may wait, 4096 by default; over
+	// it the answer is 429, at once.
 	Concurrent, Queue int
 	// Timeout is that of a call without a deadline, 5 seconds by default. It bounds the calls of this server, and how long its
 	// handlers may take for calls of others.

@@ -19,7 +19,7 @@ type callContext struct {
 	over   atomic.Bool // the call has been answered
 }
 
-// madeContext is a context as package context has it.
+// madeContext is a context that package context has made.
 type madeContext struct {
 	context.Context
 	cancel context.CancelCauseFunc

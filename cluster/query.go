@@ -16,7 +16,7 @@ type Query struct {
 	// pre-releases, unless it names one.
 	Version string
 	ID      string
-	// Metadata is what servers must have, beside whatever else they have.
+	// Metadata is what servers must have. They may have more.
 	Metadata map[string]string
 }
 

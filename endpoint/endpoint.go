@@ -70,7 +70,7 @@ func Chain[Req, Resp any](outer Middleware[Req, Resp], others ...Middleware[Req,
 func Nop[Req, Resp any](context.Context, Req) (response Resp, err error) { return response, nil }
 
 // Failer is a response that may carry an error of the business logic, for which the Endpoint itself has not failed.
-// A Server hands the error to its error encoder, in the place of encoding the response.
+// A Server hands the error to its error encoder, instead of encoding the response.
 type Failer interface {
 	Failed() error
 }

@@ -175,7 +175,7 @@ type serving[Req any] struct {
 	writer  mutil.Place
 }
 
-// ServeHTTPContext serves a request with ctx in the place of its own context.
+// ServeHTTPContext serves a request with ctx instead of its own context.
 //
 // If encoding fails or panics in the middle of the response, so that no error can be answered any more, the connection is
 // aborted as by http.ErrAbortHandler: the client must not take what it has for all. A response with all of its Content-Length

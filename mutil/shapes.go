@@ -11,7 +11,7 @@ import (
 // httputil.ReverseProxy asks whether the client has left if the request's context never ends.
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// http1 is what net/http's HTTP/1 writers have, and many around them, beside http.CloseNotifier.
+// http1 has the methods of net/http's HTTP/1 writers, and of many around them, except those of http.CloseNotifier.
 type http1 interface {
 	http.Flusher
 	io.ReaderFrom

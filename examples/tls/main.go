@@ -1,4 +1,4 @@
-// Tls is a server that takes a new certificate without a restart. Put the new files in the place of the old ones, then
+// Tls is a server that takes a new certificate without a restart. Replace the old files by the new ones, then
 //
 //	kill -HUP <its process id>
 package main

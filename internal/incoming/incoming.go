@@ -1,4 +1,4 @@
-// Package incoming finds what kami knows of a request from its context, for the packages beside kami.
+// Package incoming finds what kami knows of a request from its context, for kami's other packages.
 package incoming
 
 import (

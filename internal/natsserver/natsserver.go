@@ -32,7 +32,7 @@ type Server struct {
 	process *exec.Cmd
 }
 
-// New returns a server that is not started yet, with arguments beside address and port.
+// New returns a server that is not started yet, with further arguments after address and port.
 func New(t testing.TB, binary string, args ...string) *Server {
 	t.Helper()
 	port := FreePort(t)
