@@ -50,8 +50,8 @@ const maxFree = 16
 
 // add makes room for the answer to a call, and for that many items of a stream.
 //
-// optimization: a pending is used again (BenchmarkCall). Only the goroutine that takes it out of the map sends its outcome, so no
-// outcome reaches the next call that uses it.
+// optimization: a pending is used again (BenchmarkCall). The goroutine that takes it out of the map sends its outcome or is the caller,
+// so no outcome reaches the next call that uses it.
 func (c *calls) add(items int) (id uint64, p *pending, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
