@@ -88,7 +88,7 @@ func idle(t *testing.T, n int, h http.Handler, use func(raw)) (bytes, goroutines
 		}
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
-		return stats.HeapInuse + stats.StackInuse, runtime.NumGoroutine()
+		return stats.HeapAlloc + stats.StackInuse, runtime.NumGoroutine()
 	}
 	measure()
 	bytesBefore, goroutinesBefore := measure()

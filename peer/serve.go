@@ -42,8 +42,13 @@ func (n *Node) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *h
 		kami.HandleError(ctx, w, r, err)
 		return
 	}
-	stop := kami.Draining(ctx)                            // before the connection is hijacked
-	if l, err := n.accept(identified, w, r); err == nil { // an error has been answered
+	stop := kami.Draining(ctx) // before the connection is hijacked
+	var l *link
+	// optimization: accepting needs a deep stack, which this goroutine would keep as long as the connection lives (TestP19Idle).
+	if failed := isolated(func() { l, err = n.accept(identified, w, r) }); failed != nil {
+		panic(failed)
+	}
+	if err == nil { // an error has been answered
 		n.serve(ctx, l, stop)
 	}
 }

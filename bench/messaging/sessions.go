@@ -82,7 +82,7 @@ func inUse() int64 {
 	}
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapInuse + stats.StackInuse)
+	return int64(stats.HeapAlloc + stats.StackInuse)
 }
 
 // resident returns the memory of the process with n connections of kami's, both ends. The rest of the process is in it.
