@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -175,12 +176,12 @@ func TestRowsAreChosen(t *testing.T) {
 func made(row string, times ...float64) outcome {
 	o := outcome{Group: bare, Row: row}
 	for i, name := range []string{ours, "fast", "chi", theFloor} {
-		l := line{Name: name, Kind: []kind{kamis, others, others, reference}[i]}
+		l := line{Name: name}
 		l.Slices = [2][]float64{{times[i] * 3, times[i], times[i] * 2}, {times[i], times[i] / 2, times[i]}}
 		o.Lines = append(o.Lines, l)
 	}
 	hand := o.Lines[1]
-	hand.Name, hand.Kind = byHand, reference
+	hand.Name = byHand
 	o.Lines = append(o.Lines, hand)
 	return o
 }
@@ -197,7 +198,6 @@ func TestVerdicts(t *testing.T) {
 	require.Len(t, got, 3, "one target is beside what is not there")
 	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
 	assert.Equal(t, [2]float64{1, 1}, got[0].hand)
-	assert.True(t, got[0].handed)
 	assert.Equal(t, [2]int{3, 2}, got[0].held, "0.8 is too much at 400")
 	assert.True(t, got[0].missed())
 	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
@@ -219,27 +219,27 @@ func TestVerdicts(t *testing.T) {
 func TestMissesAreComparedWithHits(t *testing.T) {
 	miss := made("404", 700, 125, 250, 100)
 	answer := miss.Lines[0]
-	answer.Name, answer.Kind = theAnswer, reference
+	answer.Name = theAnswer
 	answer.Slices = miss.Lines[3].Slices // 1 floor
 	miss.Lines[4] = answer
 	got := series{{made(hit, 150, 125, 250, 50), miss}}.verdicts(1, &row{targets: missTargets})
 	require.Len(t, got, 1)
-	assert.False(t, got[0].handed, "nobody does it by hand")
+	assert.True(t, math.IsNaN(got[0].hand[0]), "nobody does it by hand")
 	assert.Equal(t, [2]float64{2, 2}, got[0].value, "7 floors without 1, of 3")
 	assert.Equal(t, [2]int{1, 1}, got[0].held)
 	assert.Empty(t, series{{miss}}.verdicts(0, &row{targets: missTargets}), "without a hit")
 }
 
 func TestClaims(t *testing.T) {
-	sized := func(n int, ns float64, register time.Duration) size {
-		return size{n: n, lines: []sized{{name: ours, slices: []float64{ns, ns}, register: register, bytes: 290}}}
+	at := func(ns float64, register time.Duration) sized {
+		return sized{slices: []float64{ns, ns}, register: register, bytes: 290}
 	}
 	run := func(ratio, ns float64) []claim {
-		routes := []size{sized(10, 1, 0), sized(100, 50, 0), sized(1000, ns, 250*time.Millisecond)}
-		return claimsOf([]trip{{name: bareHTTP, ratio: 1}, {name: ours, ratio: ratio}}, []growth{
-			{name: "Routes", routes: true, sizes: routes},
-			{name: "Scopes", sizes: []size{sized(1, 50, 0), sized(10, ns, 0)}},
-			{name: "of a peer", sizes: []size{{n: 1}}},
+		routes := []grown{{ours, []sized{at(1, 0), at(50, 0), at(ns, 250*time.Millisecond)}}}
+		return claimsOf([]trip{{Name: bareHTTP, Ratio: 1}, {Name: ours, Ratio: ratio}}, []growth{
+			{"Routes", true, []int{10, 100, 1000}, routes},
+			{"Scopes", false, []int{1, 10}, []grown{{ours, []sized{at(50, 0), at(ns, 0)}}}},
+			{"of a peer", false, []int{1}, []grown{{name: "chi"}}},
 		})
 	}
 	got := sumUp([][]claim{run(0.99, 110), run(0.971, 90), run(0.975, 100)})
@@ -259,18 +259,6 @@ func TestRatioInTurn(t *testing.T) {
 	half := []float64{5, 20, 6, 22, 100} // disturbed in the last turn
 	assert.Equal(t, 2.0, ratioInTurn(slow, half))
 	assert.Equal(t, 0.5, ratioInTurn(half, slow))
-}
-
-func TestPlacesOfAProfile(t *testing.T) {
-	for want, stack := range map[string][]string{
-		"treemux.(*table).find":      {"runtime.memmove", "github.com/guregu/kami/treemux.(*table[go.shape.*net/http.Request]).find"},
-		"treemux.search":             {"github.com/guregu/kami/treemux.search[go.shape.[]string]", "main.main"},
-		"the handler and its checks": {"main.(*exam).finish", "github.com/guregu/kami.(*Mux).ServeHTTP"},
-		"allocating":                 {"runtime.nextFreeFast", "runtime.mallocgc", "main.floor"},
-		"the rest of the runtime":    {"runtime.schedule"},
-	} {
-		assert.Equal(t, want, placeOf(stack))
-	}
 }
 
 var compares = flag.Bool("compares", false, "run TestCompare, which links three copies of kami")
@@ -294,7 +282,7 @@ func TestCompare(t *testing.T) {
 func TestCompareLeavesOut(t *testing.T) {
 	p := pace{slice: time.Microsecond, slices: 1}
 	fails := func(err error) func() []*contestant {
-		c := rawContestant(then, kamis, requests(static), rawKami(static))
+		c := rawContestant(then, requests(static), rawKami(static))
 		c.check = func() error { return err }
 		return func() []*contestant { return []*contestant{c} }
 	}

@@ -13,12 +13,7 @@ type claim struct {
 	AtLeast      bool // whether Limit is the least that is asked, not the most
 }
 
-func (c claim) holds() bool {
-	if c.AtLeast {
-		return c.Value >= c.Limit
-	}
-	return c.Value <= c.Limit
-}
+func (c claim) holds() bool { return c.Value == c.Limit || c.AtLeast == (c.Value > c.Limit) }
 
 // claims measures what is claimed, of kami without its peers.
 func (o options) claims() ([]claim, error) {
@@ -26,41 +21,35 @@ func (o options) claims() ([]claim, error) {
 	var growths []growth
 	var err error
 	if o.rows.MatchString(endToEnd) {
-		if trips, err = o.loopback([]peer{kamiPeer}); err != nil {
-			return nil, err
-		}
+		trips, err = o.loopback([]peer{kamiPeer})
 	}
-	if o.rows.MatchString(growing) {
-		if growths, err = o.growths([]peer{kamiPeer}); err != nil {
-			return nil, err
-		}
+	if err == nil && o.rows.MatchString(growing) {
+		growths, err = o.growths([]peer{kamiPeer})
 	}
-	return claimsOf(trips, growths), nil
+	return claimsOf(trips, growths), err
 }
 
 func claimsOf(trips []trip, growths []growth) (all []claim) {
 	for _, t := range trips {
-		if t.name == ours {
-			all = append(all, claim{endToEnd, "kami : net/http in requests a second, at least", 0.98, cents(t.ratio), true})
+		if t.Name == ours {
+			all = append(all, claim{endToEnd, "kami : net/http in requests a second, at least", 0.98, cents(t.Ratio), true})
 		}
 	}
 	for _, g := range growths {
-		last := g.sizes[len(g.sizes)-1]
-		to, ok := last.line(ours)
-		if !ok {
-			continue // a series without kami
+		if g.lines[0].name != ours {
+			continue
 		}
-		row, first := fmt.Sprintf("%s: %s", growing, g.name), g.sizes[0]
-		if g.routes && len(g.sizes) > 1 {
-			first = g.sizes[1]
+		row, at, first, last := fmt.Sprintf("%s: %s", growing, g.name), g.lines[0].at, 0, len(g.sizes)-1
+		if g.routes {
+			first = min(1, last)
 		}
-		from, _ := first.line(ours)
-		all = append(all, claim{row, fmt.Sprintf("time at %s : at %s", thousands(last.n), thousands(first.n)),
-			2, cents(ratioInTurn(to.slices, from.slices)), false})
+		to := at[last]
+		all = append(all, claim{row, fmt.Sprintf("time at %s : at %s", thousands(g.sizes[last]), thousands(g.sizes[first])),
+			2, cents(ratioInTurn(to.slices, at[first].slices)), false})
 		if g.routes {
 			ms := math.Round(float64(to.register) / float64(time.Millisecond))
 			all = append(all, claim{row, "bytes a route", 300, math.Round(to.bytes), false},
-				claim{row, "ms to register " + thousands(last.n), 300, ms, false})
+				claim{row, "ms to register " + thousands(g.sizes[last]), 300, ms, false})
 		}
 	}
 	return all
@@ -74,8 +63,7 @@ type claimed struct {
 }
 
 // sumUp sums up the claims of all runs, each of which makes the same ones.
-func sumUp(runs [][]claim) []claimed {
-	var sums []claimed
+func sumUp(runs [][]claim) (sums []claimed) {
 	if len(runs) == 0 {
 		return nil
 	}

@@ -178,9 +178,9 @@ func comparedRows() []*row {
 		r.contestants = func() (field []*contestant) {
 			for name, build := range builds {
 				if r.group == rawTree {
-					field = append(field, rawContestant(name, kamis, requests(r.routes), trees[name](r.routes)))
+					field = append(field, rawContestant(name, requests(r.routes), trees[name](r.routes)))
 				} else {
-					field = append(field, r.contestant(peer{name: name, build: build}, kamis))
+					field = append(field, r.contestant(peer{name: name, build: build}))
 				}
 			}
 			return field
@@ -216,7 +216,7 @@ func (s series) writeComparison(w io.Writer) error {
 		}
 		both := func(format string, of func(line) float64) {
 			for _, name := range []string{now, then} {
-				value := s.median(func(run []outcome) float64 { l, _ := run[i].line(name); return of(l) })
+				value := s.median(func(run []outcome) float64 { return of(run[i].line(name)) })
 				fmt.Fprintf(t, format+"\t", value)
 			}
 		}
@@ -238,9 +238,7 @@ type spread struct{ low, middle, high float64 }
 func (s series) spread(i int, name string) spread {
 	var each []float64
 	for _, run := range s {
-		of, _ := run[i].line(name)
-		to, _ := run[i].line(then)
-		each = append(each, of.ratio(to, 0))
+		each = append(each, run[i].line(name).ratio(run[i].line(then), 0))
 	}
 	slices.Sort(each)
 	quarter := (len(each) - 1) / 4

@@ -5,44 +5,34 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/guregu/kami"
 )
 
-// size is what was measured with so many routes or scopes.
-type size struct {
-	n     int
-	lines []sized
+// growth is what was measured with so many routes or scopes.
+type growth struct {
+	name   string
+	routes bool // whether it is routes that grow, else scopes
+	sizes  []int
+	lines  []grown
 }
 
-// sized is what was measured of a contestant at a size.
+// grown is a contestant at all sizes, but for the last ones if it was left out of them.
+type grown struct {
+	name string
+	at   []sized
+}
+
+// sized is a contestant at a size.
 type sized struct {
-	name     string
 	slices   []float64 // the ns of a request in each slice, turn by turn
 	register time.Duration
 	bytes    float64 // held for each route or scope
 }
 
-// line returns the contestant's line, if it was not left out.
-func (s size) line(name string) (sized, bool) {
-	i := slices.IndexFunc(s.lines, func(l sized) bool { return l.name == name })
-	if i < 0 {
-		return sized{}, false
-	}
-	return s.lines[i], true
-}
-
 // ns is the least time of a request.
-func (s sized) ns() float64 { return slices.Min(s.slices) }
-
-// growth is a series of sizes.
-type growth struct {
-	name   string
-	routes bool // whether it is routes that grow, else scopes
-	sizes  []size
-}
+func (s sized) ns() float64 { return least(s.slices) }
 
 // patience is how long a contestant may take to register. One that takes a hundredth of it is left out of what is ten
 // times as large, which may take a hundred times as long.
@@ -51,60 +41,36 @@ const patience = 20 * time.Second
 // registrations is how often registering is measured.
 const registrations = 3
 
-// grower prepares n of something to be registered, and the requests for it. What it has prepared is no part of what
-// is measured.
-type grower struct {
-	name string
-	grow func(n int) (register func() http.Handler, ask func(i int) request)
-}
-
 // asks is how many requests are made, of all those that could be: what is popular in a large service. With many more of
 // them the paths and params that are compared here would themselves no longer be in the caches. They are made one after the
 // other, so that they are together in memory, for it is not they that are to grow.
 const asks = 1024
 
+// grow prepares n of something to be registered with a framework, and the requests for it. What it has prepared is no part
+// of what is measured.
+type grow func(p peer, n int) (register func() http.Handler, ask func(i int) request)
+
 // growths measures how time, memory and registration grow with routes and scopes, up to most. Only kami has scopes.
-func (o options) growths(frames []peer) ([]growth, error) {
-	var all []growth
+func (o options) growths(frames []peer) (all []growth, err error) {
+	routes, scopes := sizes(10, o.extent.most), sizes(1, o.extent.most/10)
 	for _, kind := range []struct {
-		name string
-		path string
+		growth
+		frames []peer
+		grow
 	}{
-		{"Routes with one param", "/g%d/i%d/:id"},
-		{"Static routes", "/g%d/i%d/fixed"},
+		{growth{name: "Routes with one param", routes: true, sizes: routes}, frames, routed("/g%d/i%d/:id")},
+		{growth{name: "Static routes", routes: true, sizes: routes}, frames, routed("/g%d/i%d/fixed")},
+		{growth{name: "Scopes of prefixes", sizes: scopes}, []peer{kamiPeer}, scoped("/s%d/")},
+		{growth{name: "Scopes with a param", sizes: scopes}, []peer{kamiPeer}, scoped("/s%d/:id/")},
 	} {
-		shared := newRoute("GET", kind.path).shape
-		var growers []grower
-		for _, frame := range frames {
-			growers = append(growers, grower{frame.name, func(n int) (func() http.Handler, func(i int) request) {
-				routes := make([]*route, n)
-				for i := range routes {
-					routes[i] = &route{"GET", fmt.Sprintf(kind.path, i%317, i/317), shared}
-				}
-				ask := func(i int) request { return routes[i].request() }
-				return func() http.Handler { return frame.build(&job{routes: routes}) }, ask
-			}})
+		for _, frame := range kind.frames {
+			l, err := o.growth(frame, kind.grow, kind.sizes)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", kind.name, err)
+			}
+			kind.lines = append(kind.lines, l)
 		}
-		g, err := o.growth(kind.name, growers, sizes(10, o.extent.most))
-		if err != nil {
-			return all, err
-		}
-		g.routes = true
-		all = append(all, g)
-	}
-	for _, kind := range []struct {
-		name  string
-		scope string
-	}{
-		{"Scopes of prefixes", "/s%d/"},
-		{"Scopes with a param", "/s%d/:id/"},
-	} {
-		growers := []grower{{ours, func(n int) (func() http.Handler, func(i int) request) { return scoped(kind.scope, n) }}}
-		g, err := o.growth(kind.name, growers, sizes(1, o.extent.most/10))
-		if err != nil {
-			return all, err
-		}
-		all = append(all, g)
+		all = append(all, kind.growth)
 	}
 	return all, nil
 }
@@ -117,64 +83,67 @@ func sizes(least, most int) []int {
 	return all
 }
 
-// scoped is kami with one route below n scopes, each with a middleware that passes on.
-func scoped(scope string, n int) (register func() http.Handler, ask func(i int) request) {
-	scopes := make([]string, n)
-	for i := range scopes {
-		scopes[i] = fmt.Sprintf(scope, i)
-	}
-	ask = func(i int) request {
-		return request{method: "GET", path: fmt.Sprintf("/s%d/7", i), params: []string{"7"}}
-	}
-	pass := func(ctx context.Context) context.Context { return ctx }
-	return func() http.Handler {
-		m := kami.New()
-		for _, scope := range scopes {
-			m.Use(scope, pass)
+// routed has n routes.
+func routed(path string) grow {
+	shared := newRoute("GET", path).shape
+	return func(p peer, n int) (func() http.Handler, func(i int) request) {
+		routes := make([]*route, n)
+		for i := range routes {
+			routes[i] = &route{"GET", fmt.Sprintf(path, i%317, i/317), shared}
 		}
-		m.Get("/:scope/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-			e := examOf(r)
-			e.param(0, kami.Param(ctx, "id"))
-			e.finish(w, ctx, r.Context())
-		})
-		return m
-	}, ask
+		return func() http.Handler { return p.build(&job{routes: routes}) }, func(i int) request { return routes[i].request() }
+	}
+}
+
+// scoped is kami with one route below n scopes, each with a middleware that passes on.
+func scoped(scope string) grow {
+	pass := func(ctx context.Context) context.Context { return ctx }
+	return func(_ peer, n int) (register func() http.Handler, ask func(i int) request) {
+		scopes := make([]string, n)
+		for i := range scopes {
+			scopes[i] = fmt.Sprintf(scope, i)
+		}
+		register = func() http.Handler {
+			m := kami.New()
+			for _, scope := range scopes {
+				m.Use(scope, pass)
+			}
+			m.Get("/:scope/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+				e := examOf(r)
+				e.param(0, kami.Param(ctx, "id"))
+				e.finish(w, ctx, r.Context())
+			})
+			return m
+		}
+		return register, func(i int) request {
+			return request{method: "GET", path: fmt.Sprintf("/s%d/7", i), params: []string{"7"}}
+		}
+	}
 }
 
 // growth measures at all sizes, which take turns: their times are what is compared. Nothing is collected in a turn, for
 // collections would become rarer with what routes and scopes hold, and times shorter.
-func (p pace) growth(name string, growers []grower, ns []int) (growth, error) {
-	g := growth{name: name, sizes: make([]size, len(ns))}
-	for i, n := range ns {
-		g.sizes[i].n = n
+func (p pace) growth(frame peer, grow grow, sizes []int) (grown, error) {
+	l := grown{name: frame.name}
+	var field []*contestant
+	for i, n := range sizes {
+		if i > 0 && l.at[i-1].register > patience/100 && frame.name != ours {
+			break
+		}
+		register, ask := grow(frame, n)
+		random, asked := newRandom(), make([]request, asks)
+		for i := range asked {
+			asked[i] = ask(random.IntN(n))
+		}
+		d := newDrive(new(row), nil, asked)
+		l.at = append(l.at, d.grown(register, n))
+		field = append(field, contestantOf(frame.name, d))
 	}
-	for _, grower := range growers {
-		var field []*contestant
-		var lines []sized
-		for i, n := range ns {
-			if i > 0 && lines[i-1].register > patience/100 && grower.name != ours {
-				break
-			}
-			register, ask := grower.grow(n)
-			c, line := grown(grower.name, newDrive(new(row), nil, drawn(ask, n)), register, n)
-			if grower.name == theFloor {
-				c.check = nil
-			}
-			field, lines = append(field, c), append(lines, line)
-		}
-		err := p.turns(field, collectNothing, func(i int, ns []float64) { lines[i].slices = ns })
-		if err != nil {
-			return g, fmt.Errorf("%s: %w", name, err)
-		}
-		for i, line := range lines {
-			g.sizes[i].lines = append(g.sizes[i].lines, line)
-		}
-	}
-	return g, nil
+	return l, p.turns(field, collectNothing, func(i int, ns []float64) { l.at[i].slices = ns })
 }
 
 // grown registers n of something, some times anew, and measures that.
-func grown(name string, d *drive, register func() http.Handler, n int) (*contestant, sized) {
+func (d *drive) grown(register func() http.Handler, n int) sized {
 	var took, bytes []float64
 	for range registrations {
 		d.handler = nil
@@ -185,21 +154,7 @@ func grown(name string, d *drive, register func() http.Handler, n int) (*contest
 		bytes = append(bytes, (inUse()-before)/float64(n))
 	}
 	runtime.KeepAlive(register)
-	return contestantOf(name, d), sized{name: name, register: time.Duration(median(took)), bytes: median(bytes)}
-}
-
-func contestantOf(name string, d *drive) *contestant {
-	return &contestant{name: name, run: d.run, check: d.check}
-}
-
-// drawn returns the requests that are made, of the n that could be.
-func drawn(ask func(i int) request, n int) []request {
-	random := newRandom()
-	asked := make([]request, asks)
-	for i := range asked {
-		asked[i] = ask(random.IntN(n))
-	}
-	return asked
+	return sized{register: time.Duration(median(took)), bytes: median(bytes)}
 }
 
 // inUse is how much memory is in use.

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -14,10 +13,10 @@ import (
 
 // trip is what was measured of a server over loopback.
 type trip struct {
-	name     string
-	rate     float64 // requests a second, the median of the turns
-	ratio    float64 // of the rates to that of bare net/http, the median of the rounds
-	p50, p99 time.Duration
+	Name     string
+	Rate     float64 // requests a second, the median of the turns
+	Ratio    float64 // of the rates to that of bare net/http, the median of the rounds
+	P50, P99 float64 // in µs
 }
 
 const (
@@ -28,47 +27,70 @@ const (
 // server is one of those that take turns, with its open connections.
 type server struct {
 	name    string
-	http    *http.Server
-	served  chan error
 	clients []*client
 	rates   []float64
-	took    []time.Duration
+	took    []float64 // µs
 }
 
 // loopback has every server answer, one after the other and again and again, in another order each time, for a turn
-// each. Each connection has one request at a time on its way and is kept alive.
-func (o options) loopback(frames []peer) ([]trip, error) {
+// each. Each connection has one request at a time on its way and is kept alive. The first turns only warm up.
+func (o options) loopback(frames []peer) (all []trip, err error) {
 	j := &job{routes: params1, base: true}
-	handlers, names := map[string]http.Handler{bareHTTP: http.HandlerFunc(plainAnswer)}, []string{bareHTTP}
-	for _, p := range frames {
-		handlers[p.name], names = p.build(j), append(names, p.name)
-		if p.name == theFloor {
-			handlers[p.name] = http.HandlerFunc(floorAnswer)
+	frames = append([]peer{{name: bareHTTP}}, frames...)
+	servers := make([]*server, len(frames))
+	for i, p := range frames {
+		var handler http.Handler
+		switch p.name {
+		case bareHTTP:
+			handler = http.HandlerFunc(plainAnswer)
+		case theFloor:
+			handler = http.HandlerFunc(floorAnswer)
+		default:
+			handler = p.build(j)
 		}
-	}
-	var servers []*server
-	defer func() {
-		for _, s := range servers {
-			s.close()
-		}
-	}()
-	for _, name := range names {
-		s, err := newServer(name, handlers[name])
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		servers = append(servers, s)
+		h, served := &http.Server{Handler: handler}, make(chan error)
+		go func() { served <- h.Serve(listener) }()
+		s := &server{name: p.name}
+		defer func() {
+			for _, c := range s.clients {
+				_ = c.Close()
+			}
+			_ = h.Close()
+			<-served
+		}()
+		for range connections {
+			conn, err := net.Dial("tcp", listener.Addr().String())
+			if err != nil {
+				return nil, err
+			}
+			s.clients = append(s.clients, &client{Conn: conn})
+		}
+		servers[i] = s
 	}
 	random := newRandom()
 	for round := range o.extent.rounds + 1 {
 		for _, i := range random.Perm(len(servers)) {
-			s := servers[i]
-			if err := s.turn(o.extent.turn, round > 0); err != nil {
-				return nil, fmt.Errorf("loopback, %s: %w", s.name, err)
+			if err := servers[i].turn(o.extent.turn); err != nil {
+				return nil, fmt.Errorf("loopback, %s: %w", servers[i].name, err)
+			}
+		}
+		if round == 0 {
+			for _, s := range servers {
+				s.rates, s.took = nil, nil
 			}
 		}
 	}
-	return trips(servers), nil
+	for _, s := range servers {
+		slices.Sort(s.took)
+		all = append(all, trip{
+			s.name, median(s.rates), ratioInTurn(s.rates, servers[0].rates), s.took[len(s.took)/2], s.took[len(s.took)*99/100],
+		})
+	}
+	return all, nil
 }
 
 // plainAnswer does the handlers' work without a framework.
@@ -84,137 +106,56 @@ func floorAnswer(w http.ResponseWriter, r *http.Request) {
 	answer(w, f, f.request.Context())
 }
 
-// newServer serves on a port of its own, and connects to it.
-func newServer(name string, h http.Handler) (*server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s := &server{name: name, http: &http.Server{Handler: h}, served: make(chan error, 1)}
-	go func() { s.served <- s.http.Serve(listener) }()
-	for range connections {
-		c, err := dial(listener.Addr().String())
-		if err != nil {
-			s.close()
-			return nil, fmt.Errorf("loopback, %s: %w", name, err)
-		}
-		s.clients = append(s.clients, c)
-	}
-	return s, nil
-}
-
-func (s *server) close() {
-	for _, c := range s.clients {
-		_ = c.conn.Close()
-	}
-	_ = s.http.Close()
-	<-s.served
-}
-
-// turn sends requests on all connections for as long as a turn takes. The first turns only warm up.
-func (s *server) turn(long time.Duration, counts bool) error {
+// turn sends requests on all connections for as long as a turn takes.
+func (s *server) turn(long time.Duration) error {
 	var done sync.WaitGroup
-	errs := make([]error, len(s.clients))
-	start := time.Now()
-	for i, c := range s.clients {
-		c.took = c.took[:0]
-		done.Go(func() { errs[i] = c.askUntil(start.Add(long)) })
+	start, before := time.Now(), len(s.took)
+	for _, c := range s.clients {
+		done.Go(func() { c.askUntil(start.Add(long)) })
 	}
 	done.Wait()
-	took, n := time.Since(start), 0
-	for i, c := range s.clients {
-		if errs[i] != nil {
-			return errs[i]
+	took := time.Since(start)
+	for _, c := range s.clients {
+		if c.err != nil {
+			return c.err
 		}
-		n += len(c.took)
-		if counts {
-			s.took = append(s.took, c.took...)
-		}
+		s.took = append(s.took, c.took...)
 	}
-	if counts {
-		s.rates = append(s.rates, float64(n)/took.Seconds())
-	}
+	s.rates = append(s.rates, float64(len(s.took)-before)/took.Seconds())
 	return nil
 }
 
-// trips sums up. The first server is the one that others are compared with.
-func trips(servers []*server) []trip {
-	var all []trip
-	for _, s := range servers {
-		slices.Sort(s.took)
-		all = append(all, trip{
-			name: s.name, rate: median(s.rates), ratio: ratioInTurn(s.rates, servers[0].rates),
-			p50: s.took[len(s.took)/2], p99: s.took[len(s.took)*99/100],
-		})
-	}
-	return all
-}
-
 // client is a connection that asks for the same thing again and again. It costs as little as it can, for it shares the
-// machine with the server: an answer is as long as the first one was.
+// machine with the server.
 type client struct {
-	conn   net.Conn
-	answer []byte
-	took   []time.Duration
+	net.Conn
+	answer [1024]byte
+	took   []float64 // µs
+	err    error
 }
 
 var question = []byte("GET /users/id7 HTTP/1.1\r\nHost: loopback.example\r\n\r\n")
 
-// hello is how the answers end.
-var hello = []byte("\r\n\r\nhello")
-
-// dial connects, and learns from a first answer how long it is.
-func dial(address string) (*client, error) {
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	n, err := firstAnswer(conn)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return &client{conn: conn, answer: make([]byte, n)}, nil
-}
-
-// firstAnswer asks once, checks the answer and returns its length.
-func firstAnswer(conn net.Conn) (int, error) {
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return 0, err
-	}
-	if _, err := conn.Write(question); err != nil {
-		return 0, err
-	}
-	var raw bytes.Buffer
-	response, err := http.ReadResponse(bufio.NewReader(io.TeeReader(conn, &raw)), nil)
-	if err != nil {
-		return 0, err
-	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK || string(body) != "hello" {
-		return 0, fmt.Errorf("answered %s %q %v", response.Status, body, err)
-	}
-	return raw.Len(), nil
-}
-
 // askUntil asks again and again until the time has come.
-func (c *client) askUntil(end time.Time) error {
-	if err := c.conn.SetDeadline(end.Add(10 * time.Second)); err != nil {
-		return err
-	}
-	for start := time.Now(); start.Before(end); {
-		if _, err := c.conn.Write(question); err != nil {
-			return err
-		}
-		if _, err := io.ReadFull(c.conn, c.answer); err != nil {
-			return err
-		}
-		if !bytes.HasPrefix(c.answer, []byte("HTTP/1.1 200 ")) || !bytes.HasSuffix(c.answer, hello) {
-			return fmt.Errorf("answered %q", c.answer)
-		}
+func (c *client) askUntil(end time.Time) {
+	c.took, c.err = c.took[:0], c.SetDeadline(end.Add(10*time.Second))
+	for start := time.Now(); start.Before(end) && c.err == nil; {
+		c.err = c.ask()
 		now := time.Now()
-		c.took = append(c.took, now.Sub(start))
+		c.took = append(c.took, float64(now.Sub(start))/float64(time.Microsecond))
 		start = now
 	}
-	return nil
+}
+
+// ask asks once, and reads up to the end of the answer.
+func (c *client) ask() error {
+	_, err := c.Write(question)
+	for n := 0; err == nil && !bytes.HasSuffix(c.answer[:n], []byte("\r\n\r\nhello")); {
+		var more int
+		more, err = c.Read(c.answer[n:])
+		if n += more; !bytes.HasPrefix(c.answer[:n], []byte("HTTP/1.1 200 ")) {
+			err = cmp.Or(err, fmt.Errorf("answered %q", c.answer[:n]))
+		}
+	}
+	return err
 }

@@ -59,7 +59,7 @@ type extent struct {
 }
 
 // full is that of all runs but quick ones.
-var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: asked, profiled: time.Second}
+var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: 1_000_000, profiled: time.Second}
 
 // program is the package of this program.
 const program = "github.com/guregu/kami/bench"
@@ -157,7 +157,7 @@ func (o options) measureAll(log io.Writer) (*report, error) {
 		return nil, err
 	}
 	var err error
-	if r.profiles, err = profiles(r.rows, r.series, o.extent.profiled); err != nil {
+	if r.Profiles, err = profiles(r.rows, r.series, o.extent.profiled); err != nil {
 		return nil, err
 	}
 	all := append(append([]peer{kamiPeer}, peers...), floorPeer)
@@ -165,10 +165,10 @@ func (o options) measureAll(log io.Writer) (*report, error) {
 		name    string
 		measure func() error
 	}{
-		{endToEnd, func() (err error) { r.trips, err = o.loopback(all); return err }},
-		{growing, func() (err error) { r.growths, err = o.growths(all); return err }},
-		{parallel, func() (err error) { r.scalings, err = o.scalings(); return err }},
-		{memories, func() (err error) { r.retentions, err = retentions(o.extent.requests); return err }},
+		{endToEnd, func() (err error) { r.Trips, err = o.loopback(all); return err }},
+		{growing, func() (err error) { r.Growths, err = o.growths(all); return err }},
+		{parallel, func() (err error) { r.Scalings, err = o.scalings(); return err }},
+		{memories, func() (err error) { r.Retentions, err = retentions(o.extent.requests); return err }},
 	} {
 		if o.rows.MatchString(part.name) {
 			fmt.Fprintln(log, part.name)

@@ -1,72 +1,68 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // scaling is how many requests a second a contestant serves with one goroutine, and with one for each core.
 type scaling struct {
-	name     string
-	one, all float64
+	Name            string
+	One, All, Times float64
 }
 
 // scalings measures the same work with one param. Every goroutine has its own requests, and all have one handler.
-func (p pace) scalings() ([]scaling, error) {
+func (p pace) scalings() (all []scaling, err error) {
 	r := &row{job: job{routes: params1, base: true}}
-	type crowd struct {
-		scaling
-		drives []*contestant
-		n      int
-	}
-	var crowds []*crowd
+	var field []*contestant
 	for _, frame := range append([]peer{kamiPeer}, peers...) {
 		handler := frame.build(&r.job)
-		c := &crowd{scaling: scaling{name: frame.name}}
-		for range runtime.GOMAXPROCS(0) {
-			c.drives = append(c.drives, contestantOf(frame.name, newDrive(r, handler, requests(r.routes))))
-		}
-		c.n = perSlice(c.drives[0], p.slice)
-		crowds = append(crowds, c)
-	}
-	for range p.slices {
-		for _, c := range crowds {
-			c.one = max(c.one, together(c.drives[:1], c.n))
-			c.all = max(c.all, together(c.drives, c.n))
+		for _, n := range []int{1, runtime.GOMAXPROCS(0)} {
+			field = append(field, crowd(r, frame.name, handler, n))
 		}
 	}
-	var result []scaling
-	for _, c := range crowds {
-		for _, d := range c.drives {
-			if err := d.check(); err != nil {
-				return nil, fmt.Errorf("parallel, %s: %w", c.name, err)
-			}
-		}
-		result = append(result, c.scaling)
+	rates := make([]float64, len(field))
+	err = p.turns(field, gogcs[0], func(i int, ns []float64) { rates[i] = 1e9 / least(ns) })
+	for i := 0; i < len(field); i += 2 {
+		one, many := rates[i], rates[i+1]*float64(runtime.GOMAXPROCS(0))
+		all = append(all, scaling{field[i].name, one, many, many / one})
 	}
-	return result, nil
+	return all, err
 }
 
-// together runs n requests of each at once, and returns how many a second that were.
-func together(all []*contestant, n int) float64 {
-	runtime.GC()
-	var done sync.WaitGroup
-	start := time.Now()
-	for _, c := range all {
-		done.Go(func() { c.run(n) })
+// crowd is so many goroutines, each of which sends the requests of a run.
+func crowd(r *row, name string, handler http.Handler, n int) *contestant {
+	drives := make([]*drive, n)
+	for i := range drives {
+		drives[i] = newDrive(r, handler, requests(r.routes))
 	}
-	done.Wait()
-	return float64(n*len(all)) / time.Since(start).Seconds()
+	return &contestant{
+		name: name,
+		run: func(requests int) {
+			var done sync.WaitGroup
+			for _, d := range drives {
+				done.Go(func() { d.run(requests) })
+			}
+			done.Wait()
+		},
+		check: func() (err error) {
+			for _, d := range drives {
+				err = cmp.Or(err, d.check())
+			}
+			return err
+		},
+	}
 }
 
 // retention is how much more memory is in use after many requests, in bytes.
 type retention struct {
-	name string
-	held float64
+	Name string
+	Held float64
 }
 
 // retentions sends n requests, each to a path of its own, through three middlewares that add values.
@@ -74,8 +70,7 @@ func retentions(n int) ([]retention, error) {
 	r := &row{job: job{routes: params1, base: true, values: 3}}
 	var all []retention
 	for _, frame := range append([]peer{kamiPeer}, peers...) {
-		asked := requests(r.routes)
-		d := newDrive(r, frame.build(&r.job), asked)
+		d := newDrive(r, frame.build(&r.job), requests(r.routes))
 		d.run(1000) // what grows once has grown
 		before := inUse()
 		for i := range n {
@@ -88,6 +83,6 @@ func retentions(n int) ([]retention, error) {
 			return all, fmt.Errorf("memory, %s: %w", frame.name, err)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b retention) int { return int(a.held - b.held) })
+	slices.SortStableFunc(all, func(a, b retention) int { return cmp.Compare(a.Held, b.Held) })
 	return all, nil
 }

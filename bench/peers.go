@@ -20,6 +20,25 @@ const (
 	plainHand = "by hand, `func(ctx) ctx`"
 )
 
+// kind says what a contestant is: it is how the page marks its name.
+type kind string
+
+const (
+	kamis     kind = "**"
+	others    kind = ""
+	reference kind = "*" // the floor and the like, which do less
+)
+
+func kindOf(name string) kind {
+	switch name {
+	case ours, oursPlain:
+		return kamis
+	case theFloor, theAnswer, byHand, plainHand, bareHTTP:
+		return reference
+	}
+	return others
+}
+
 // kamiPeer is kami itself.
 var kamiPeer = peer{name: ours, module: "github.com/guregu/kami", build: newKami}
 

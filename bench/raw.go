@@ -39,20 +39,20 @@ type lookup func(*request) (params int, ok bool)
 func rawField(r *row) []*contestant {
 	asked := requests(r.routes)
 	return []*contestant{
-		rawContestant(ours, kamis, asked, rawKami(r.routes)),
-		rawContestant("httprouter", others, asked, rawHTTPRouter(r.routes)),
-		rawContestant("gin", others, asked, rawGin(r.routes)),
-		rawContestant("httptreemux", others, asked, rawHTTPTreeMux(r.routes)),
-		rawContestant("chi", others, asked, rawChi(r.routes)),
-		rawContestant(serveMux, others, asked, rawServeMux(r.routes)),
-		floorContestant(r),
+		rawContestant(ours, asked, rawKami(r.routes)),
+		rawContestant("httprouter", asked, rawHTTPRouter(r.routes)),
+		rawContestant("gin", asked, rawGin(r.routes)),
+		rawContestant("httptreemux", asked, rawHTTPTreeMux(r.routes)),
+		rawContestant("chi", asked, rawChi(r.routes)),
+		rawContestant(serveMux, asked, rawServeMux(r.routes)),
+		r.contestant(floorPeer),
 	}
 }
 
-func rawContestant(name string, k kind, asked []request, find lookup) *contestant {
+func rawContestant(name string, asked []request, find lookup) *contestant {
 	next, wrong := 0, ""
 	return &contestant{
-		name: name, kind: k,
+		name: name,
 		run: func(n int) {
 			for range n {
 				q := &asked[next]

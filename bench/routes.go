@@ -38,8 +38,8 @@ func get(paths ...string) []*route {
 	return routes
 }
 
-// table reads a table of routes.
-func table(text string) []*route {
+// listed reads a list of routes.
+func listed(text string) []*route {
 	var routes []*route
 	for line := range strings.Lines(text) {
 		method, path, _ := strings.Cut(strings.TrimSpace(line), " ")

@@ -1,6 +1,9 @@
 package main
 
-import "net/http"
+import (
+	"cmp"
+	"net/http"
+)
 
 // row is one comparison: the same work for everyone.
 type row struct {
@@ -15,21 +18,11 @@ type row struct {
 	targets     []target
 }
 
-// kind says what a contestant is.
-type kind string
-
-const (
-	kamis     kind = "kami"
-	others    kind = "peer"
-	reference kind = "reference" // the floor and the like, which do less
-)
-
 // contestant takes part in a row.
 type contestant struct {
 	name  string
-	kind  kind
 	run   func(requests int)
-	check func() error // says what was wrong since the last check; nil if there is nothing to check
+	check func() error // says what was wrong since the last check
 }
 
 // target is what kami is to hold in a row, at the default GOGC and at 400.
@@ -51,6 +44,20 @@ const (
 	allocations measure = "allocations" // for each request
 )
 
+// text says what the target is about.
+func (t target) text() string {
+	who := cmp.Or(t.who, ours)
+	switch t.of {
+	case allocations:
+		return who + ": allocations"
+	case above:
+		return who + ": ns above " + t.beside
+	case hits:
+		return who + " without the answer : a hit"
+	}
+	return who + " : " + cmp.Or(t.beside, "the fastest peer")
+}
+
 const (
 	bare     = "Bare"
 	sameWork = "Same work"
@@ -62,8 +69,8 @@ var (
 	static  = get("/users")
 	params1 = get("/users/:id")
 	params5 = get("/:a/:b/:c/:d/:e")
-	github  = table(githubRoutes)
-	gplus   = table(gplusRoutes)
+	github  = listed(githubRoutes)
+	gplus   = listed(gplusRoutes)
 )
 
 // hit is the row whose time is that of a hit.
@@ -188,27 +195,27 @@ func (r *row) field() []*contestant {
 	if r.contestants != nil {
 		return r.contestants()
 	}
-	all := []*contestant{r.contestant(kamiPeer, kamis)}
+	all := []*contestant{r.contestant(kamiPeer)}
 	if r.values > 0 {
 		plain := *r
 		plain.plain = true
-		all = append(all, plain.contestant(peer{name: oursPlain, build: newKami}, kamis),
-			plain.contestant(peer{name: plainHand, build: newByHand}, reference))
+		all = append(all, plain.contestant(peer{name: oursPlain, build: newKami}),
+			plain.contestant(peer{name: plainHand, build: newByHand}))
 	}
 	for _, p := range peers {
-		all = append(all, r.contestant(p, others))
+		all = append(all, r.contestant(p))
 	}
 	if r.answer != nil {
 		alone := peer{name: theAnswer, build: func(*job) http.Handler { return r.answer }}
-		all = append(all, r.contestant(alone, reference))
+		all = append(all, r.contestant(alone))
 	} else {
-		all = append(all, r.contestant(byHandPeer, reference))
+		all = append(all, r.contestant(byHandPeer))
 	}
-	return append(all, floorContestant(r))
+	return append(all, r.contestant(floorPeer))
 }
 
 // contestant sets the peer up for the row.
-func (r *row) contestant(p peer, k kind) *contestant {
+func (r *row) contestant(p peer) *contestant {
 	j, asked := r.job, r.requests
 	if asked == nil {
 		asked = requests(r.routes)
@@ -218,12 +225,13 @@ func (r *row) contestant(p peer, k kind) *contestant {
 	}
 	d := newDrive(r, p.build(&j), asked)
 	d.prove()
-	return &contestant{name: p.name, kind: k, run: d.run, check: d.check}
+	return contestantOf(p.name, d)
 }
 
-// floorContestant is the floor for the row's requests. No handler sees them, so there is nothing to check.
-func floorContestant(r *row) *contestant {
-	c := r.contestant(floorPeer, reference)
-	c.check = nil
+func contestantOf(name string, d *drive) *contestant {
+	c := &contestant{name: name, run: d.run, check: d.check}
+	if name == theFloor { // no handler sees its requests
+		c.check = func() error { return nil }
+	}
 	return c
 }

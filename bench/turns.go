@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"time"
 )
 
@@ -19,17 +18,19 @@ const collectNothing = -1
 // line is what was measured of a contestant.
 type line struct {
 	Name   string
-	Kind   kind
 	Slices [2][]float64 // the ns of a request in each slice, turn by turn, at each of the gogcs; a comparison has one setting
 	Allocs float64
 	Bytes  float64
 }
 
-func (l line) least(g int) float64  { return slices.Min(l.Slices[g]) }
+func (l line) least(g int) float64  { return least(l.Slices[g]) }
 func (l line) median(g int) float64 { return median(l.Slices[g]) }
 
 // ratio is that to the other line, see [ratioInTurn].
 func (l line) ratio(to line, g int) float64 { return ratioInTurn(l.Slices[g], to.Slices[g]) }
+
+// ratioOfLeast is that of the least times.
+func (l line) ratioOfLeast(to line, g int) float64 { return l.least(g) / to.least(g) }
 
 // outcome is what was measured of a row.
 type outcome struct {
@@ -49,7 +50,7 @@ func (p pace) measure(r *row, settings ...int) (outcome, error) {
 	o := outcome{Group: r.group, Row: r.name}
 	field := r.field()
 	for _, c := range field {
-		o.Lines = append(o.Lines, line{Name: c.name, Kind: c.kind})
+		o.Lines = append(o.Lines, line{Name: c.name})
 	}
 	for g, gogc := range settings {
 		if err := p.turns(field, gogc, func(i int, ns []float64) { o.Lines[i].Slices[g] = ns }); err != nil {
@@ -81,10 +82,8 @@ func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float
 		}
 	}
 	for i, c := range field {
-		if c.check != nil {
-			if err := c.check(); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
+		if err := c.check(); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		report(i, ns[i])
 	}
