@@ -143,12 +143,10 @@ func TestQuick(t *testing.T) {
 
 // What a run measures reaches the one that has started it.
 func TestRunsAreWritten(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "run.json")
-	require.NoError(t, run([]string{"-quick", "-rows", "^(Raw tree: static|End)", "-json", file}, io.Discard, io.Discard))
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, run([]string{"-quick", "-rows", "^(Raw tree: static|End)", "-json"}, &out, io.Discard))
 	var one once
-	require.NoError(t, json.Unmarshal(text, &one))
+	require.NoError(t, json.Unmarshal(out.Bytes(), &one))
 	require.Len(t, one.Rows, 1)
 	assert.Equal(t, "static", one.Rows[0].Row)
 	require.Len(t, one.Claims, 1)
@@ -268,7 +266,7 @@ func TestCompare(t *testing.T) {
 	if !*compares {
 		t.Skip("it takes half a minute: -compares runs it")
 	}
-	if _, err := output("git", "rev-parse", "--verify", "HEAD^{tree}"); err != nil {
+	if _, err := output(nil, "git", "rev-parse", "--verify", "HEAD^{tree}"); err != nil {
 		t.Skip("no revision to compare with: ", err)
 	}
 	var out, log bytes.Buffer

@@ -3,14 +3,12 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,105 +35,85 @@ const rarely = 400
 
 // compareWith measures kami's rows with kami as it is here and at the revision, both in one program and in turns.
 func (o options) compareWith(stdout, log io.Writer) error {
-	r := &report{rows: o.chosen()}
-	if len(r.rows) == 0 {
-		return fmt.Errorf("no row matches %q", o.rows)
-	}
-	dir, err := os.MkdirTemp("", "bench")
+	runs, err := o.measureRuns(log)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if o.with, err = gather(dir, o.compare, log); err != nil {
-		return err
-	}
-	if err := o.measureRuns(r, log); err != nil {
-		return err
+	var s series
+	for _, one := range runs {
+		s = append(s, one.Rows)
 	}
 	fmt.Fprintf(stdout, "now: the working tree; then: %s; medians of %d runs\n\n", o.compare, o.runs)
-	return r.series.writeComparison(stdout)
+	return s.writeComparison(stdout)
 }
 
-// gather prepares in dir that this program is linked with the revision.
-func gather(dir, revision string, log io.Writer) (linking, error) {
-	top, err := output("git", "rev-parse", "--show-toplevel")
+// gather makes a workspace in dir whose program has the revision's kami, twice, and returns the environment of it.
+func gather(dir, revision string, log io.Writer) (env []string, err error) {
+	top, err := output(nil, "git", "rev-parse", "--show-toplevel")
 	if err != nil {
-		return linking{}, err
+		return nil, err
 	}
-	root := strings.TrimSpace(string(top))
-	archive, err := output("git", "-C", root, "archive", "--format=zip", revision)
+	root, bench := strings.TrimSpace(string(top)), filepath.Join(dir, "bench")
+	archive, err := output(nil, "git", "-C", root, "archive", "--format=zip", revision)
 	if err != nil {
-		return linking{}, err
+		return nil, err
 	}
-	overlay, workspace := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "go.work")
-	l := linking{flags: []string{"-buildvcs=false", "-overlay=" + overlay}, env: append(os.Environ(), "GOWORK="+workspace)}
-	work := exec.Command("go", "work", "init", root, filepath.Join(root, "bench"))
-	for _, name := range []string{then, again} {
-		work.Args = append(work.Args, filepath.Join(dir, name))
-		if err := unpack(archive, filepath.Join(dir, name), name); err != nil {
-			return l, err
-		}
-	}
-	work.Env, work.Stderr = l.env, log
-	if err := work.Run(); err != nil {
-		return l, fmt.Errorf("go work init: %w", err)
-	}
-	if err := overlayContestants(overlay, root, "kami.go", "kamitree.go"); err != nil {
-		return l, err
-	}
-	compile := exec.Command("go", append(append([]string{"list", "-export"}, l.flags...), program)...)
-	compile.Env = l.env
-	out, err := compile.CombinedOutput()
-	if err == nil {
-		return l, nil
-	}
-	fmt.Fprintf(log, "%sThe rows of the raw tree are left out, for treemux may have had another API.\n", out)
-	return l, overlayContestants(overlay, root, "kami.go")
-}
-
-// unpack writes the archive of a revision to dir, with kami's module under another name.
-func unpack(archive []byte, dir, name string) error {
 	files, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	if err := os.CopyFS(bench, os.DirFS(filepath.Join(root, "bench"))); err != nil {
+		return nil, err
+	}
+	use := []string{"work", "init", root, bench}
+	for _, name := range []string{then, again} {
+		if err := unpack(files, dir, name); err != nil {
+			return nil, err
 		}
-		if d.IsDir() {
-			return os.MkdirAll(filepath.Join(dir, path), 0o700)
+		use = append(use, filepath.Join(dir, name))
+	}
+	env = append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"))
+	if _, err := output(env, "go", use...); err != nil {
+		return nil, err
+	}
+	if _, err := output(env, "go", "-C", bench, "mod", "edit", "-replace=github.com/guregu/kami="+root); err != nil {
+		return nil, err
+	}
+	if _, err := output(env, "go", "list", "-export", program); err != nil {
+		fmt.Fprintf(log, "%v\nThe rows of the raw tree are left out, for treemux may have had another API.\n", err)
+		for _, name := range []string{then, again} {
+			if err := os.Remove(filepath.Join(bench, name+"kamitree.go")); err != nil {
+				return nil, err
+			}
 		}
-		text, err := fs.ReadFile(files, path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, path), renamed(text, name), 0o600)
-	})
+	}
+	return env, nil
 }
 
-// overlayContestants writes copies of files of this program for the other revisions, and the overlay by which the compiler
-// finds them beside the files.
-func overlayContestants(overlay, root string, files ...string) error {
-	replace := map[string]string{}
-	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(root, "bench", file))
+// unpack writes a revision to a directory of that name in dir, and copies of the contestants in bench that are for it, all
+// with names of its own.
+func unpack(files fs.FS, dir, name string) error {
+	write := func(from fs.FS, path, to string) error {
+		text, err := fs.ReadFile(from, path)
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{then, again} {
-			path := filepath.Join(filepath.Dir(overlay), name+file)
-			if err := os.WriteFile(path, renamed(text, name), 0o600); err != nil {
-				return err
-			}
-			replace[filepath.Join(root, "bench", name+file)] = path
-		}
+		return os.WriteFile(to, renamed(text, name), 0o600)
 	}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
+	if err := os.CopyFS(filepath.Join(dir, name), files); err != nil {
 		return err
 	}
-	return os.WriteFile(overlay, text, 0o600)
+	for _, file := range []string{"kami.go", "kamitree.go"} {
+		if err := write(os.DirFS(dir), "bench/"+file, filepath.Join(dir, "bench", name+file)); err != nil {
+			return err
+		}
+	}
+	return fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return write(files, path, filepath.Join(dir, name, path))
+	})
 }
 
 // renamed gives what there is once in a program a name of the revision's own: kami's module, and its contestants here. The
@@ -147,22 +125,9 @@ func renamed(text []byte, name string) []byte {
 	return []byte(names.Replace(string(text)))
 }
 
-// output runs a command and returns what it prints.
-func output(name string, args ...string) ([]byte, error) {
-	var errs strings.Builder
-	command := exec.Command(name, args...)
-	command.Stderr = &errs
-	out, err := command.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", command, err, errs.String())
-	}
-	return out, nil
-}
-
 // comparedRows are the rows of a comparison. Their contestants are the revisions, in a random order, for it matters a
 // little which one allocates its memory first.
-func comparedRows() []*row {
-	var all []*row
+func comparedRows() (all []*row) {
 	for _, r := range append(rows(), aloneRows()...) {
 		if r.group == rawTree && len(trees) < len(builds) {
 			continue
@@ -216,8 +181,7 @@ func (s series) writeComparison(w io.Writer) error {
 		}
 		both := func(format string, of func(line) float64) {
 			for _, name := range []string{now, then} {
-				value := s.median(func(run []outcome) float64 { return of(run[i].line(name)) })
-				fmt.Fprintf(t, format+"\t", value)
+				fmt.Fprintf(t, format+"\t", s.median(func(run []outcome) float64 { return of(run[i].line(name)) }))
 			}
 		}
 		both("%.1f", func(l line) float64 { return l.least(0) })

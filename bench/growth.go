@@ -52,7 +52,7 @@ type grow func(p peer, n int) (register func() http.Handler, ask func(i int) req
 
 // growths measures how time, memory and registration grow with routes and scopes, up to most. Only kami has scopes.
 func (o options) growths(frames []peer) (all []growth, err error) {
-	routes, scopes := sizes(10, o.extent.most), sizes(1, o.extent.most/10)
+	routes, scopes := sizes(10, o.most), sizes(1, o.most/10)
 	for _, kind := range []struct {
 		growth
 		frames []peer

@@ -72,9 +72,9 @@ func (o options) loopback(frames []peer) (all []trip, err error) {
 		servers[i] = s
 	}
 	random := newRandom()
-	for round := range o.extent.rounds + 1 {
+	for round := range o.rounds + 1 {
 		for _, i := range random.Perm(len(servers)) {
-			if err := servers[i].turn(o.extent.turn); err != nil {
+			if err := servers[i].turn(o.turn); err != nil {
 				return nil, fmt.Errorf("loopback, %s: %w", servers[i].name, err)
 			}
 		}

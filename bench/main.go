@@ -22,31 +22,28 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
 func main() {
 	err := run(os.Args[1:], os.Stdout, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// options are the flags, and what follows from them.
+// options are the flags.
 type options struct {
 	pace
-	extent  extent
+	extent
 	rows    *regexp.Regexp
 	runs    int
 	quick   bool
+	json    bool
 	out     string
-	json    string
 	compare string
-	with    linking
 }
 
 // extent is how much is measured beside the rows.
@@ -60,9 +57,6 @@ type extent struct {
 
 // full is that of all runs but quick ones.
 var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: 1_000_000, profiled: time.Second}
-
-// program is the package of this program.
-const program = "github.com/guregu/kami/bench"
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{rows: regexp.MustCompile(""), extent: full}
@@ -78,7 +72,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.slices, "slices", 61, "how many turns each contestant has in a run; an odd number has a median of its own")
 	flags.IntVar(&o.runs, "runs", 3, "how many runs, each of a program linked in another order; with 1 this program runs")
 	flags.BoolVar(&o.quick, "quick", false, "short turns and small sizes, whose figures mean nothing")
-	flags.StringVar(&o.json, "json", "", "write what one run measures to the `file` as JSON, and nothing else, as runs do")
+	flags.BoolVar(&o.json, "json", false, "print what one run measures as JSON, and nothing else, as runs do")
 	flags.StringVar(&o.compare, "compare", "",
 		"compare kami with this `revision`, in many short runs: by default -slice 250us -slices 61 -runs 40")
 	if err := flags.Parse(args); err != nil {
@@ -89,12 +83,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if !given["out"] && (given["rows"] || given["quick"]) {
 		o.out = ""
 	}
-	if o.compare != "" {
-		for name, value := range map[string]string{"slice": "250us", "slices": "61", "runs": "40"} {
-			if !given[name] {
-				_ = flags.Set(name, value)
-			}
-		}
+	if o.compare != "" && !given["slice"] {
+		o.slice = 250 * time.Microsecond
+	}
+	if o.compare != "" && !given["runs"] {
+		o.runs = 40
 	}
 	if o.quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
@@ -108,31 +101,37 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 func run(args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case o.json != "":
-		return o.writeJSON()
-	case o.compare != "":
+	}
+	if o.json {
+		one, err := o.measureOnce(io.Discard)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(stdout).Encode(one)
+	}
+	if len(o.chosen()) == 0 && (o.compare != "" || !slices.ContainsFunc(parts, o.rows.MatchString)) {
+		return fmt.Errorf("no row matches %q", o.rows)
+	}
+	if o.compare != "" {
 		return o.compareWith(stdout, stderr)
 	}
-	if _, err := os.Stat(filepath.Dir(o.out)); err != nil && o.out != "" {
+	if _, err := os.Stat(filepath.Dir(o.out)); err != nil {
 		return err // now, and not after all was measured
 	}
 	r, err := o.measureAll(stderr)
 	if err != nil {
 		return err
 	}
-	if o.out != "" {
-		if err := r.draw(o.out); err != nil {
-			return err
-		}
+	if o.out == "" {
+		return r.write(stdout)
 	}
-	var text bytes.Buffer
-	if err := r.write(&text); err != nil {
+	if err := r.draw(o.out); err != nil {
 		return err
 	}
-	if _, err := stdout.Write(text.Bytes()); err != nil || o.out == "" {
+	var text bytes.Buffer
+	if err := r.write(io.MultiWriter(&text, stdout)); err != nil {
 		return err
 	}
 	return os.WriteFile(o.out, text.Bytes(), 0o644)
@@ -150,29 +149,29 @@ func (o options) chosen() []*row {
 // measureAll measures what was chosen.
 func (o options) measureAll(log io.Writer) (*report, error) {
 	r := &report{rows: o.chosen(), pace: o.pace, machine: machine()}
-	if len(r.rows) == 0 && !slices.ContainsFunc([]string{endToEnd, growing, parallel, memories}, o.rows.MatchString) {
-		return nil, fmt.Errorf("no row matches %q", o.rows)
-	}
-	if err := o.measureRuns(r, log); err != nil {
-		return nil, err
+	if len(r.rows) > 0 || o.rows.MatchString(endToEnd) || o.rows.MatchString(growing) {
+		runs, err := o.measureRuns(log)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range runs {
+			r.series, r.claims = append(r.series, one.Rows), append(r.claims, one.Claims)
+		}
 	}
 	var err error
-	if r.Profiles, err = profiles(r.rows, r.series, o.extent.profiled); err != nil {
+	if r.Profiles, err = profiles(r.rows, r.series, o.profiled); err != nil {
 		return nil, err
 	}
-	all := append(append([]peer{kamiPeer}, peers...), floorPeer)
-	for _, part := range []struct {
-		name    string
-		measure func() error
-	}{
-		{endToEnd, func() (err error) { r.Trips, err = o.loopback(all); return err }},
-		{growing, func() (err error) { r.Growths, err = o.growths(all); return err }},
-		{parallel, func() (err error) { r.Scalings, err = o.scalings(); return err }},
-		{memories, func() (err error) { r.Retentions, err = retentions(o.extent.requests); return err }},
+	all := slices.Concat([]peer{kamiPeer}, peers, []peer{floorPeer})
+	for i, measure := range []func() error{
+		func() (err error) { r.Trips, err = o.loopback(all); return err },
+		func() (err error) { r.Growths, err = o.growths(all); return err },
+		func() (err error) { r.Scalings, err = o.scalings(); return err },
+		func() (err error) { r.Retentions, err = retentions(o.requests); return err },
 	} {
-		if o.rows.MatchString(part.name) {
-			fmt.Fprintln(log, part.name)
-			if err := part.measure(); err != nil {
+		if o.rows.MatchString(parts[i]) {
+			fmt.Fprintln(log, parts[i])
+			if err := measure(); err != nil {
 				return nil, err
 			}
 		}
@@ -186,97 +185,73 @@ type once struct {
 	Claims []claim
 }
 
-// measureRuns measures what is measured in all runs.
-func (o options) measureRuns(r *report, log io.Writer) error {
-	if len(r.rows) == 0 && !o.rows.MatchString(endToEnd) && !o.rows.MatchString(growing) {
-		return nil
-	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	for i := range o.runs {
-		var one once
-		if o.runs == 1 && o.compare == "" {
-			one, err = o.measureOnce(log)
-		} else {
-			fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
-			one, err = o.runLinked(dir, i+1, log)
-		}
-		if err != nil {
-			return err
-		}
-		r.series, r.claims = append(r.series, one.Rows), append(r.claims, one.Claims)
-	}
-	return nil
-}
-
 func (o options) measureOnce(log io.Writer) (one once, err error) {
-	if o.compare != "" {
-		for _, r := range o.chosen() {
-			one.Rows = append(one.Rows, o.compared(r))
-		}
-		return one, nil
-	}
 	for _, r := range o.chosen() {
 		fmt.Fprintln(log, r.title())
+		if o.compare != "" {
+			one.Rows = append(one.Rows, o.compared(r))
+			continue
+		}
 		measured, err := o.measure(r, gogcs[:]...)
 		if err != nil {
 			return one, err
 		}
 		one.Rows = append(one.Rows, measured)
 	}
-	one.Claims, err = o.claims()
+	if o.compare == "" {
+		one.Claims, err = o.claims()
+	}
 	return one, err
 }
 
-// linking is how this program is linked for another run.
-type linking struct {
-	flags []string // more ones for the go command
-	env   []string // of it; that of this process if nil
+// measureRuns measures what is measured in all runs, each of this program linked in another order: where a function lies in
+// the program makes it faster or slower by some ns. No symbols are linked, for that takes longer.
+func (o options) measureRuns(log io.Writer) ([]once, error) {
+	if o.runs == 1 && o.compare == "" {
+		one, err := o.measureOnce(log)
+		return []once{one}, err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	var env []string
+	if o.compare != "" {
+		if env, err = gather(dir, o.compare, log); err != nil {
+			return nil, err
+		}
+	}
+	all, binary := make([]once, o.runs), filepath.Join(dir, "bench.exe")
+	for i := range all {
+		fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
+		order := fmt.Sprintf("-ldflags=-s -w -randlayout=%d", i+1)
+		if _, err := output(env, "go", "build", "-o", binary, order, program); err != nil {
+			return nil, err
+		}
+		text, err := output(nil, binary, "-json", "-rows", o.rows.String(), "-compare", o.compare,
+			"-slice", o.slice.String(), "-slices", fmt.Sprint(o.slices))
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(text, &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
-// link links this program in another order, for where a function lies in the program makes it faster or slower by some ns.
-// It links no symbols, which takes longer.
-func (l linking) link(binary string, order int, log io.Writer) error {
-	build := exec.Command("go", "build", "-o", binary, fmt.Sprintf("-ldflags=-s -w -randlayout=%d", order))
-	build.Args = append(append(build.Args, l.flags...), program)
-	build.Env, build.Stdout, build.Stderr = l.env, log, log
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("go build: %w", err)
-	}
-	return nil
-}
+// program is the package of this program.
+const program = "github.com/guregu/kami/bench"
 
-// runLinked links this program in the order and runs it.
-func (o options) runLinked(dir string, order int, log io.Writer) (one once, err error) {
-	binary, file := filepath.Join(dir, "bench.exe"), filepath.Join(dir, "run.json")
-	if err := o.with.link(binary, order, log); err != nil {
-		return one, err
-	}
-	measure := exec.Command(binary, "-json", file, "-rows", o.rows.String(), "-compare", o.compare,
-		"-slice", o.slice.String(), "-slices", fmt.Sprint(o.slices))
-	measure.Stdout, measure.Stderr = log, log
-	if err := measure.Run(); err != nil {
-		return one, fmt.Errorf("a run: %w", err)
-	}
-	text, err := os.ReadFile(file)
+// output runs a command and returns what it prints. No environment is that of this process.
+func output(env []string, name string, args ...string) ([]byte, error) {
+	var errs strings.Builder
+	command := exec.Command(name, args...)
+	command.Env, command.Stderr = env, &errs
+	out, err := command.Output()
 	if err != nil {
-		return one, err
+		return nil, fmt.Errorf("%s: %w\n%s", command, err, errs.String())
 	}
-	return one, json.Unmarshal(text, &one)
-}
-
-// writeJSON is one run.
-func (o options) writeJSON() error {
-	one, err := o.measureOnce(io.Discard)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(one)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(o.json, text, 0o644)
+	return out, nil
 }

@@ -50,7 +50,7 @@ func profile(c *contestant, long time.Duration) (shares []string, err error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	top, err := output("go", "tool", "pprof", "-top", "-noinlines", "-nodecount=8", "-show="+named, file.Name())
+	top, err := output(nil, "go", "tool", "pprof", "-top", "-noinlines", "-nodecount=8", "-show="+named, file.Name())
 	top = regexp.MustCompile(`\[go\.shape\S*\]`).ReplaceAll(top, nil) // the types that a generic function was made for
 	for _, line := range share.FindAllSubmatch(top, -1) {
 		shares = append(shares, fmt.Sprintf("%s %s %%", line[2], line[1]))

@@ -33,6 +33,9 @@ const (
 	memories = "Memory"
 )
 
+// parts are the parts of the page without rows.
+var parts = []string{endToEnd, growing, parallel, memories}
+
 //go:embed page.tmpl
 var page string
 
