@@ -280,7 +280,7 @@ func TestCompare(t *testing.T) {
 func TestCompareLeavesOut(t *testing.T) {
 	p := pace{slice: time.Microsecond, slices: 1}
 	fails := func(err error) func() []*contestant {
-		c := rawContestant(then, requests(static), rawKami(static))
+		c := rawContestant(then, static, rawKami)
 		c.check = func() error { return err }
 		return func() []*contestant { return []*contestant{c} }
 	}

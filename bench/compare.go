@@ -143,7 +143,7 @@ func comparedRows() (all []*row) {
 		r.contestants = func() (field []*contestant) {
 			for name, build := range builds {
 				if r.group == rawTree {
-					field = append(field, rawContestant(name, requests(r.routes), trees[name](r.routes)))
+					field = append(field, rawContestant(name, r.routes, trees[name]))
 				} else {
 					field = append(field, r.contestant(peer{name: name, build: build}))
 				}

@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"regexp"
 	"strings"
 )
 
@@ -30,17 +31,10 @@ type request struct {
 }
 
 // get returns routes for GET.
-func get(paths ...string) []*route {
-	routes := make([]*route, len(paths))
-	for i, path := range paths {
-		routes[i] = newRoute("GET", path)
-	}
-	return routes
-}
+func get(paths ...string) []*route { return listed("GET " + strings.Join(paths, "\nGET ")) }
 
 // listed reads a list of routes.
-func listed(text string) []*route {
-	var routes []*route
+func listed(text string) (routes []*route) {
 	for line := range strings.Lines(text) {
 		method, path, _ := strings.Cut(strings.TrimSpace(line), " ")
 		routes = append(routes, newRoute(method, path))
@@ -48,25 +42,20 @@ func listed(text string) []*route {
 	return routes
 }
 
+// param is one in a path.
+var param = regexp.MustCompile(`:(\w+)`)
+
 func newRoute(method, path string) *route {
 	r := &route{method, path, new(shape)}
-	for segment := range strings.SplitSeq(path, "/") {
-		if name, ok := strings.CutPrefix(segment, ":"); ok {
-			r.names = append(r.names, name)
-		}
+	for _, found := range param.FindAllStringSubmatch(path, -1) {
+		r.names = append(r.names, found[1])
 	}
 	return r
 }
 
 // request returns a request for the route. The value of a param is its name and a 7.
 func (r *route) request() request {
-	segments := strings.Split(r.path, "/")
-	for i, segment := range segments {
-		if name, ok := strings.CutPrefix(segment, ":"); ok {
-			segments[i] = name + "7"
-		}
-	}
-	q := request{method: r.method, path: strings.Join(segments, "/")}
+	q := request{method: r.method, path: param.ReplaceAllString(r.path, "${1}7")}
 	for _, name := range r.names {
 		q.params = append(q.params, name+"7")
 	}
@@ -74,21 +63,12 @@ func (r *route) request() request {
 }
 
 // requests returns one request for each route.
-func requests(routes []*route) []request {
-	all := make([]request, len(routes))
-	for i, r := range routes {
-		all[i] = r.request()
+func requests(routes []*route) (all []request) {
+	for _, r := range routes {
+		all = append(all, r.request())
 	}
 	return all
 }
 
 // braced is the path in the notation of net/http: /users/{id}.
-func (r *route) braced() string {
-	segments := strings.Split(r.path, "/")
-	for i, segment := range segments {
-		if name, ok := strings.CutPrefix(segment, ":"); ok {
-			segments[i] = "{" + name + "}"
-		}
-	}
-	return strings.Join(segments, "/")
-}
+func (r *route) braced() string { return param.ReplaceAllString(r.path, "{$1}") }

@@ -79,35 +79,31 @@ const hit = "1 param"
 // rows are all of them.
 func rows() []*row {
 	work := func(routes []*route) job { return job{routes: routes, base: true} }
-	with := func(change func(*job)) job {
-		j := work(params1)
-		change(&j)
-		return j
-	}
 	values := func(routes []*route, n int) job { return job{routes: routes, base: true, values: n} }
+	fastest := []target{{of: ratio, most: 1}}
 	all := []*row{
-		{group: bare, name: "static", job: job{routes: static}, targets: bareTargets(1.4, 0.95, 1)},
-		{group: bare, name: hit, job: job{routes: params1}, targets: bareTargets(1.2, 0.85, 1)},
+		{group: bare, name: "static", job: job{routes: static}, targets: bareTargets(1.4, 0.95)},
+		{group: bare, name: hit, job: job{routes: params1}, targets: bareTargets(1.2, 0.85)},
 		{group: bare, name: "5 params", job: job{routes: params5}},
-		{group: bare, name: "GitHub", job: job{routes: github}, targets: bareTargets(1.0, 0.60, 1)},
+		{group: bare, name: "GitHub", job: job{routes: github}, targets: bareTargets(1.0, 0.60)},
 		{group: bare, name: "Google+", job: job{routes: gplus}},
 		{
-			group: bare, name: "404", job: job{routes: params1}, status: http.StatusNotFound,
-			requests: []request{{method: "GET", path: "/nothing/is/here"}}, answer: http.NotFound, targets: missTargets,
+			group: bare, name: "404", job: job{routes: params1}, targets: missTargets,
+			requests: asking("GET", "/nothing/is/here"), status: http.StatusNotFound, answer: http.NotFound,
 		},
 		{
-			group: bare, name: "405", job: job{routes: params1}, status: http.StatusMethodNotAllowed,
-			requests: []request{{method: "POST", path: "/users/7"}}, answer: notAllowed, targets: missTargets,
+			group: bare, name: "405", job: job{routes: params1}, targets: missTargets,
+			requests: asking("POST", "/users/7"), status: http.StatusMethodNotAllowed, answer: notAllowed,
 		},
 		{
-			group: bare, name: "redirect", job: job{routes: get("/users/"), slashes: true}, status: http.StatusMovedPermanently,
-			requests: []request{{method: "GET", path: "/users"}}, answer: redirected, targets: missTargets,
+			group: bare, name: "redirect", job: job{routes: get("/users/"), slashes: true}, targets: missTargets,
+			requests: asking("GET", "/users"), status: http.StatusMovedPermanently, answer: redirected,
 			about: "`/users` to `/users/`, with the peers' middleware where that is not built in; chi's goes the other way.",
 		},
-		{group: sameWork, name: "static", job: work(static), targets: workTargets(0.93, 0.90, 1)},
-		{group: sameWork, name: hit, job: work(params1), targets: workTargets(0.90, 0.82, 1)},
-		{group: sameWork, name: "5 params", job: work(params5), targets: workTargets(0.75, 0.70, 1)},
-		{group: sameWork, name: "GitHub", job: work(github), targets: workTargets(0.82, 0.72, 1)},
+		{group: sameWork, name: "static", job: work(static), targets: workTargets(0.93, 0.90)},
+		{group: sameWork, name: hit, job: work(params1), targets: workTargets(0.90, 0.82)},
+		{group: sameWork, name: "5 params", job: work(params5), targets: workTargets(0.75, 0.70)},
+		{group: sameWork, name: "GitHub", job: work(github), targets: workTargets(0.82, 0.72)},
 		{
 			group: sameWork, name: "1 param, served", job: work(params1), served: true,
 			about: "The incoming context holds what net/http puts into it, and kami's lookups of values pass there first.",
@@ -119,13 +115,11 @@ func rows() []*row {
 		{group: sameWork, name: "5 context middlewares", job: values(params1, 5), targets: valueTargets(5)},
 		{group: sameWork, name: "GitHub, 3 context middlewares", job: values(github, 3), targets: valueTargets(3)},
 		{
-			group: sameWork, name: "3 standard middlewares", job: with(func(j *job) { j.standard = 3 }),
-			targets: []target{{of: ratio, most: 1}},
-			about:   "Of the type `func(http.Handler) http.Handler`; they pass on what they got.",
+			group: sameWork, name: "3 standard middlewares", job: job{routes: params1, base: true, standard: 3}, targets: fastest,
+			about: "Of the type `func(http.Handler) http.Handler`; they pass on what they got.",
 		},
 		{
-			group: sameWork, name: "observed", job: with(func(j *job) { j.observed = true }),
-			targets: []target{{of: ratio, most: 1}},
+			group: sameWork, name: "observed", job: job{routes: params1, base: true, observed: true}, targets: fastest,
 			about: "The handler answers 202, and a logger sees that: for kami afterware and LogHandler, for chi, gin and echo " +
 				"middleware with their own writers, for the others the small wrapper that most apps have.",
 		},
@@ -136,12 +130,10 @@ func rows() []*row {
 // aloneRows are what no peer has or shows. Only -compare measures them.
 func aloneRows() []*row {
 	edit, below := get("/users/:id/edit"), []string{"/users/:id/"}
-	file := []request{{method: "GET", path: "/files/a/b/c"}}
-	scopes := []string{"/", "/users/", "/users/id7", "/other/"}
 	return []*row{
 		{group: alone, name: "7 params", job: job{routes: get("/:a/:b/:c/:d/:e/:f/:g")}},
-		{group: alone, name: "catch-all", job: job{routes: get("/files/*path")}, requests: file},
-		{group: alone, name: "scopes", job: job{routes: params1, scopes: scopes}},
+		{group: alone, name: "catch-all", job: job{routes: get("/files/*path")}, requests: asking("GET", "/files/a/b/c")},
+		{group: alone, name: "scopes", job: job{routes: params1, scopes: []string{"/", "/users/", "/users/id7", "/other/"}}},
 		{group: alone, name: "wildcard scope", job: job{routes: edit, scopes: below}},
 		{group: alone, name: "wildcard scope, odd context", job: job{routes: edit, scopes: below, odd: true}},
 		{group: alone, name: "outside a wildcard scope", job: job{routes: get("/books/:id"), scopes: append(below, "/")}},
@@ -150,20 +142,17 @@ func aloneRows() []*row {
 	}
 }
 
-func bareTargets(most, most400 float64, allocs float64) []target {
-	return []target{
-		{of: ratio, beside: serveMux, most: most, most400: most400},
-		{of: ratio, beside: "chi", most: 0.6},
-		{of: above, beside: theFloor, most: 60},
-		{of: allocations, most: allocs},
-	}
+// The targets of rows. The numbers are the ratio at each of the gogcs.
+func bareTargets(most, most400 float64) []target {
+	return append([]target{{of: ratio, beside: serveMux, most: most, most400: most400}, {of: ratio, beside: "chi", most: 0.6}},
+		workTargets(0, 0)[1:]...)
 }
 
-func workTargets(most, most400 float64, allocs float64) []target {
+func workTargets(most, most400 float64) []target {
 	return []target{
 		{of: ratio, most: most, most400: most400},
 		{of: above, beside: theFloor, most: 60},
-		{of: allocations, most: allocs},
+		{of: allocations, most: 1},
 	}
 }
 
@@ -177,6 +166,8 @@ func valueTargets(n int) []target {
 }
 
 var missTargets = []target{{of: hits, beside: theAnswer, most: 2}}
+
+func asking(method, path string) []request { return []request{{method: method, path: path}} }
 
 func notAllowed(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Allow", "GET, HEAD")
@@ -221,7 +212,7 @@ func (r *row) contestant(p peer) *contestant {
 		asked = requests(r.routes)
 	}
 	if r.slashes && p.strips {
-		j.routes, asked = get("/users"), []request{{method: "GET", path: "/users/"}}
+		j.routes, asked = get("/users"), asking("GET", "/users/")
 	}
 	d := newDrive(r, p.build(&j), asked)
 	d.prove()
