@@ -28,22 +28,50 @@ type odd struct{ context.Context }
 
 // keys and values are what contexts hold: the app's base value, then those of middleware. They are pointers, as net/http's
 // own keys and most apps' values are, so that nobody pays for putting them into interfaces, and little to compare them.
-var keys, values = pointers()
+var keys, values [9]*value
 
-type key struct{ name string }
+type value struct{ i int }
 
-type value struct{ name string }
-
-func pointers() (keys [9]any, values [9]*value) {
+func init() {
 	for i := range keys {
-		keys[i], values[i] = &key{fmt.Sprint("key ", i)}, &value{fmt.Sprint("value ", i)}
+		keys[i], values[i] = &value{i}, &value{i}
 	}
-	return keys, values
 }
 
 // adding returns ctx with value i, as all middleware adds it.
 func adding(ctx context.Context, i int) context.Context {
 	return context.WithValue(ctx, keys[i], values[i])
+}
+
+// carried is the context that an app writes for itself on a router that hands the params to its handlers alone: it has them,
+// and the app's base value, in one allocation.
+type carried[P any] struct {
+	context.Context
+	params P
+}
+
+type paramsKey struct{}
+
+func (c *carried[P]) Value(key any) any {
+	switch key {
+	case paramsKey{}:
+		return c
+	case keys[0]:
+		return values[0]
+	}
+	return c.Context.Value(key)
+}
+
+// paramsIn returns the params that the context carries. Handlers look for them once, and then take each by the means of the router.
+func paramsIn[P any](ctx context.Context) (params P) {
+	c, ok := ctx.(*carried[P])
+	if !ok {
+		c, ok = ctx.Value(paramsKey{}).(*carried[P])
+	}
+	if ok {
+		return c.params
+	}
+	return params
 }
 
 // passOn is standard middleware that does nothing.

@@ -196,13 +196,11 @@ func (r *row) field() []*contestant {
 	for _, p := range peers {
 		all = append(all, r.contestant(p))
 	}
+	beside := byHandPeer
 	if r.answer != nil {
-		alone := peer{name: theAnswer, build: func(*job) http.Handler { return r.answer }}
-		all = append(all, r.contestant(alone))
-	} else {
-		all = append(all, r.contestant(byHandPeer))
+		beside = peer{name: theAnswer, build: func(*job) http.Handler { return r.answer }}
 	}
-	return append(all, r.contestant(floorPeer))
+	return append(all, r.contestant(beside), r.contestant(floorPeer))
 }
 
 // contestant sets the peer up for the row.
