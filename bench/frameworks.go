@@ -59,30 +59,37 @@ func addingStandard(i int) func(http.Handler) http.Handler {
 	}
 }
 
+// stack is the middleware of a job, for a framework with its own type of it.
+func stack[M any](j *job, logger, base M, value func(i int) M, standard ...M) (all []M) {
+	if j.observed {
+		all = append(all, logger)
+	}
+	if j.base {
+		all = append(all, base)
+	}
+	for i := range j.values {
+		all = append(all, value(i+1))
+	}
+	for range j.standard {
+		all = append(all, standard...)
+	}
+	return all
+}
+
 // newChi is chi, with its own wrapper for the writer.
 func newChi(j *job) http.Handler {
 	m := chi.NewRouter()
 	if j.slashes {
 		m.Use(chimiddleware.RedirectSlashes)
 	}
-	if j.observed {
-		m.Use(func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				ww := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
-				next.ServeHTTP(ww, r)
-				logged(r, ww.Status())
-			})
+	logger := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ww := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			next.ServeHTTP(ww, r)
+			logged(r, ww.Status())
 		})
 	}
-	if j.base {
-		m.Use(addingStandard(0))
-	}
-	for i := range j.values {
-		m.Use(addingStandard(i + 1))
-	}
-	for range j.standard {
-		m.Use(passOn)
-	}
+	m.Use(stack(j, logger, addingStandard(0), addingStandard, passOn)...)
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.MethodFunc(rt.method, rt.braced(), func(w http.ResponseWriter, r *http.Request) {
@@ -103,20 +110,16 @@ func init() { gin.SetMode(gin.ReleaseMode) }
 func newGin(j *job) http.Handler {
 	m := gin.New()
 	m.HandleMethodNotAllowed = true
-	if j.observed {
-		m.Use(func(c *gin.Context) {
-			c.Next()
-			logged(c.Request, c.Writer.Status())
-		})
+	logger := func(c *gin.Context) {
+		c.Next()
+		logged(c.Request, c.Writer.Status())
 	}
-	if j.base {
-		m.Use(func(c *gin.Context) {
-			c.Request = c.Request.WithContext(&carried[gin.Params]{c.Request.Context(), c.Params})
-		})
+	base := func(c *gin.Context) {
+		c.Request = c.Request.WithContext(&carried[gin.Params]{c.Request.Context(), c.Params})
 	}
-	for i := range j.values {
-		m.Use(func(c *gin.Context) { c.Request = c.Request.WithContext(adding(c.Request.Context(), i+1)) })
-	}
+	m.Use(stack[gin.HandlerFunc](j, logger, base, func(i int) gin.HandlerFunc {
+		return func(c *gin.Context) { c.Request = c.Request.WithContext(adding(c.Request.Context(), i)) }
+	})...)
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(c *gin.Context) {
@@ -142,39 +145,32 @@ func newEcho(j *job) http.Handler {
 			RedirectCode: http.StatusMovedPermanently,
 		}))
 	}
-	if j.observed {
-		m.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-			return func(c *echo.Context) error {
-				if err := next(c); err != nil {
-					return err
-				}
-				response, err := echo.UnwrapResponse(c.Response())
-				if err == nil {
-					logged(c.Request(), response.Status)
-				}
+	logger := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			if err := next(c); err != nil {
 				return err
 			}
-		})
+			response, err := echo.UnwrapResponse(c.Response())
+			if err == nil {
+				logged(c.Request(), response.Status)
+			}
+			return err
+		}
 	}
-	if j.base {
-		m.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+	base := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			c.SetRequest(c.Request().WithContext(&carried[echo.PathValues]{c.Request().Context(), c.PathValues()}))
+			return next(c)
+		}
+	}
+	m.Use(stack[echo.MiddlewareFunc](j, logger, base, func(i int) echo.MiddlewareFunc {
+		return func(next echo.HandlerFunc) echo.HandlerFunc {
 			return func(c *echo.Context) error {
-				c.SetRequest(c.Request().WithContext(&carried[echo.PathValues]{c.Request().Context(), c.PathValues()}))
+				c.SetRequest(c.Request().WithContext(adding(c.Request().Context(), i)))
 				return next(c)
 			}
-		})
-	}
-	for i := range j.values {
-		m.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-			return func(c *echo.Context) error {
-				c.SetRequest(c.Request().WithContext(adding(c.Request().Context(), i+1)))
-				return next(c)
-			}
-		})
-	}
-	for range j.standard {
-		m.Use(echo.WrapMiddleware(passOn))
-	}
+		}
+	}, echo.WrapMiddleware(passOn))...)
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Add(rt.method, rt.path, func(c *echo.Context) error {
@@ -194,37 +190,26 @@ func newEcho(j *job) http.Handler {
 
 // newBunrouter is bunrouter. Standard middleware is adapted by its HTTPHandler.
 func newBunrouter(j *job) http.Handler {
-	var all []bunrouter.MiddlewareFunc
-	if j.observed {
-		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+	logger := func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+		return func(w http.ResponseWriter, r bunrouter.Request) error {
+			rec := &recorder{ResponseWriter: w}
+			err := next(rec, r)
+			logged(r.Request, rec.status)
+			return err
+		}
+	}
+	base := func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
+		return func(w http.ResponseWriter, r bunrouter.Request) error {
+			return next(w, r.WithContext(&carried[bunrouter.Params]{r.Context(), r.Params()}))
+		}
+	}
+	m := bunrouter.New(bunrouter.Use(stack[bunrouter.MiddlewareFunc](j, logger, base, func(i int) bunrouter.MiddlewareFunc {
+		return func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 			return func(w http.ResponseWriter, r bunrouter.Request) error {
-				rec := &recorder{ResponseWriter: w}
-				err := next(rec, r)
-				logged(r.Request, rec.status)
-				return err
+				return next(w, r.WithContext(adding(r.Context(), i)))
 			}
-		})
-	}
-	if j.base {
-		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
-			return func(w http.ResponseWriter, r bunrouter.Request) error {
-				return next(w, r.WithContext(&carried[bunrouter.Params]{r.Context(), r.Params()}))
-			}
-		})
-	}
-	for i := range j.values {
-		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
-			return func(w http.ResponseWriter, r bunrouter.Request) error {
-				return next(w, r.WithContext(adding(r.Context(), i+1)))
-			}
-		})
-	}
-	for range j.standard {
-		all = append(all, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
-			return bunrouter.HTTPHandler(passOn(next))
-		})
-	}
-	m := bunrouter.New(bunrouter.Use(all...))
+		}
+	}, func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc { return bunrouter.HTTPHandler(passOn(next)) })...))
 	for _, rt := range j.routes {
 		shape := rt.shape
 		m.Handle(rt.method, rt.path, func(w http.ResponseWriter, r bunrouter.Request) error {

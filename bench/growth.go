@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"runtime"
 	"time"
-
-	"github.com/guregu/kami"
 )
 
 // growth is what was measured with so many routes or scopes.
@@ -38,25 +34,20 @@ func (s sized) ns() float64 { return least(s.slices) }
 // times as large, which may take a hundred times as long.
 const patience = 20 * time.Second
 
-// registrations is how often registering is measured.
-const registrations = 3
+const registrations = 3 // so often it is measured
 
 // asks is how many requests are made, of all those that could be: what is popular in a large service. With many more of
 // them the paths and params that are compared here would themselves no longer be in the caches. They are made one after the
 // other, so that they are together in memory, for it is not they that are to grow.
 const asks = 1024
 
-// grow prepares n of something to be registered with a framework, and the requests for it. What it has prepared is no part
-// of what is measured.
-type grow func(p peer, n int) (register func() http.Handler, ask func(i int) request)
-
-// growths measures how time, memory and registration grow with routes and scopes, up to most. Only kami has scopes.
+// growths measures how time, memory and registration grow with routes and scopes. Only kami has scopes.
 func (o options) growths(frames []peer) (all []growth, err error) {
 	routes, scopes := sizes(10, o.most), sizes(1, o.most/10)
 	for _, kind := range []struct {
 		growth
 		frames []peer
-		grow
+		grow   func(n int) (j *job, ask func(i int) request)
 	}{
 		{growth{name: "Routes with one param", routes: true, sizes: routes}, frames, routed("/g%d/i%d/:id")},
 		{growth{name: "Static routes", routes: true, sizes: routes}, frames, routed("/g%d/i%d/fixed")},
@@ -75,85 +66,69 @@ func (o options) growths(frames []peer) (all []growth, err error) {
 	return all, nil
 }
 
-func sizes(least, most int) []int {
-	var all []int
+func sizes(least, most int) (all []int) {
 	for n := least; n <= most; n *= 10 {
 		all = append(all, n)
 	}
 	return all
 }
 
-// routed has n routes.
-func routed(path string) grow {
+// routed is n routes.
+func routed(path string) func(n int) (*job, func(i int) request) {
 	shared := newRoute("GET", path).shape
-	return func(p peer, n int) (func() http.Handler, func(i int) request) {
+	return func(n int) (*job, func(i int) request) {
 		routes := make([]*route, n)
 		for i := range routes {
 			routes[i] = &route{"GET", fmt.Sprintf(path, i%317, i/317), shared}
 		}
-		return func() http.Handler { return p.build(&job{routes: routes}) }, func(i int) request { return routes[i].request() }
+		return &job{routes: routes}, func(i int) request { return routes[i].request() }
 	}
 }
 
-// scoped is kami with one route below n scopes, each with a middleware that passes on.
-func scoped(scope string) grow {
-	pass := func(ctx context.Context) context.Context { return ctx }
-	return func(_ peer, n int) (register func() http.Handler, ask func(i int) request) {
-		scopes := make([]string, n)
-		for i := range scopes {
-			scopes[i] = fmt.Sprintf(scope, i)
+// scoped is one route below n scopes, each with a middleware that passes on.
+func scoped(scope string) func(n int) (*job, func(i int) request) {
+	return func(n int) (*job, func(i int) request) {
+		j := &job{routes: []*route{{"GET", "/:scope/:id", &shape{[]string{"id"}}}}, scopes: make([]string, n)}
+		for i := range j.scopes {
+			j.scopes[i] = fmt.Sprintf(scope, i)
 		}
-		register = func() http.Handler {
-			m := kami.New()
-			for _, scope := range scopes {
-				m.Use(scope, pass)
-			}
-			m.Get("/:scope/:id", func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-				e := examOf(r)
-				e.param(0, kami.Param(ctx, "id"))
-				e.finish(w, ctx, r.Context())
-			})
-			return m
-		}
-		return register, func(i int) request {
-			return request{method: "GET", path: fmt.Sprintf("/s%d/7", i), params: []string{"7"}}
-		}
+		return j, func(i int) request { return request{"GET", fmt.Sprintf("/s%d/7", i), []string{"7"}} }
 	}
 }
 
 // growth measures at all sizes, which take turns: their times are what is compared. Nothing is collected in a turn, for
 // collections would become rarer with what routes and scopes hold, and times shorter.
-func (p pace) growth(frame peer, grow grow, sizes []int) (grown, error) {
+func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), sizes []int) (grown, error) {
 	l := grown{name: frame.name}
 	var field []*contestant
 	for i, n := range sizes {
 		if i > 0 && l.at[i-1].register > patience/100 && frame.name != ours {
 			break
 		}
-		register, ask := grow(frame, n)
+		j, ask := grow(n)
 		random, asked := newRandom(), make([]request, asks)
 		for i := range asked {
 			asked[i] = ask(random.IntN(n))
 		}
 		d := newDrive(new(row), nil, asked)
-		l.at = append(l.at, d.grown(register, n))
+		l.at = append(l.at, d.grown(frame, j, n))
 		field = append(field, contestantOf(frame.name, d))
 	}
 	return l, p.turns(field, collectNothing, func(i int, ns []float64) { l.at[i].slices = ns })
 }
 
-// grown registers n of something, some times anew, and measures that.
-func (d *drive) grown(register func() http.Handler, n int) sized {
+// grown registers n of something, some times anew, and measures that, without what the job has prepared.
+func (d *drive) grown(frame peer, j *job, n int) sized {
 	var took, bytes []float64
 	for range registrations {
 		d.handler = nil
 		before, start := inUse(), time.Now()
-		d.handler = register()
+		d.handler = frame.build(j)
 		d.run(1) // some finish their registration with the first request
 		took = append(took, float64(time.Since(start)))
 		bytes = append(bytes, (inUse()-before)/float64(n))
 	}
-	runtime.KeepAlive(register)
+	runtime.KeepAlive(j)
 	return sized{register: time.Duration(median(took)), bytes: median(bytes)}
 }
 
