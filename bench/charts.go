@@ -20,7 +20,7 @@ type chart struct {
 	bars              []bars
 }
 
-// bars are those of one colour, one for each name; numbers only are drawn.
+// bars are those of one colour, one for each name that has a number.
 type bars struct {
 	name, colour string
 	values       []float64
@@ -81,12 +81,11 @@ func (r *report) ratioChart() chart {
 	}
 	for i, row := range r.rows {
 		for _, l := range r.series.merge(i) {
-			if kindOf(l.name) != kamis {
-				continue
-			}
-			c.names = append(c.names, short.Replace(row.title())+map[string]string{oursPlain: " (ctx)"}[l.name])
-			for g := range gogcs {
-				c.bars[g].values = append(c.bars[g].values, l.ratio[g])
+			if kindOf(l.name) == kamis {
+				c.names = append(c.names, short.Replace(row.title())+map[string]string{oursPlain: " (ctx)"}[l.name])
+				for g := range gogcs {
+					c.bars[g].values = append(c.bars[g].values, l.ratio[g])
+				}
 			}
 		}
 	}
@@ -99,54 +98,47 @@ func (r *report) growthChart() chart {
 		group: growing, file: "-growth.svg", text: "Time of a request, by number of routes.",
 		label: "ns for each request, routes with one param: less is better",
 	}
-	if len(r.Growths) == 0 {
-		return c
-	}
-	g := r.Growths[0]
-	for _, l := range g.lines {
-		c.names = append(c.names, l.name)
-	}
-	for i, n := range g.sizes {
-		of := bars{name: thousands(n) + " routes", colour: fmt.Sprintf("hsl(210, 50%%, %d%%)", 80-15*i)}
-		for _, l := range g.lines {
-			ns := math.NaN()
-			if i < len(l.at) {
-				ns = l.at[i].ns()
-			}
-			of.values = append(of.values, ns)
+	for _, g := range r.Growths[:min(1, len(r.Growths))] {
+		for i, n := range g.sizes {
+			colour := fmt.Sprintf("hsl(210, 50%%, %d%%)", 80-15*i)
+			c.bars = append(c.bars, bars{thousands(n) + " routes", colour, make([]float64, len(g.lines))})
 		}
-		c.bars = append(c.bars, of)
+		for k, l := range g.lines {
+			c.names = append(c.names, l.name)
+			for i, s := range l.at {
+				c.bars[i].values[k] = s.ns()
+			}
+		}
 	}
 	return c
 }
 
 // svg draws the chart. All lengths are in pixels.
 func (c chart) svg() []byte {
-	const left, top, wide, gap, legend = 170, 40, 560, 10, 160
+	const left, top, wide = 170, 40, 560
 	thick := max(5, 14/len(c.bars))
-	tall := len(c.names)*(len(c.bars)*thick+gap) + gap
-	most := 0.0
-	for _, b := range c.bars {
-		for _, v := range b.values {
-			if v > most { // numbers only
+	group := len(c.bars)*thick + 10 // one for each name
+	tall, most := len(c.names)*group+10, 0.0
+	for _, of := range c.bars {
+		for _, v := range of.values {
+			if v > most {
 				most = v
 			}
 		}
 	}
-	x := func(v float64) float64 { return left + v/most*wide }
 	var b bytes.Buffer
-	add := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	x := func(v float64) float64 { return left + v/most*wide }
 	text := func(x float64, y int, anchor, text string) {
-		add(`<text x="%.1f" y="%d" text-anchor="%s">%s</text>`, x, y, anchor, html.EscapeString(text))
+		fmt.Fprintf(&b, "<text x='%.1f' y='%d' text-anchor='%s'>%s</text>\n", x, y, anchor, html.EscapeString(text))
 	}
-	line := func(v float64, colour string) {
-		add(`<path d="M%.1f,%dv%d" stroke="%s"/>`, x(v), top, tall, colour)
+	box := func(x float64, y int, width float64, height int, colour string) {
+		fmt.Fprintf(&b, "<rect x='%.1f' y='%d' width='%.1f' height='%d' fill='%s'/>\n", x, y, width, height, colour)
 	}
-	add(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="Arial,Helvetica,sans-serif" font-size="11">`,
-		left+wide+legend, top+tall+40)
-	add(`<rect width="100%%" height="100%%" fill="white"/>`)
-	text(left+wide/2, 20, "middle", c.text)
-	text(left+wide/2, top+tall+32, "middle", c.label)
+	fmt.Fprintf(&b, "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' font-family='Arial,sans-serif' font-size='11'>\n",
+		left+wide+160, top+tall+40)
+	box(0, 0, left+wide+160, top+tall+40, "white")
+	text(x(most/2), 20, "middle", c.text)
+	text(x(most/2), top+tall+32, "middle", c.label)
 	step := math.Pow(10, math.Floor(math.Log10(most)))
 	switch {
 	case most < 2*step:
@@ -155,22 +147,22 @@ func (c chart) svg() []byte {
 		step /= 2
 	}
 	for v := 0.0; v <= most; v += step {
-		line(v, "#dddddd")
+		box(x(v), top, 1, tall, "#dddddd")
 		text(x(v), top+tall+14, "middle", number(v))
 	}
 	for i, of := range c.bars {
 		for k, v := range of.values {
-			if y := top + gap + k*(len(c.bars)*thick+gap) + i*thick; !math.IsNaN(v) {
-				add(`<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`, left, y, x(v)-left, thick, of.colour)
+			if v > 0 { // a number
+				box(left, top+10+k*group+i*thick, x(v)-left, thick, of.colour)
 			}
 		}
-		add(`<rect x="%d" y="%d" width="10" height="10" fill="%s"/>`, left+wide+20, top+16*i, of.colour)
+		box(left+wide+20, top+16*i, 10, 10, of.colour)
 		text(left+wide+36, top+16*i+9, "start", of.name)
 	}
 	for k, name := range c.names {
-		text(left-8, top+gap+k*(len(c.bars)*thick+gap)+len(c.bars)*thick/2+4, "end", name)
+		text(left-8, top+k*group+group/2+9, "end", name)
 	}
-	line(c.mark, "black")
-	add(`</svg>`)
+	box(x(c.mark), top, 1, tall, "black")
+	b.WriteString("</svg>\n")
 	return b.Bytes()
 }

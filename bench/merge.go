@@ -2,8 +2,11 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // series are the outcomes of several runs, all with the same rows.
@@ -170,3 +173,111 @@ func hitTime(run []outcome, g int) float64 {
 // floors is the line's ratio to the floor of its row: a time that can be compared with those of other rows, which the machine was
 // faster or slower for.
 func (o outcome) floors(of line, g int) float64 { return of.ratio(o.line(theFloor), g) }
+
+// claim is what kami is to hold beside the rows, as one run has it.
+type claim struct {
+	Row, Of      string
+	Limit, Value float64
+	AtLeast      bool // whether Limit is the least that is asked, not the most
+}
+
+func (c claim) holds() bool { return c.Value == c.Limit || c.AtLeast == (c.Value > c.Limit) }
+
+// claims measures what is claimed, of kami without its peers.
+func (o options) claims() ([]claim, error) {
+	var trips []trip
+	var growths []growth
+	var err error
+	if o.rows.MatchString(endToEnd) {
+		trips, err = o.loopback([]peer{kamiPeer})
+	}
+	if err == nil && o.rows.MatchString(growing) {
+		growths, err = o.growths([]peer{kamiPeer})
+	}
+	return claimsOf(trips, growths), err
+}
+
+func claimsOf(trips []trip, growths []growth) (all []claim) {
+	for _, t := range trips {
+		if t.Name == ours {
+			all = append(all, claim{endToEnd, "kami : net/http in requests a second, at least", 0.98, cents(t.Ratio), true})
+		}
+	}
+	for _, g := range growths {
+		if g.lines[0].name != ours {
+			continue
+		}
+		row, at, first, last := fmt.Sprintf("%s: %s", growing, g.name), g.lines[0].at, 0, len(g.sizes)-1
+		if g.routes {
+			first = min(1, last)
+		}
+		to := at[last]
+		all = append(all, claim{row, fmt.Sprintf("time at %s : at %s", thousands(g.sizes[last]), thousands(g.sizes[first])),
+			2, cents(ratioInTurn(to.slices, at[first].slices)), false})
+		if g.routes {
+			ms := math.Round(float64(to.register) / float64(time.Millisecond))
+			all = append(all, claim{row, "bytes a route", 300, math.Round(to.bytes), false},
+				claim{row, "ms to register " + thousands(g.sizes[last]), 300, ms, false})
+		}
+	}
+	return all
+}
+
+// claimed is a claim as all runs have it.
+type claimed struct {
+	claim     // of the medians
+	held  int // in so many runs
+	runs  int
+}
+
+// sumUp sums up the claims of all runs, each of which makes the same ones.
+func sumUp(runs [][]claim) (sums []claimed) {
+	if len(runs) == 0 {
+		return nil
+	}
+	for i, c := range runs[0] {
+		sum := claimed{claim: c, runs: len(runs)}
+		var values []float64
+		for _, claims := range runs {
+			values = append(values, claims[i].Value)
+			if claims[i].holds() {
+				sum.held++
+			}
+		}
+		sum.Value = median(values)
+		sums = append(sums, sum)
+	}
+	return sums
+}
+
+// newRandom is the same in every run.
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
+// The figures of nothing are no numbers.
+
+func least(all []float64) float64 {
+	if len(all) == 0 {
+		return math.NaN()
+	}
+	return slices.Min(all)
+}
+
+// median returns the median, which is the mean of the middle two if there are two.
+func median(all []float64) float64 {
+	if len(all) == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(all))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// ratioInTurn is the median of the ratios of what was measured in the same turns. The machine is then much the same for both.
+func ratioInTurn(of, to []float64) float64 {
+	var ratios []float64
+	for turn := range min(len(of), len(to)) {
+		ratios = append(ratios, of[turn]/to[turn])
+	}
+	return median(ratios)
+}
+
+func cents(x float64) float64 { return math.Round(x*100) / 100 }

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"io"
 	"math"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/klauspost/cpuid/v2"
 )
 
 // report is all that was measured. What was left out is empty. Page.tmpl has the text around it.
@@ -60,6 +66,29 @@ func (r *report) Setup() []string {
 	}
 	return append(r.machine, fmt.Sprintf("Runs: %d, each of a program linked in another order. In each everyone has %d "+
 		"slices of %v, in turns.", len(r.series), r.pace.slices, r.pace.slice))
+}
+
+// machine says in lines of Markdown on what and with what was measured. Git and what the build knows may be missing.
+func machine() []string {
+	revision, err := exec.Command("git", "describe", "--always", "--dirty=, with changes").Output()
+	if err != nil {
+		revision = []byte("an unknown revision")
+	}
+	var named []string
+	info, _ := debug.ReadBuildInfo()
+	for _, p := range peers {
+		for _, m := range info.Deps {
+			if strings.Contains(m.Path+"/", "/"+p.name+"/") {
+				named = append(named, p.name+" "+m.Version)
+			}
+		}
+	}
+	return []string{
+		fmt.Sprintf("%s, %d cores, %s/%s, %s, GOGC=%d and %d.", cmp.Or(cpuid.CPU.BrandName, "unknown CPU"),
+			runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version(), gogcs[0], gogcs[1]),
+		fmt.Sprintf("kami at %s; ServeMux is net/http's.", strings.TrimSpace(string(revision))),
+		"Peers: " + strings.Join(named, ", ") + ".",
+	}
 }
 
 // group is a part of the page with tables of rows.
