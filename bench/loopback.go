@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"time"
@@ -33,54 +34,31 @@ type server struct {
 }
 
 // loopback has every server answer, one after the other and again and again, in another order each time, for a turn
-// each. Each connection has one request at a time on its way and is kept alive. The first turns only warm up.
+// each. Each connection has one request at a time on its way and is kept alive.
 func (o options) loopback(frames []peer) (all []trip, err error) {
-	j := &job{routes: params1, base: true}
-	frames = append([]peer{{name: bareHTTP}}, frames...)
-	servers := make([]*server, len(frames))
-	for i, p := range frames {
-		var handler http.Handler
-		switch p.name {
-		case bareHTTP:
-			handler = http.HandlerFunc(plainAnswer)
-		case theFloor:
-			handler = http.HandlerFunc(floorAnswer)
-		default:
-			handler = p.build(j)
+	var servers []*server
+	for _, p := range append([]peer{{name: bareHTTP}}, frames...) {
+		handler := map[string]http.HandlerFunc{bareHTTP: plainAnswer, theFloor: floorAnswer}[p.name]
+		if handler == nil {
+			handler = p.build(&job{routes: params1, base: true}).ServeHTTP
 		}
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		h, served := &http.Server{Handler: handler}, make(chan error)
-		go func() { served <- h.Serve(listener) }()
-		s := &server{name: p.name}
-		defer func() {
-			for _, c := range s.clients {
-				_ = c.Close()
-			}
-			_ = h.Close()
-			<-served
-		}()
+		s, served := &server{name: p.name}, httptest.NewServer(handler)
+		defer served.Close()
 		for range connections {
-			conn, err := net.Dial("tcp", listener.Addr().String())
+			conn, err := net.Dial("tcp", served.Listener.Addr().String())
 			if err != nil {
 				return nil, err
 			}
+			defer func() { _ = conn.Close() }()
 			s.clients = append(s.clients, &client{Conn: conn})
 		}
-		servers[i] = s
+		servers = append(servers, s)
 	}
 	random := newRandom()
 	for round := range o.rounds + 1 {
 		for _, i := range random.Perm(len(servers)) {
-			if err := servers[i].turn(o.turn); err != nil {
+			if err := servers[i].turn(o.turn, round > 0); err != nil {
 				return nil, fmt.Errorf("loopback, %s: %w", servers[i].name, err)
-			}
-		}
-		if round == 0 {
-			for _, s := range servers {
-				s.rates, s.took = nil, nil
 			}
 		}
 	}
@@ -106,22 +84,27 @@ func floorAnswer(w http.ResponseWriter, r *http.Request) {
 	answer(w, f, f.request.Context())
 }
 
-// turn sends requests on all connections for as long as a turn takes.
-func (s *server) turn(long time.Duration) error {
+// turn sends requests on all connections for as long as a turn takes. The first turns only warm up.
+func (s *server) turn(long time.Duration, counts bool) error {
 	var done sync.WaitGroup
-	start, before := time.Now(), len(s.took)
+	start := time.Now()
 	for _, c := range s.clients {
 		done.Go(func() { c.askUntil(start.Add(long)) })
 	}
 	done.Wait()
-	took := time.Since(start)
+	seconds, n := time.Since(start).Seconds(), 0
 	for _, c := range s.clients {
 		if c.err != nil {
 			return c.err
 		}
-		s.took = append(s.took, c.took...)
+		n += len(c.took)
+		if counts {
+			s.took = append(s.took, c.took...)
+		}
 	}
-	s.rates = append(s.rates, float64(len(s.took)-before)/took.Seconds())
+	if counts {
+		s.rates = append(s.rates, float64(n)/seconds)
+	}
 	return nil
 }
 

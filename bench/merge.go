@@ -21,16 +21,6 @@ type merged struct {
 	allocs, bytes float64
 }
 
-// faster reports whether m is faster than another line at either GOGC, by either measure.
-func (m merged) faster(than merged) bool {
-	for g := range gogcs {
-		if m.ratio[g] < than.ratio[g] || m.ofLeast[g] < than.ofLeast[g] {
-			return true
-		}
-	}
-	return false
-}
-
 // merge sums up the i-th row, the fastest line first.
 func (s series) merge(i int) []merged {
 	var all []merged
@@ -122,11 +112,7 @@ func (s series) verdicts(i int, r *row) (all []verdict) {
 
 // ofHand is the target as one of what is done by hand.
 func (t target) ofHand() target {
-	if t.who == oursPlain {
-		t.who = plainHand
-	} else {
-		t.who = byHand
-	}
+	t.who = cmp.Or(map[string]string{oursPlain: plainHand}[t.who], byHand)
 	return t
 }
 

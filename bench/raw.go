@@ -63,10 +63,7 @@ func rawContestant(name string, routes []*route, raw func([]*route) lookup) *con
 }
 
 func rawHTTPRouter(routes []*route) lookup {
-	m := httprouter.New()
-	for _, rt := range routes {
-		m.Handle(rt.method, rt.path, func(http.ResponseWriter, *http.Request, httprouter.Params) {})
-	}
+	m := newHTTPRouter(&job{routes: routes}).(*httprouter.Router)
 	return func(q *request) (int, bool) {
 		handle, params, _ := m.Lookup(q.method, q.path)
 		return len(params), handle != nil
@@ -89,10 +86,7 @@ func rawGin(routes []*route) lookup {
 }
 
 func rawHTTPTreeMux(routes []*route) lookup {
-	m := httptreemux.New()
-	for _, rt := range routes {
-		m.Handle(rt.method, rt.path, func(http.ResponseWriter, *http.Request, map[string]string) {})
-	}
+	m := newHTTPTreeMux(&job{routes: routes}).(*httptreemux.TreeMux)
 	w, r := &null{header: http.Header{}}, httptest.NewRequest("GET", "/", nil)
 	return func(q *request) (int, bool) {
 		r.Method, r.URL.Path, r.RequestURI = q.method, q.path, q.path
@@ -102,10 +96,7 @@ func rawHTTPTreeMux(routes []*route) lookup {
 }
 
 func rawChi(routes []*route) lookup {
-	m, c := chi.NewRouter(), chi.NewRouteContext()
-	for _, rt := range routes {
-		m.MethodFunc(rt.method, rt.braced(), func(http.ResponseWriter, *http.Request) {})
-	}
+	m, c := newChi(&job{routes: routes}).(chi.Router), chi.NewRouteContext()
 	return func(q *request) (int, bool) {
 		c.Reset()
 		ok := m.Match(c, q.method, q.path)
@@ -115,11 +106,10 @@ func rawChi(routes []*route) lookup {
 
 // rawServeMux takes the number of params from the pattern, for those that were found do not come out.
 func rawServeMux(routes []*route) lookup {
-	m, params, r := http.NewServeMux(), map[string]int{}, httptest.NewRequest("GET", "/", nil)
+	m, r := newServeMux(&job{routes: routes}).(*http.ServeMux), httptest.NewRequest("GET", "/", nil)
+	params := map[string]int{}
 	for _, rt := range routes {
-		pattern := rt.method + " " + rt.braced()
-		m.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
-		params[pattern] = len(rt.names)
+		params[rt.method+" "+rt.braced()] = len(rt.names)
 	}
 	return func(q *request) (int, bool) {
 		r.Method, r.URL.Path = q.method, q.path

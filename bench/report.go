@@ -154,7 +154,8 @@ func (r *report) Results() (all []string) {
 func fasterPeers(lines []merged) (faster []string) {
 	k := lines[slices.IndexFunc(lines, func(l merged) bool { return l.name == ours })]
 	for _, l := range lines {
-		if kindOf(l.name) == others && l.faster(k) {
+		if kindOf(l.name) == others && (l.ratio[0] < k.ratio[0] || l.ratio[1] < k.ratio[1] ||
+			l.ofLeast[0] < k.ofLeast[0] || l.ofLeast[1] < k.ofLeast[1]) {
 			faster = append(faster, l.name)
 		}
 	}
