@@ -33,19 +33,15 @@ var colours = map[string]string{
 }
 
 // draw draws the charts beside the page, whose file has that path, and notes them in the report.
-func (r *report) draw(path string) error {
+func (r *report) draw(path string) {
+	r.Charts = map[string]string{}
 	base := strings.TrimSuffix(path, filepath.Ext(path))
 	for _, c := range []chart{r.workChart(), r.ratioChart(), r.growthChart()} {
-		if len(c.names) == 0 {
-			continue
+		if len(c.names) > 0 {
+			check(os.WriteFile(base+c.file, c.svg(), 0o644))
+			r.Charts[c.group] = fmt.Sprintf("\n![%s](%s)\n", c.text, filepath.Base(base)+c.file)
 		}
-		if err := os.WriteFile(base+c.file, c.svg(), 0o644); err != nil {
-			return err
-		}
-		c.file = filepath.Base(base) + c.file
-		r.charts = append(r.charts, c)
 	}
-	return nil
 }
 
 // short makes the names of rows fit.

@@ -35,12 +35,8 @@ const rarely = 400
 
 // compareWith measures kami's rows with kami as it is here and at the revision, both in one program and in turns.
 func (o options) compareWith(stdout, log io.Writer) error {
-	runs, err := o.measureRuns(log)
-	if err != nil {
-		return err
-	}
 	var s series
-	for _, one := range runs {
+	for _, one := range o.measureRuns(log) {
 		s = append(s, one.Rows)
 	}
 	fmt.Fprintf(stdout, "now: the working tree; then: %s; medians of %d runs\n\n", o.compare, o.runs)
@@ -48,72 +44,45 @@ func (o options) compareWith(stdout, log io.Writer) error {
 }
 
 // gather makes a workspace in dir whose program has the revision's kami, twice, and returns the environment of it.
-func gather(dir, revision string, log io.Writer) (env []string, err error) {
-	top, err := output(nil, "git", "rev-parse", "--show-toplevel")
-	if err != nil {
-		return nil, err
-	}
-	root, bench := strings.TrimSpace(string(top)), filepath.Join(dir, "bench")
-	archive, err := output(nil, "git", "-C", root, "archive", "--format=zip", revision)
-	if err != nil {
-		return nil, err
-	}
-	files, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
-	if err != nil {
-		return nil, err
-	}
-	if err := os.CopyFS(bench, os.DirFS(filepath.Join(root, "bench"))); err != nil {
-		return nil, err
-	}
+func gather(dir, revision string, log io.Writer) (env []string) {
+	root := strings.TrimSpace(string(must(output(nil, "git", "rev-parse", "--show-toplevel"))))
+	archive := must(output(nil, "git", "-C", root, "archive", "--format=zip", revision))
+	files := must(zip.NewReader(bytes.NewReader(archive), int64(len(archive))))
+	bench := filepath.Join(dir, "bench")
+	check(os.CopyFS(bench, os.DirFS(filepath.Join(root, "bench"))))
 	use := []string{"work", "init", root, bench}
 	for _, name := range []string{then, again} {
-		if err := unpack(files, dir, name); err != nil {
-			return nil, err
-		}
+		unpack(files, dir, name)
 		use = append(use, filepath.Join(dir, name))
 	}
 	env = append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"))
-	if _, err := output(env, "go", use...); err != nil {
-		return nil, err
-	}
-	if _, err := output(env, "go", "-C", bench, "mod", "edit", "-replace=github.com/guregu/kami="+root); err != nil {
-		return nil, err
-	}
+	must(output(env, "go", use...))
+	must(output(env, "go", "-C", bench, "mod", "edit", "-replace=github.com/guregu/kami="+root))
 	if _, err := output(env, "go", "list", "-export", program); err != nil {
 		fmt.Fprintf(log, "%v\nThe rows of the raw tree are left out, for treemux may have had another API.\n", err)
 		for _, name := range []string{then, again} {
-			if err := os.Remove(filepath.Join(bench, name+"kamitree.go")); err != nil {
-				return nil, err
-			}
+			check(os.Remove(filepath.Join(bench, name+"kamitree.go")))
 		}
 	}
-	return env, nil
+	return env
 }
 
 // unpack writes a revision to a directory of that name in dir, and copies of the contestants in bench that are for it, all
 // with names of its own.
-func unpack(files fs.FS, dir, name string) error {
-	write := func(from fs.FS, path, to string) error {
-		text, err := fs.ReadFile(from, path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(to, renamed(text, name), 0o600)
+func unpack(files fs.FS, dir, name string) {
+	write := func(from fs.FS, path, to string) {
+		check(os.WriteFile(to, renamed(must(fs.ReadFile(from, path)), name), 0o600))
 	}
-	if err := os.CopyFS(filepath.Join(dir, name), files); err != nil {
-		return err
-	}
+	check(os.CopyFS(filepath.Join(dir, name), files))
 	for _, file := range []string{"kami.go", "kamitree.go"} {
-		if err := write(os.DirFS(dir), "bench/"+file, filepath.Join(dir, "bench", name+file)); err != nil {
-			return err
-		}
+		write(os.DirFS(dir), "bench/"+file, filepath.Join(dir, "bench", name+file))
 	}
-	return fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	check(fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			write(files, path, filepath.Join(dir, name, path))
 		}
-		return write(files, path, filepath.Join(dir, name, path))
-	})
+		return err
+	}))
 }
 
 // renamed gives what there is once in a program a name of the revision's own: kami's module, and its contestants here. The
@@ -161,11 +130,7 @@ func (p pace) compared(r *row) (o outcome) {
 			o = outcome{Group: r.group, Row: r.name, Failed: fmt.Sprint(failed)}
 		}
 	}()
-	o, err := p.measure(r, rarely)
-	if err != nil {
-		panic(err)
-	}
-	return o
+	return p.measure(r, rarely)
 }
 
 // writeComparison writes a table of the rows, each with its verdict.

@@ -42,7 +42,7 @@ const registrations = 3 // so often it is measured
 const asks = 1024
 
 // growths measures how time, memory and registration grow with routes and scopes. Only kami has scopes.
-func (o options) growths(frames []peer) (all []growth, err error) {
+func (o options) growths(frames []peer) (all []growth) {
 	routes, scopes := sizes(10, o.most), sizes(1, o.most/10)
 	for _, kind := range []struct {
 		growth
@@ -55,15 +55,11 @@ func (o options) growths(frames []peer) (all []growth, err error) {
 		{growth{name: "Scopes with a param", sizes: scopes}, []peer{kamiPeer}, scoped("/s%d/:id/")},
 	} {
 		for _, frame := range kind.frames {
-			l, err := o.growth(frame, kind.grow, kind.sizes)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", kind.name, err)
-			}
-			kind.lines = append(kind.lines, l)
+			kind.lines = append(kind.lines, o.growth(frame, kind.grow, kind.sizes))
 		}
 		all = append(all, kind.growth)
 	}
-	return all, nil
+	return all
 }
 
 func sizes(least, most int) (all []int) {
@@ -98,7 +94,7 @@ func scoped(scope string) func(n int) (*job, func(i int) request) {
 
 // growth measures at all sizes, which take turns: their times are what is compared. Nothing is collected in a turn, for
 // collections would become rarer with what routes and scopes hold, and times shorter.
-func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), sizes []int) (grown, error) {
+func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), sizes []int) grown {
 	l := grown{name: frame.name}
 	var field []*contestant
 	for i, n := range sizes {
@@ -114,7 +110,10 @@ func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), s
 		l.at = append(l.at, d.grown(frame, j, n))
 		field = append(field, contestantOf(frame.name, d))
 	}
-	return l, p.turns(field, collectNothing, func(i int, ns []float64) { l.at[i].slices = ns })
+	for i, ns := range p.turns("growth", field, collectNothing) {
+		l.at[i].slices = ns
+	}
+	return l
 }
 
 // grown registers n of something, some times anew, and measures that, without what the job has prepared.

@@ -35,7 +35,7 @@ type server struct {
 
 // loopback has every server answer, one after the other and again and again, in another order each time, for a turn
 // each. Each connection has one request at a time on its way and is kept alive.
-func (o options) loopback(frames []peer) (all []trip, err error) {
+func (o options) loopback(frames []peer) (all []trip) {
 	var servers []*server
 	for _, p := range append([]peer{{name: bareHTTP}}, frames...) {
 		handler := map[string]http.HandlerFunc{bareHTTP: plainAnswer, theFloor: floorAnswer}[p.name]
@@ -45,10 +45,7 @@ func (o options) loopback(frames []peer) (all []trip, err error) {
 		s, served := &server{name: p.name}, httptest.NewServer(handler)
 		defer served.Close()
 		for range connections {
-			conn, err := net.Dial("tcp", served.Listener.Addr().String())
-			if err != nil {
-				return nil, err
-			}
+			conn := must(net.Dial("tcp", served.Listener.Addr().String()))
 			defer func() { _ = conn.Close() }()
 			s.clients = append(s.clients, &client{Conn: conn})
 		}
@@ -57,9 +54,7 @@ func (o options) loopback(frames []peer) (all []trip, err error) {
 	random := newRandom()
 	for round := range o.rounds + 1 {
 		for _, i := range random.Perm(len(servers)) {
-			if err := servers[i].turn(o.turn, round > 0); err != nil {
-				return nil, fmt.Errorf("loopback, %s: %w", servers[i].name, err)
-			}
+			servers[i].turn(o.turn, round > 0)
 		}
 	}
 	for _, s := range servers {
@@ -68,7 +63,7 @@ func (o options) loopback(frames []peer) (all []trip, err error) {
 			s.name, median(s.rates), ratioInTurn(s.rates, servers[0].rates), s.took[len(s.took)/2], s.took[len(s.took)*99/100],
 		})
 	}
-	return all, nil
+	return all
 }
 
 // plainAnswer does the handlers' work without a framework.
@@ -85,7 +80,7 @@ func floorAnswer(w http.ResponseWriter, r *http.Request) {
 }
 
 // turn sends requests on all connections for as long as a turn takes. The first turns only warm up.
-func (s *server) turn(long time.Duration, counts bool) error {
+func (s *server) turn(long time.Duration, counts bool) {
 	var done sync.WaitGroup
 	start := time.Now()
 	for _, c := range s.clients {
@@ -95,7 +90,7 @@ func (s *server) turn(long time.Duration, counts bool) error {
 	seconds, n := time.Since(start).Seconds(), 0
 	for _, c := range s.clients {
 		if c.err != nil {
-			return c.err
+			check(fmt.Errorf("loopback, %s: %w", s.name, c.err))
 		}
 		n += len(c.took)
 		if counts {
@@ -105,7 +100,6 @@ func (s *server) turn(long time.Duration, counts bool) error {
 	if counts {
 		s.rates = append(s.rates, float64(n)/seconds)
 	}
-	return nil
 }
 
 // client is a connection that asks for the same thing again and again. It costs as little as it can, for it shares the

@@ -99,42 +99,51 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-func run(args []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		one, err := o.measureOnce(io.Discard)
-		if err != nil {
-			return err
+func run(args []string, stdout, stderr io.Writer) (err error) {
+	defer func() {
+		failed := recover()
+		if f, ok := failed.(failure); ok {
+			err = f
+		} else if failed != nil {
+			panic(failed)
 		}
-		return json.NewEncoder(stdout).Encode(one)
-	}
-	if len(o.chosen()) == 0 && (o.compare != "" || !slices.ContainsFunc(parts, o.rows.MatchString)) {
+	}()
+	o, err := parse(args, stderr)
+	switch {
+	case err != nil:
+		return err
+	case o.json:
+		return json.NewEncoder(stdout).Encode(o.measureOnce(io.Discard))
+	case len(o.chosen()) == 0 && (o.compare != "" || !slices.ContainsFunc(parts, o.rows.MatchString)):
 		return fmt.Errorf("no row matches %q", o.rows)
-	}
-	if o.compare != "" {
+	case o.compare != "":
 		return o.compareWith(stdout, stderr)
 	}
-	if _, err := os.Stat(filepath.Dir(o.out)); err != nil {
-		return err // now, and not after all was measured
+	must(os.Stat(filepath.Dir(o.out))) // now, and not after all was measured
+	r, text := o.measureAll(stderr), new(bytes.Buffer)
+	if o.out != "" {
+		r.draw(o.out)
 	}
-	r, err := o.measureAll(stderr)
+	r.write(text)
+	if o.out != "" {
+		check(os.WriteFile(o.out, text.Bytes(), 0o644))
+	}
+	_, err = stdout.Write(text.Bytes())
+	return err
+}
+
+// failure is an error that ends run.
+type failure struct{ error }
+
+func check(err error) {
 	if err != nil {
-		return err
+		panic(failure{err})
 	}
-	if o.out == "" {
-		return r.write(stdout)
-	}
-	if err := r.draw(o.out); err != nil {
-		return err
-	}
-	var text bytes.Buffer
-	if err := r.write(io.MultiWriter(&text, stdout)); err != nil {
-		return err
-	}
-	return os.WriteFile(o.out, text.Bytes(), 0o644)
+}
+
+func must[T any](value T, err error) T {
+	check(err)
+	return value
 }
 
 // chosen are the rows to measure.
@@ -147,36 +156,27 @@ func (o options) chosen() []*row {
 }
 
 // measureAll measures what was chosen.
-func (o options) measureAll(log io.Writer) (*report, error) {
-	r := &report{rows: o.chosen(), pace: o.pace, machine: machine()}
+func (o options) measureAll(log io.Writer) *report {
+	r := &report{rows: o.chosen(), pace: o.pace, Machine: machine()}
 	if len(r.rows) > 0 || o.rows.MatchString(endToEnd) || o.rows.MatchString(growing) {
-		runs, err := o.measureRuns(log)
-		if err != nil {
-			return nil, err
-		}
-		for _, one := range runs {
+		for _, one := range o.measureRuns(log) {
 			r.series, r.claims = append(r.series, one.Rows), append(r.claims, one.Claims)
 		}
 	}
-	var err error
-	if r.Profiles, err = profiles(r.rows, r.series, o.profiled); err != nil {
-		return nil, err
-	}
+	r.Profiles = profiles(r.rows, r.series, o.profiled)
 	all := slices.Concat([]peer{kamiPeer}, peers, []peer{floorPeer})
-	for i, measure := range []func() error{
-		func() (err error) { r.Trips, err = o.loopback(all); return err },
-		func() (err error) { r.Growths, err = o.growths(all); return err },
-		func() (err error) { r.Scalings, err = o.scalings(); return err },
-		func() (err error) { r.Retentions, err = retentions(o.requests); return err },
+	for i, measure := range []func(){
+		func() { r.Trips = o.loopback(all) },
+		func() { r.Growths = o.growths(all) },
+		func() { r.Scalings = o.scalings() },
+		func() { r.Retentions = retentions(o.requests) },
 	} {
 		if o.rows.MatchString(parts[i]) {
 			fmt.Fprintln(log, parts[i])
-			if err := measure(); err != nil {
-				return nil, err
-			}
+			measure()
 		}
 	}
-	return r, nil
+	return r
 }
 
 // once is what is measured in each run.
@@ -185,60 +185,41 @@ type once struct {
 	Claims []claim
 }
 
-func (o options) measureOnce(log io.Writer) (one once, err error) {
+func (o options) measureOnce(log io.Writer) (one once) {
 	for _, r := range o.chosen() {
 		fmt.Fprintln(log, r.title())
 		if o.compare != "" {
 			one.Rows = append(one.Rows, o.compared(r))
-			continue
+		} else {
+			one.Rows = append(one.Rows, o.measure(r, gogcs[:]...))
 		}
-		measured, err := o.measure(r, gogcs[:]...)
-		if err != nil {
-			return one, err
-		}
-		one.Rows = append(one.Rows, measured)
 	}
 	if o.compare == "" {
-		one.Claims, err = o.claims()
+		one.Claims = o.claims()
 	}
-	return one, err
+	return one
 }
 
 // measureRuns measures what is measured in all runs, each of this program linked in another order: where a function lies in
 // the program makes it faster or slower by some ns. No symbols are linked, for that takes longer.
-func (o options) measureRuns(log io.Writer) ([]once, error) {
+func (o options) measureRuns(log io.Writer) []once {
 	if o.runs == 1 && o.compare == "" {
-		one, err := o.measureOnce(log)
-		return []once{one}, err
+		return []once{o.measureOnce(log)}
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return nil, err
-	}
+	dir := must(os.MkdirTemp("", "bench"))
 	defer func() { _ = os.RemoveAll(dir) }()
 	var env []string
 	if o.compare != "" {
-		if env, err = gather(dir, o.compare, log); err != nil {
-			return nil, err
-		}
+		env = gather(dir, o.compare, log)
 	}
 	all, binary := make([]once, o.runs), filepath.Join(dir, "bench.exe")
 	for i := range all {
 		fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
-		order := fmt.Sprintf("-ldflags=-s -w -randlayout=%d", i+1)
-		if _, err := output(env, "go", "build", "-o", binary, order, program); err != nil {
-			return nil, err
-		}
-		text, err := output(nil, binary, "-json", "-rows", o.rows.String(), "-compare", o.compare,
-			"-slice", o.slice.String(), "-slices", fmt.Sprint(o.slices))
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(text, &all[i]); err != nil {
-			return nil, err
-		}
+		must(output(env, "go", "build", "-o", binary, fmt.Sprintf("-ldflags=-s -w -randlayout=%d", i+1), program))
+		check(json.Unmarshal(must(output(nil, binary, "-json", "-rows", o.rows.String(), "-compare", o.compare,
+			"-slice", o.slice.String(), "-slices", fmt.Sprint(o.slices))), &all[i]))
 	}
-	return all, nil
+	return all
 }
 
 // program is the package of this program.

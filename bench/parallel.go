@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -17,7 +16,7 @@ type scaling struct {
 }
 
 // scalings measures the same work with one param. Every goroutine has its own requests, and all have one handler.
-func (p pace) scalings() (all []scaling, err error) {
+func (p pace) scalings() (all []scaling) {
 	r := &row{job: job{routes: params1, base: true}}
 	var field []*contestant
 	for _, frame := range append([]peer{kamiPeer}, peers...) {
@@ -26,13 +25,12 @@ func (p pace) scalings() (all []scaling, err error) {
 			field = append(field, crowd(r, frame.name, handler, n))
 		}
 	}
-	rates := make([]float64, len(field))
-	err = p.turns(field, gogcs[0], func(i int, ns []float64) { rates[i] = 1e9 / least(ns) })
+	ns := p.turns(parallel, field, gogcs[0])
 	for i := 0; i < len(field); i += 2 {
-		one, many := rates[i], rates[i+1]*float64(runtime.GOMAXPROCS(0))
+		one, many := 1e9/least(ns[i]), 1e9/least(ns[i+1])*float64(runtime.GOMAXPROCS(0))
 		all = append(all, scaling{field[i].name, one, many, many / one})
 	}
-	return all, err
+	return all
 }
 
 // crowd is so many goroutines, each of which sends the requests of a run.
@@ -66,9 +64,8 @@ type retention struct {
 }
 
 // retentions sends n requests, each to a path of its own, through three middlewares that add values.
-func retentions(n int) ([]retention, error) {
+func retentions(n int) (all []retention) {
 	r := &row{job: job{routes: params1, base: true, values: 3}}
-	var all []retention
 	for _, frame := range append([]peer{kamiPeer}, peers...) {
 		d := newDrive(r, frame.build(&r.job), requests(r.routes))
 		d.run(1000) // what grows once has grown
@@ -79,10 +76,8 @@ func retentions(n int) ([]retention, error) {
 			d.run(1)
 		}
 		all = append(all, retention{frame.name, inUse() - before})
-		if err := d.check(); err != nil {
-			return all, fmt.Errorf("memory, %s: %w", frame.name, err)
-		}
+		check(d.check())
 	}
 	slices.SortStableFunc(all, func(a, b retention) int { return cmp.Compare(a.Held, b.Held) })
-	return all, nil
+	return all
 }

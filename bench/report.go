@@ -19,13 +19,13 @@ import (
 
 // report is all that was measured. What was left out is empty. Page.tmpl has the text around it.
 type report struct {
-	machine    []string // see machine; before anything was written
+	Machine    []string // see machine; before anything was written
 	rows       []*row
 	series     series    // of the rows
 	claims     [][]claim // of each run
 	pace       pace
-	charts     []chart
-	Profiles   []string // of rows that miss a target
+	Charts     map[string]string // what shows them, by group
+	Profiles   []string          // of rows that miss a target
 	Trips      []trip
 	Growths    []growth
 	Scalings   []scaling
@@ -46,26 +46,17 @@ var parts = []string{endToEnd, growing, parallel, memories}
 var page string
 
 // write writes the report in Markdown.
-func (r *report) write(w io.Writer) error {
-	functions := template.FuncMap{"bold": bold, "cells": cells, "chart": r.chart, "join": strings.Join, "number": number}
-	return template.Must(template.New("page").Funcs(functions).Parse(page)).Execute(w, r)
+func (r *report) write(w io.Writer) {
+	functions := template.FuncMap{"bold": bold, "cells": cells, "join": strings.Join, "number": number}
+	check(template.Must(template.New("page").Funcs(functions).Parse(page)).Execute(w, r))
 }
 
-// Set is how it was measured, as far as constants of this program say so.
+// Set is how it was measured.
 func (r *report) Set() map[string]any {
 	return map[string]any{
 		"connections": connections, "asks": asks, "registrations": registrations, "patience": patience,
-		"requests": thousands(full.requests),
+		"requests": thousands(full.requests), "runs": len(r.series), "slices": r.pace.slices, "slice": r.pace.slice,
 	}
-}
-
-// Setup says on what and how it was measured.
-func (r *report) Setup() []string {
-	if len(r.series) == 0 {
-		return r.machine
-	}
-	return append(r.machine, fmt.Sprintf("Runs: %d, each of a program linked in another order. In each everyone has %d "+
-		"slices of %v, in turns.", len(r.series), r.pace.slices, r.pace.slice))
 }
 
 // machine says in lines of Markdown on what and with what was measured. Git and what the build knows may be missing.
@@ -210,16 +201,6 @@ func (g growth) Tables() []table {
 		of("bytes for each", false, func(s sized) float64 { return s.bytes }),
 		of("ms to register all", false, func(s sized) float64 { return float64(s.register) / float64(time.Millisecond) }),
 	}
-}
-
-// chart is what shows the group's chart, if it has one.
-func (r *report) chart(group string) string {
-	for _, c := range r.charts {
-		if c.group == group {
-			return fmt.Sprintf("\n![%s](%s)\n", c.text, c.file)
-		}
-	}
-	return ""
 }
 
 // cells is a line of a table.

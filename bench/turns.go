@@ -46,26 +46,26 @@ type pace struct {
 }
 
 // measure lets the row's contestants take turns, at each setting of the collector.
-func (p pace) measure(r *row, settings ...int) (outcome, error) {
+func (p pace) measure(r *row, settings ...int) outcome {
 	o := outcome{Group: r.group, Row: r.name}
 	field := r.field()
 	for _, c := range field {
 		o.Lines = append(o.Lines, line{Name: c.name})
 	}
 	for g, gogc := range settings {
-		if err := p.turns(field, gogc, func(i int, ns []float64) { o.Lines[i].Slices[g] = ns }); err != nil {
-			return o, fmt.Errorf("%s, %w", r.title(), err)
+		for i, ns := range p.turns(r.title(), field, gogc) {
+			o.Lines[i].Slices[g] = ns
 		}
 	}
 	for i, c := range field {
 		o.Lines[i].Allocs, o.Lines[i].Bytes = memory(c, perSlice(c, p.slice))
 	}
-	return o, nil
+	return o
 }
 
 // turns runs a slice of each contestant, and that again and again, each time in another order: what else the machine does, and
-// what the one before has left to be collected, meets all of them. It then reports the times of each, turn by turn.
-func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float64)) error {
+// what the one before has left to be collected, meets all of them. It returns the times of each, turn by turn.
+func (p pace) turns(title string, field []*contestant, gogc int) [][]float64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(gogc))
 	n, ns := make([]int, len(field)), make([][]float64, len(field))
 	for i, c := range field {
@@ -81,13 +81,12 @@ func (p pace) turns(field []*contestant, gogc int, report func(i int, ns []float
 			ns[i] = append(ns[i], clock(field[i], n[i]))
 		}
 	}
-	for i, c := range field {
+	for _, c := range field {
 		if err := c.check(); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+			check(fmt.Errorf("%s, %s: %w", title, c.name, err))
 		}
-		report(i, ns[i])
 	}
-	return nil
+	return ns
 }
 
 // clock runs n requests and returns the ns that each took.
