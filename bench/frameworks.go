@@ -147,11 +147,8 @@ func newEcho(j *job) http.Handler {
 	}
 	logger := func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
-			if err := next(c); err != nil {
-				return err
-			}
-			response, err := echo.UnwrapResponse(c.Response())
-			if err == nil {
+			err := next(c)
+			if response, _ := echo.UnwrapResponse(c.Response()); response != nil {
 				logged(c.Request(), response.Status)
 			}
 			return err

@@ -40,7 +40,6 @@ type options struct {
 	extent
 	rows    *regexp.Regexp
 	runs    int
-	quick   bool
 	json    bool
 	out     string
 	compare string
@@ -71,7 +70,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.slice, "slice", 8*time.Millisecond, "how long each contestant runs in its turn")
 	flags.IntVar(&o.slices, "slices", 61, "how many turns each contestant has in a run; an odd number has a median of its own")
 	flags.IntVar(&o.runs, "runs", 3, "how many runs, each of a program linked in another order; with 1 this program runs")
-	flags.BoolVar(&o.quick, "quick", false, "short turns and small sizes, whose figures mean nothing")
+	quick := flags.Bool("quick", false, "short turns and small sizes, whose figures mean nothing")
 	flags.BoolVar(&o.json, "json", false, "print what one run measures as JSON, and nothing else, as runs do")
 	flags.StringVar(&o.compare, "compare", "",
 		"compare kami with this `revision`, in many short runs: by default -slice 250us -slices 61 -runs 40")
@@ -89,7 +88,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.compare != "" && !given["runs"] {
 		o.runs = 40
 	}
-	if o.quick {
+	if *quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
 		o.extent = extent{turn: 2 * time.Millisecond, rounds: 1, most: 100, requests: 100, profiled: 2 * time.Millisecond}
 	}

@@ -34,28 +34,23 @@ type target struct {
 	most400 float64 // most if zero
 }
 
-// measure is what a target is about.
+// measure is what a target is about, as the page says it.
 type measure string
 
 const (
-	ratio       measure = "ratio"       // of the times
-	above       measure = "above"       // the difference of the least times, in ns
-	hits        measure = "hits"        // the time without that of the answer beside, as a ratio to that of a hit
-	allocations measure = "allocations" // for each request
+	ratio       measure = " : "                         // of the times
+	above       measure = ": ns above "                 // the difference of the least times
+	hits        measure = " without the answer : a hit" // the time without that of the answer beside, as a ratio to that of a hit
+	allocations measure = ": allocations"               // for each request
 )
 
 // text says what the target is about.
 func (t target) text() string {
-	who := cmp.Or(t.who, ours)
-	switch t.of {
-	case allocations:
-		return who + ": allocations"
-	case above:
-		return who + ": ns above " + t.beside
-	case hits:
-		return who + " without the answer : a hit"
+	text := cmp.Or(t.who, ours) + string(t.of)
+	if t.of == ratio || t.of == above {
+		text += cmp.Or(t.beside, "the fastest peer")
 	}
-	return who + " : " + cmp.Or(t.beside, "the fastest peer")
+	return text
 }
 
 const (
