@@ -551,9 +551,9 @@ func TestP15Goexit(t *testing.T) {
 		n.OnResume = func(*peer.Conn, bool) { runtime.Goexit() }
 	}
 	server.Authenticate = func(context.Context, string, string) (context.Context, error) { runtime.Goexit(); return nil, nil }
-	tokens := 0
+	var tokens atomic.Int32
 	token := peer.Token(func(context.Context) (string, string, time.Time, error) {
-		if tokens++; tokens < 3 {
+		if tokens.Add(1) < 3 {
 			runtime.Goexit()
 		}
 		return "Bearer", "good-kim", time.Time{}, nil
@@ -563,8 +563,9 @@ func TestP15Goexit(t *testing.T) {
 			got, err := message.Remote[float64, float64](c, "square")(t.Context(), 4)
 			assert.NoError(t, err)
 			assert.Equal(t, 16.0, got)
+			tokens.Store(0)
 			p.Cut()
-			tokens = 0
+			synctest.Wait()
 		}
 		reply, err := c.Call(t.Context(), &message.Message{Route: "kami.auth", Body: []byte(`{"scheme":"Bearer","credential":"x"}`)})
 		require.NoError(t, err)
