@@ -106,15 +106,19 @@ func handlerName(h ContextHandler) string {
 
 // ownName returns the name that a handler gives itself, if it does.
 func ownName(h ContextHandler) (name string, ok bool) {
-	registered := any(h)
-	if v, vanilla := registered.(*vanilla); vanilla {
-		registered = v.Handler
-	}
-	own, ok := registered.(interface{ HandlerName() string })
+	named, ok := unwrapped(h).(interface{ HandlerName() string })
 	if ok {
-		name = own.HandlerName()
+		name = named.HandlerName()
 	}
 	return name, ok
+}
+
+// unwrapped returns what was registered, where a handler without context has been made a ContextHandler.
+func unwrapped(h ContextHandler) any {
+	if v, ok := h.(*vanilla); ok {
+		return v.Handler
+	}
+	return h
 }
 
 // Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies
