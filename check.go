@@ -39,8 +39,10 @@ func (m *Mux) Check() []Finding {
 		Middleware: checked(registered(&p.middleware)),
 		Afterware:  checked(registered(&p.afterware)),
 		Answer: func(method, path string) (pattern, place string) {
-			r := p.match(method, path, nil, new(treemux.Spans)).route
-			return r.path, r.place.String()
+			if r := p.match(method, path, nil, new(treemux.Spans)).route; r != nil {
+				return r.path, r.place.String()
+			}
+			return "", ""
 		},
 		Guards: func(method, path string, is func(string) bool) bool {
 			e := p.explain(method, path, &url.URL{Path: path})

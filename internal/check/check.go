@@ -34,7 +34,7 @@ type Table struct {
 	Routes                []Route
 	Middleware, Afterware []Scope
 
-	Answer func(method, path string) (pattern, place string)          // of the route that answers, which there is
+	Answer func(method, path string) (pattern, place string)          // of the route that answers
 	Guards func(method, path string, is func(scope string) bool) bool // whether the scope of any middleware that runs is one
 }
 
