@@ -546,11 +546,13 @@ func TestD11Silent(t *testing.T) {
 	// For one that listens it is waited until the deadline, unless it says that it has connected anew.
 	ghost(0)
 	knows(t, back, "front", 2)
-	asked := messages(t, nc, "kami.u.front.to.ghost") // which also makes it listen
+	questions := messages(t, nc, "kami.u.front.all")
+	probes := messages(t, nc, "kami.u.front.to.ghost") // which also makes it listen
 	for _, asks := range []func(context.Context){ask, push} {
 		short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		asks(short)
 		cancel()
+		wait(t, questions)
 	}
 	for linked, asks := range []func(context.Context){ask, push} {
 		done := make(chan struct{})
@@ -558,10 +560,7 @@ func TestD11Silent(t *testing.T) {
 			defer close(done)
 			asks(long)
 		}()
-		for probed := false; !probed; {
-			m := wait(t, asked)
-			probed = strings.Contains(string(m.Data), `"probe"`)
-		}
+		wait(t, questions)
 		ghost(linked + 1)
 		wait(t, done)
 	}
@@ -573,8 +572,12 @@ func TestD11Silent(t *testing.T) {
 		defer close(done)
 		ask(long)
 	}()
+	wait(t, questions)
+	for len(probes) > 0 { // those of the calls before
+		<-probes
+	}
 	for range 2 {
-		for !strings.Contains(string(wait(t, asked).Data), `"probe"`) {
+		for !strings.Contains(string(wait(t, probes).Data), `"probe"`) {
 		}
 	}
 	nc.Close()
