@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/guregu/kami/internal/requestline"
 	"github.com/guregu/kami/internal/urlpath"
 )
 
@@ -79,7 +80,7 @@ func (m *Mux) Explain(method, path string) (Explanation, error) {
 	if m == nil {
 		return Explanation{}, errors.New("kami: Explain: the Mux is nil")
 	}
-	u, err := target(method, path)
+	u, err := requestline.Parse(method, path)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("kami: Explain: %w", err)
 	}
@@ -98,24 +99,6 @@ func (p *plan) explain(method, path string, u *url.URL) Explanation {
 	e.Middleware = explainSteps(&p.middleware, before.steps, all)
 	e.Afterware = explainSteps(&p.afterware, mirrored, all)
 	return decided.explainWithin(e, u)
-}
-
-// target returns the URL of a request with this first line.
-func target(method, path string) (*url.URL, error) {
-	if !isToken(method) {
-		return nil, fmt.Errorf("%.100q: %w", method, errMethod)
-	}
-	if strings.Contains(path, " ") {
-		return nil, fmt.Errorf("%.100q is no path of a request (RFC 9112, section 3.2): it ends at a space, which is %%20 in it", path)
-	}
-	if method == http.MethodConnect && !strings.HasPrefix(path, "/") { // it is host:port, which net/http reads like this
-		path = "http://" + path
-	}
-	u, err := url.ParseRequestURI(path)
-	if err != nil {
-		return nil, fmt.Errorf("%.100q is no path of a request (RFC 9112, section 3.2): %w", path, errors.Unwrap(err))
-	}
-	return u, nil
 }
 
 // explain says what has been decided.

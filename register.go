@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/guregu/kami/internal/batch"
+	"github.com/guregu/kami/internal/requestline"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -25,8 +26,8 @@ import (
 // there is no route to redirect to the answer is 404.
 func (m *Mux) Handle(method, path string, handler HandlerType) {
 	added := &route{mux: m, method: method, path: path, place: caller()}
-	if !isToken(method) {
-		refuse(fmt.Sprintf("%q %q", method, path), added.place, errMethod)
+	if err := requestline.CheckMethod(method); err != nil {
+		refuse(fmt.Sprintf("%q %q", method, path), added.place, err)
 	}
 	pattern, err := treemux.Parse(path)
 	if err == nil {
