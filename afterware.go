@@ -45,7 +45,7 @@ func (m *Mux) After(path string, aw AfterwareType) {
 		refuse(what, place, err)
 	}
 	added := &afterware{entry{path, funcs.NameOf(aw), place}, run}
-	m.mustChange(func() { m.draft.afterware = m.draft.afterware.with(pattern, added) })
+	m.mustChange(func() { m.draft.afterware = m.draft.afterware.With(pattern, added) })
 }
 
 // afterware is registered afterware.
@@ -53,6 +53,9 @@ type afterware struct {
 	entry
 	run Afterware
 }
+
+// Wraps is for scopes.Ware.
+func (a *afterware) Wraps() bool { return false }
 
 // newAfterware converts one of the types that AfterwareType lists.
 func newAfterware(aw AfterwareType) (Afterware, error) {

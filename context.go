@@ -10,6 +10,7 @@ import (
 
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/internal/lifetime"
+	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/internal/serving"
 	"github.com/guregu/kami/internal/urlpath"
 	"github.com/guregu/kami/mutil"
@@ -21,9 +22,9 @@ import (
 // optimization: context, params and request are one allocation. It holds only what a context that outlives its request can still be
 // asked for; everything else lives on the stack, see exchange (BenchmarkServe/Param).
 type requestContext struct {
-	in, base context.Context     // the incoming request's, and Mux.Context
-	route    *route              // the Mux's unrouted if none answers
-	chain    *chain[*middleware] // nil unless the context may be asked for it
+	in, base context.Context // the incoming request's, and Mux.Context
+	route    *route          // the Mux's unrouted if none answers
+	chain    *chain          // nil unless the context may be asked for it
 	request  http.Request
 }
 
@@ -47,13 +48,13 @@ type withWriter struct {
 // withShared also holds what the goroutines of one request share, and their chain, which leads to it.
 type withShared struct {
 	withWriter
-	chain  chain[*middleware]
+	chain  chain
 	shared shared
 }
 
 // newContext returns a new context, as both of its types, and its params, nil if it has none. The chain may be nil. Its request
 // remains to be made.
-func newContext(in, base context.Context, c *chain[*middleware], d *decision) (*requestContext, context.Context, *params) {
+func newContext(in, base context.Context, c *chain, d *decision) (*requestContext, context.Context, *params) {
 	if len(d.route.names) == 0 {
 		x := new(requestContext)
 		x.init(in, base, c, d)
@@ -66,15 +67,15 @@ func newContext(in, base context.Context, c *chain[*middleware], d *decision) (*
 	return &x.requestContext, x, &x.params
 }
 
-func (x *requestContext) init(in, base context.Context, c *chain[*middleware], d *decision) {
+func (x *requestContext) init(in, base context.Context, c *chain, d *decision) {
 	x.in, x.base, x.route = in, base, d.route
-	if c != nil && (c.wraps || c.shared != nil) {
+	if c != nil && (c.Wraps || c.Request != nil) {
 		x.chain = c
 	}
 }
 
 // initWith is newContext for a context that is part of a larger struct.
-func (x *withParams) initWith(in, base context.Context, c *chain[*middleware], d *decision) (
+func (x *withParams) initWith(in, base context.Context, c *chain, d *decision) (
 	*requestContext, context.Context, *params,
 ) {
 	x.init(in, base, c, d)
@@ -194,10 +195,10 @@ func (x *requestContext) Incoming() context.Context { return incoming.Context(x.
 
 // Started returns when the request came, if a logger asks for that.
 func (x *requestContext) Started() time.Time {
-	if x.chain == nil || x.chain.shared == nil {
-		return time.Time{}
+	if shared := x.sharing(); shared != nil {
+		return shared.started
 	}
-	return x.chain.shared.started
+	return time.Time{}
 }
 
 // HandlerName returns the name that the handler has given itself, "" if it has none. If a Mux is mounted, it asks the handler that
@@ -223,8 +224,8 @@ func (x *withParams) String() string {
 
 // end returns the handler at the end of a chain that has standard middleware.
 func (x *requestContext) end() ContextHandler {
-	if x.chain.shared != nil {
-		return x.chain.shared.end
+	if shared := x.sharing(); shared != nil {
+		return shared.end
 	}
 	return x.route.handler
 }
@@ -233,28 +234,13 @@ func (x *requestContext) end() ContextHandler {
 // are rare, so kami never compares them.
 func isPointer(ctx context.Context) bool { return reflect.ValueOf(ctx).Kind() == reflect.Pointer }
 
-// binding holds the names and the values of a scope's params, as one reading of the path has them.
-type binding struct {
-	names, values []string
-	again         bool // whether the scope has run before, for the path as it was routed
-}
-
 // noBinding makes the route's params the first again, after a scope's.
-var noBinding = new(binding)
-
-func (v *binding) param(name string) (string, bool) {
-	for i, own := range v.names {
-		if own == name {
-			return v.values[i], true
-		}
-	}
-	return "", false
-}
+var noBinding = new(scopes.Binding)
 
 // scopeContext is the context of middleware and afterware whose scope has params, and the copy of the request that has it.
 type scopeContext struct {
 	context.Context
-	*binding
+	*scopes.Binding
 	x       *requestContext
 	request http.Request
 }
@@ -263,11 +249,11 @@ func (v *scopeContext) Value(key any) any {
 	if key == incoming.Params {
 		return v
 	}
-	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.binding) >= 0 {
+	if mw, ok := key.(*middleware); ok && v.x.find(mw, v.Binding) >= 0 {
 		return v
 	}
 	return v.Context.Value(key)
 }
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
-func (v *scopeContext) String() string { return fmt.Sprintf("%v.WithScope(%q)", v.Context, v.names) }
+func (v *scopeContext) String() string { return fmt.Sprintf("%v.WithScope(%q)", v.Context, v.Names) }

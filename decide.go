@@ -135,7 +135,7 @@ func (d *decision) notFound(p *plan) {
 	d.route, d.listed = p.unrouted, nil
 	d.end = p.unrouted.mux.withoutRoute(p.notFound, ErrNotFound, defaultNotFound)
 	if d.clean != "" && !isBuiltin(d.end) {
-		d.end = &cleaning{d.end, urlpath.Cleaned(d.plain(d.path), false)}
+		d.end = &cleaning{d.end, urlpath.Cleaned(urlpath.Plain(d.path, d.decode != nil), false)}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/internal/lifetime"
+	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -17,7 +18,7 @@ type ending struct {
 	exchange
 	hooks
 	w     mutil.WriterProxy
-	after []step[*afterware] // the afterware that has not run; the last runs first
+	after []scopes.Step[*afterware] // the afterware that has not run; the last runs first
 	stage stage
 
 	broken   bool // whether a panic has ended the chain in the middle of the response
@@ -40,10 +41,10 @@ const (
 // serveObserved serves a request that has afterware or hooks. Its arguments are those of serve.
 func (m *Mux) serveObserved(
 	in context.Context, bound bool, d *decision,
-	before *chain[*middleware], after *chain[*afterware], w http.ResponseWriter, r *http.Request,
+	before *chain, after *scopes.Chain[*afterware], w http.ResponseWriter, r *http.Request,
 ) {
 	var e ending
-	e.hooks, e.after = m.hooks(), after.steps
+	e.hooks, e.after = m.hooks(), after.Steps
 	e.chain, e.end, e.from, e.stale = before, d.end, r, true
 	timed := (e.logHandler != nil || len(e.after) > 0) && incoming.Timed()
 	if plain, _ := m.plain(d, before, bound); plain && !timed { // optimization: see serve (BenchmarkServe/Observed)
@@ -54,7 +55,7 @@ func (m *Mux) serveObserved(
 	} else {
 		e.w = e.begin(m, in, bound, true, timed, d, r).WrapFor(w, r)
 		if c := e.own.chain; c != nil {
-			c.shared.observed = true
+			e.own.sharing().observed = true
 		}
 	}
 	defer e.conclude()
@@ -90,10 +91,10 @@ func (e *ending) conclude() {
 // collect takes the values that the context has got inside standard middleware. The inner writer and the inner deadline stay inside.
 func (e *ending) collect() {
 	if c := e.own.chain; c != nil {
-		if inner := c.shared.branched.Load(); inner != nil {
+		if inner := e.own.sharing().branched.Load(); inner != nil {
 			e.setContext(&afterContext{Context: e.ctx, values: *inner}, true)
 			// The inner context shows the last scope's params first, so the next binding must be compared with that.
-			e.binding = c.steps[len(c.steps)-1].binding
+			e.binding = c.Steps[len(c.Steps)-1].Binding
 		}
 	}
 	if e.r != nil && e.r.Pattern != e.pattern { // a router inside has set its own
@@ -153,8 +154,8 @@ func (e *ending) runAfter() {
 	for len(e.after) > 0 {
 		next := e.after[len(e.after)-1]
 		e.after = e.after[:len(e.after)-1]
-		r := e.request(next.binding)
-		if ctx := next.ware.run(e.ctx, e.w, r); ctx != nil {
+		r := e.request(next.Binding)
+		if ctx := next.Ware.run(e.ctx, e.w, r); ctx != nil {
 			e.adopt(nil, ctx)
 		}
 	}

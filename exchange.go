@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/guregu/kami/internal/pathvalues"
+	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -13,7 +14,7 @@ import (
 // It lives on the stack.
 type exchange struct {
 	own   *requestContext
-	chain *chain[*middleware]
+	chain *chain
 	end   ContextHandler // at the end of the chain
 
 	// Of the whole chain only:
@@ -25,7 +26,7 @@ type exchange struct {
 	// How far the request has come:
 	ctx          context.Context // what its context has become
 	r            *http.Request   // the copy that other code was last given; nil if none was
-	binding      *binding        // whose params ctx shows first; nil for the route's, while no scope's have come
+	binding      *scopes.Binding // whose params ctx shows first; nil for the route's, while no scope's have come
 	stale        bool            // whether r may lack ctx
 	changed      bool            // whether other code has made ctx, which may then not derive from kami's last context
 	uncomparable bool            // whether ctx is no pointer, and so may be of a type that cannot be compared
@@ -47,12 +48,12 @@ func (x *exchange) begin(m *Mux, in context.Context, bound, proxied, timed bool,
 		}
 	}
 	c, base := x.chain, m.base()
-	formed := c.wraps && mayHaveForm(r)
+	formed := c.Wraps && mayHaveForm(r)
 	switch {
-	case timed || c.wraps && (proxied || formed || !d.routed()):
+	case timed || c.Wraps && (proxied || formed || !d.routed()):
 		k := new(withShared)
 		k.chain, k.shared.end, k.shared.formed, place = *c, d.end, formed, &k.place
-		k.chain.shared = &k.shared
+		k.chain.Request = &k.shared
 		if timed {
 			k.shared.started = time.Now()
 		}
@@ -75,18 +76,18 @@ func (x *exchange) begin(m *Mux, in context.Context, bound, proxied, timed bool,
 
 // run runs the chain from step i on.
 func (x *exchange) run(i int, w http.ResponseWriter) {
-	for steps := x.chain.steps; i < len(steps); i++ {
+	for steps := x.chain.Steps; i < len(steps); i++ {
 		s := &steps[i]
-		if s.binding != x.binding {
-			x.renew(s.binding)
+		if s.Binding != x.binding {
+			x.renew(s.Binding)
 		}
 		var next context.Context
-		switch mw := s.ware; {
+		switch mw := s.Ware; {
 		case mw.derive != nil:
 			next = mw.derive(x.ctx)
 		case mw.run != nil:
 			if x.stale {
-				x.renew(s.binding)
+				x.renew(s.Binding)
 			}
 			next = mw.run(x.ctx, w, x.r)
 		default:
@@ -96,7 +97,7 @@ func (x *exchange) run(i int, w http.ResponseWriter) {
 		if next == nil {
 			return
 		}
-		x.adopt(s.ware, next)
+		x.adopt(s.Ware, next)
 		if x.from == nil {
 			x.publish()
 		}
@@ -135,7 +136,7 @@ func (x *exchange) setContext(ctx context.Context, stale bool) {
 // request returns the request with the present context, for code whose scope has the binding: nil if it has no params.
 //
 // optimization: most often there is nothing to renew (BenchmarkServe/Observed).
-func (x *exchange) request(v *binding) *http.Request {
+func (x *exchange) request(v *scopes.Binding) *http.Request {
 	if x.stale || v != x.binding {
 		x.renew(v)
 	}
@@ -143,7 +144,7 @@ func (x *exchange) request(v *binding) *http.Request {
 }
 
 // renew gives the request the present context, and makes the params of the binding the first that this shows.
-func (x *exchange) renew(v *binding) {
+func (x *exchange) renew(v *scopes.Binding) {
 	if x.stale {
 		switch {
 		case x.r != nil:
@@ -163,7 +164,7 @@ func (x *exchange) renew(v *binding) {
 		v = noBinding
 	}
 	if v != x.binding {
-		scoped := &scopeContext{Context: x.ctx, binding: v, x: x.own}
+		scoped := &scopeContext{Context: x.ctx, Binding: v, x: x.own}
 		copyRequest(&scoped.request, x.r, scoped)
 		x.r, x.binding = &scoped.request, v
 		x.setContext(scoped, false)

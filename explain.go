@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/guregu/kami/internal/requestline"
+	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/internal/urlpath"
 )
 
@@ -92,11 +93,11 @@ func (p *plan) explain(method, path string, u *url.URL) Explanation {
 	var decided decision
 	decided.decide(p, method, u)
 	before, after := p.scopesOf(&decided)
-	mirrored := slices.Clone(after.steps) // the plan's own stay as they are
+	mirrored := slices.Clone(after.Steps) // the plan's own stay as they are
 	slices.Reverse(mirrored)
-	all := decided.readings(p.depth)
+	all := p.readings(&decided)
 	e := decided.explain(method, path)
-	e.Middleware = explainSteps(&p.middleware, before.steps, all)
+	e.Middleware = explainSteps(&p.middleware, before.Steps, all)
 	e.Afterware = explainSteps(&p.afterware, mirrored, all)
 	return decided.explainWithin(e, u)
 }
@@ -135,39 +136,23 @@ func (d *decision) explain(method, path string) Explanation {
 	return e
 }
 
-// explainSteps says why the steps run. The reading that brought one in is the first that alone does.
-func explainSteps[T ware](s *scopes[T], steps []step[T], all []reading) []Step {
-	alone := make([][]step[T], len(all))
-	for i := range all {
-		alone[i] = s.chain(all[i:i+1], false).steps
-	}
-	var explained []Step
-	for _, st := range steps {
-		same := func(other step[T]) bool {
-			return any(st.ware) == any(other.ware) && slices.Equal(st.binding.params(), other.binding.params())
-		}
-		by := all[slices.IndexFunc(alone, func(chain []step[T]) bool { return slices.ContainsFunc(chain, same) })]
-		explained = append(explained, Step{Scope: st.ware.registration().Scope, Reading: by.shown(), How: by.how, Params: st.binding.params()})
+// explainSteps says why the steps run.
+func explainSteps[T ware](s *scopes.Set[T], steps []scopes.Step[T], all []scopes.Reading) (explained []Step) {
+	for i, by := range s.Explain(steps, all) {
+		step := &steps[i]
+		explained = append(explained, Step{step.Ware.registration().Scope, by.Shown(), by.How, bound(step.Binding), ""})
 	}
 	return explained
 }
 
-// shown returns the path as it is routed, or else decoded, in which some readings differ from that.
-func (r *reading) shown() string {
-	if r.how == "" {
-		return r.Text
-	}
-	return r.Plain
-}
-
-// params returns the params of the binding, which may be nil.
-func (v *binding) params() []PathParam {
+// bound returns the params of the binding, which may be nil.
+func bound(v *scopes.Binding) []PathParam {
 	if v == nil {
 		return nil
 	}
-	params := make([]PathParam, len(v.names))
-	for i, name := range v.names {
-		params[i] = PathParam{name, v.values[i]}
+	params := make([]PathParam, len(v.Names))
+	for i, name := range v.Names {
+		params[i] = PathParam{name, v.Values[i]}
 	}
 	return params
 }

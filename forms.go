@@ -56,7 +56,7 @@ func (x *exchange) parsed() *multipart.Form {
 
 // parsedWithin is parsed for a run that gave its copy to standard middleware.
 func (x *exchange) parsedWithin() *multipart.Form {
-	shared := x.own.chain.shared
+	shared := x.own.sharing()
 	switch {
 	case x.r != x.handed && x.r.MultipartForm != nil:
 		return x.r.MultipartForm

@@ -9,6 +9,7 @@ import (
 
 	"github.com/guregu/kami/internal/funcs"
 	"github.com/guregu/kami/internal/patterns"
+	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -135,7 +136,18 @@ func (m *Mux) Scopes() iter.Seq[Scope] {
 }
 
 // ware is middleware or afterware.
-type ware interface{ registration() registration }
+type ware interface {
+	scopes.Ware
+	registration() registration
+}
+
+// registered returns what is registered in the scopes.
+func registered[T ware](s *scopes.Set[T]) (all []registration) {
+	for _, w := range s.All() {
+		all = append(all, w.registration())
+	}
+	return all
+}
 
 func (m *middleware) registration() registration {
 	r := m.as("middleware")
@@ -154,24 +166,4 @@ type registration struct {
 func (e entry) as(kind string) registration {
 	pattern, _ := treemux.Parse(e.path) // which it was registered with, so there is no error
 	return registration{Scope{Kind: kind, Path: e.path, Name: e.name, Place: e.place.String()}, pattern}
-}
-
-// registered returns what is registered in the scopes.
-func registered[T ware](s *scopes[T]) []registration {
-	var all []registration
-	for _, tree := range []treemux.Tree[*scope[T]]{s.static, s.wild} {
-		scopes := slices.SortedFunc(tree.All, func(a, b *scope[T]) int {
-			return slices.CompareFunc(a.pattern.Segments, b.pattern.Segments, compareSegments)
-		})
-		for _, found := range scopes {
-			for _, step := range slices.Concat(found.prefix, found.exact) {
-				all = append(all, step.ware.registration())
-			}
-		}
-	}
-	return all
-}
-
-func compareSegments(a, b treemux.Segment) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Text, b.Text))
 }

@@ -79,7 +79,7 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 	if err != nil {
 		refuse(what, place, err)
 	}
-	m.mustChange(func() { m.draft.middleware = m.draft.middleware.with(pattern, added) })
+	m.mustChange(func() { m.draft.middleware = m.draft.middleware.With(pattern, added) })
 }
 
 // middleware is registered middleware, in one of its forms.
@@ -92,6 +92,9 @@ type middleware struct {
 	wrapper  http.HandlerFunc                      // the same, if it takes no context of its own
 	descends atomic.Bool                           // whether it has returned a context that descends from the request's
 }
+
+// Wraps is for scopes.Ware.
+func (m *middleware) Wraps() bool { return m.standard != nil }
 
 // String says what it is and where it was registered.
 func (m *middleware) String() string { return fmt.Sprintf("middleware for %q (%s)", m.path, m.place) }

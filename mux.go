@@ -94,12 +94,12 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 // here, and the way of all other requests: begin, run, release.
 func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http.ResponseWriter, r *http.Request) {
 	before, after := p.scopesOf(d)
-	if len(after.steps) > 0 || m.hooks().set() {
+	if len(after.Steps) > 0 || m.hooks().set() {
 		m.serveObserved(in, bound, d, before, after, w, r)
 		return
 	}
 	// optimization: no context is built for a 404 that nothing observes (BenchmarkServe/NotFound, NotAllowed and Redirect).
-	if !d.routed() && len(before.steps) == 0 && isBuiltin(d.end) {
+	if !d.routed() && len(before.Steps) == 0 && isBuiltin(d.end) {
 		d.end.ServeHTTPContext(in, w, r)
 		return
 	}
@@ -142,10 +142,10 @@ func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http
 
 // plain reports whether a request needs no more than a context: a route with a handler of one of kami's own types answers it, without
 // standard middleware, and only Context and the drain end its context. It also reports whether the handler may return an error.
-func (m *Mux) plain(d *decision, c *chain[*middleware], bound bool) (plain, fails bool) {
+func (m *Mux) plain(d *decision, c *chain, bound bool) (plain, fails bool) {
 	_, plain = d.end.(HandlerFunc)
 	_, fails = d.end.(*failing)
-	return (plain || fails) && d.routed() && !c.wraps && !bound && !m.cancels(), fails
+	return (plain || fails) && d.routed() && !c.Wraps && !bound && !m.cancels(), fails
 }
 
 // base returns the present Context. This function and those below return the fields or, for the default Mux, the package's variables.

@@ -70,11 +70,11 @@ func param(ctx context.Context, name string) (string, bool) {
 			ctx = layer.Context
 			continue
 		case *scopeContext:
-			value, ok := layer.param(name)
+			value, ok := layer.Param(name)
 			if ok && nearest {
 				return value, true
 			}
-			if ok && !found && !layer.again {
+			if ok && !found && !layer.Again {
 				earlier, found = value, true
 			}
 			ctx, nearest = layer.Context, false

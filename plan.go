@@ -1,6 +1,7 @@
 package kami
 
 import (
+	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -8,8 +9,8 @@ import (
 // have not changed.
 type plan struct {
 	routes     treemux.Tree[*route]
-	middleware scopes[*middleware]
-	afterware  scopes[*afterware]
+	middleware scopes.Set[*middleware]
+	afterware  scopes.Set[*afterware]
 	depth      int  // segments of the longest scope
 	scoped     bool // whether there is any middleware or afterware
 
@@ -43,10 +44,9 @@ func (m *Mux) publish() *plan {
 	}
 	next := m.draft
 	next.routes = m.routes.Tree()
-	next.middleware, next.afterware = next.middleware.ready(), next.afterware.ready()
-	next.depth = max(next.middleware.depth, next.afterware.depth)
+	next.depth = max(next.middleware.Depth, next.afterware.Depth)
 	next.unrouted = &route{mux: m}
-	next.scoped = next.depth > 0 || len(next.middleware.all.steps)+len(next.afterware.all.steps) > 0
+	next.scoped = next.depth > 0 || len(next.middleware.Top.Steps)+len(next.afterware.Top.Steps) > 0
 	m.live.Store(&next)
 	return &next
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/guregu/kami/internal/scopes"
 )
 
 // Standard middleware is built once, for all requests. When it calls its next handler, kami must find out: which request, and which step
@@ -23,7 +25,7 @@ func (m *middleware) locate(ctx context.Context) (x *requestContext, step int, d
 	case *requestContext:
 		return at, at.find(m, nil), at == contextIn(ctx)
 	case *scopeContext:
-		return at.x, at.x.find(m, at.binding), ctx == at
+		return at.x, at.x.find(m, at.Binding), ctx == at
 	case *linkContext:
 		return at.x, at.step, false
 	}
@@ -41,13 +43,13 @@ func contextIn(ctx context.Context) *requestContext {
 
 // find returns the step that is the middleware with the binding, or -1. At most one step matches, because each step of a middleware that
 // runs several times for one request has another binding.
-func (x *requestContext) find(m *middleware, v *binding) int {
+func (x *requestContext) find(m *middleware, v *scopes.Binding) int {
 	if x == nil || x.chain == nil {
 		return -1
 	}
-	steps := x.chain.steps
+	steps := x.chain.Steps
 	for i := range steps {
-		if steps[i].ware == m && steps[i].binding == v {
+		if steps[i].Ware == m && steps[i].Binding == v {
 			return i
 		}
 	}
@@ -61,24 +63,24 @@ func (x *exchange) enter(i int, w http.ResponseWriter) {
 	}
 	r := x.request(x.binding)
 	x.handed = r
-	if shared := x.own.chain.shared; shared != nil && shared.observed && x.from != nil {
+	if shared := x.own.sharing(); shared != nil && shared.observed && x.from != nil {
 		x.r = r.WithContext(x.ctx) // for what runs after the chain
 	}
-	x.chain.steps[i].ware.standard.ServeHTTPContext(x.ctx, w, r)
+	x.chain.Steps[i].Ware.standard.ServeHTTPContext(x.ctx, w, r)
 }
 
 // opening returns the standard middleware that a chain to a HandlerFunc begins with, as a function that takes no context, or nil.
-func opening(c *chain[*middleware], d *decision) http.HandlerFunc {
-	if _, plain := d.end.(HandlerFunc); !plain || !d.routed() || len(c.steps) == 0 || c.wild {
+func opening(c *chain, d *decision) http.HandlerFunc {
+	if _, plain := d.end.(HandlerFunc); !plain || !d.routed() || len(c.Steps) == 0 || c.Wild {
 		return nil
 	}
-	return c.steps[0].ware.wrapper
+	return c.Steps[0].Ware.wrapper
 }
 
 // link returns a context by which standard middleware, the step i, can be located, and whether the request lacks that context. It is ctx
 // itself unless other code has put a context of its own, such as another request's, in front of the request's.
 func (x *requestContext) link(ctx context.Context, i int, stale bool) (context.Context, bool) {
-	if found, step, _ := x.chain.steps[i].ware.locate(ctx); found == x && step == i {
+	if found, step, _ := x.chain.Steps[i].Ware.locate(ctx); found == x && step == i {
 		return ctx, stale
 	}
 	return &linkContext{ctx, x, i}, true
@@ -93,7 +95,7 @@ type linkContext struct {
 
 // Value answers for the key of the middleware: itself.
 func (l *linkContext) Value(key any) any {
-	if key == l.x.chain.steps[l.step].ware {
+	if key == l.x.chain.Steps[l.step].Ware {
 		return l
 	}
 	return l.Context.Value(key)
@@ -101,7 +103,7 @@ func (l *linkContext) Value(key any) any {
 
 // String names the context when it is printed, which would otherwise print the request with all its headers.
 func (l *linkContext) String() string {
-	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.x.chain.steps[l.step].ware)
+	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.x.chain.Steps[l.step].Ware)
 }
 
 // ServeHTTP is the next handler of standard middleware: it goes on with the chain of the request.
@@ -111,8 +113,8 @@ func (l *linkContext) String() string {
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	x := contextIn(ctx)
-	if i := x.find(m, nil); i >= 0 && x.chain.shared == nil {
-		if i++; i == len(x.chain.steps) {
+	if i := x.find(m, nil); i >= 0 && x.chain.Request == nil {
+		if i++; i == len(x.chain.Steps) {
 			if h, ok := x.route.handler.(HandlerFunc); ok {
 				h(ctx, w, r)
 			} else {
@@ -120,8 +122,8 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			return
 		}
-		if s := &x.chain.steps[i]; s.ware.wrapper != nil && s.binding == nil {
-			s.ware.wrapper(w, r)
+		if s := &x.chain.Steps[i]; s.Ware.wrapper != nil && s.Binding == nil {
+			s.Ware.wrapper(w, r)
 			return
 		}
 	}
@@ -144,9 +146,9 @@ func (m *middleware) next(ctx context.Context, w http.ResponseWriter, r *http.Re
 		panic(fmt.Sprintf("kami: %s called its next handler with a context that does not descend from the request's", m))
 	}
 	next := exchange{own: x, chain: x.chain, end: x.end(), ctx: ctx, uncomparable: !isPointer(ctx), changed: !direct, stale: stale, r: r}
-	next.binding = x.chain.steps[i].binding
+	next.binding = x.chain.Steps[i].Binding
 	next.publish()
-	if shared := x.chain.shared; shared != nil && shared.formed {
+	if shared := x.sharing(); shared != nil && shared.formed {
 		next.runFor(i+1, w, shared)
 	} else {
 		next.run(i+1, w)
@@ -168,20 +170,19 @@ type shared struct {
 	branched atomic.Pointer[context.Context] // the present context, if something runs after the chain
 }
 
+// sharing returns what the goroutines of the request share, or nil.
+func (x *requestContext) sharing() *shared {
+	if x.chain == nil {
+		return nil
+	}
+	shared, _ := x.chain.Request.(*shared)
+	return shared
+}
+
 // publish tells the outside of standard middleware what the context has become.
 func (x *exchange) publish() {
-	if shared := x.own.chain.shared; shared != nil && shared.observed {
+	if shared := x.own.sharing(); shared != nil && shared.observed {
 		ctx := x.ctx
 		shared.branched.Store(&ctx)
 	}
-}
-
-// wraps reports whether there is standard middleware among the steps.
-func wraps(steps []step[*middleware]) bool {
-	for i := range steps {
-		if steps[i].ware.standard != nil {
-			return true
-		}
-	}
-	return false
 }

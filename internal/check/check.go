@@ -156,10 +156,10 @@ func (c *checker) scopes(all []Scope) {
 		below := slices.IndexFunc(c.Routes, func(r Route) bool { return patterns.IsBelow(r.Pattern, s.Pattern) })
 		twin := slices.IndexFunc(c.Routes, func(r Route) bool { return c.leavesOut(s, r, all) })
 		sibling := slices.ContainsFunc(all, func(o Scope) bool {
-			return !patterns.IsExact(o.Pattern) && o.Name == s.Name && patterns.WithoutCatchAll(o.Pattern).Alike(s.Pattern)
+			return patterns.KindOf(o.Pattern) == patterns.Below && o.Name == s.Name && patterns.WithoutCatchAll(o.Pattern).Alike(s.Pattern)
 		})
 		switch {
-		case patterns.IsExact(s.Pattern) && below >= 0 && !sibling:
+		case patterns.KindOf(s.Pattern) == patterns.Exact && below >= 0 && !sibling:
 			r := c.Routes[below]
 			c.found("exact scope", s.Place, "%s covers that path alone, and not %s (%s): %q covers what is below",
 				what, r.What, r.Place, s.Path+"/")
@@ -185,7 +185,7 @@ func (c *checker) scopes(all []Scope) {
 // neither by this nor by another scope for the same.
 func (c *checker) leavesOut(s Scope, r Route, all []Scope) bool {
 	covered := func(o Scope) bool { return o.Name == s.Name && c.covers(o, r) }
-	return !patterns.IsExact(s.Pattern) && patterns.WithoutCatchAll(s.Pattern).Alike(r.Pattern) && !slices.ContainsFunc(all, covered)
+	return patterns.KindOf(s.Pattern) == patterns.Below && patterns.WithoutCatchAll(s.Pattern).Alike(r.Pattern) && !slices.ContainsFunc(all, covered)
 }
 
 // ambiguous looks for a name that one of the other scopes has for another segment of the paths that both cover.

@@ -48,8 +48,22 @@ func IsBelow(route, scope treemux.Pattern) bool {
 	return true
 }
 
-// IsExact reports whether a scope covers only its path, and not what lies below.
-func IsExact(scope treemux.Pattern) bool { return !scope.Slash && !scope.CatchAll() }
+// Kind is what a scope covers.
+type Kind int
+
+const (
+	Below Kind = iota // its path and all paths below it: "/p/" or "/p/*"
+	Exact             // its path alone: "/p"
+	Kinds             // how many kinds there are
+)
+
+// KindOf returns the kind of the scope with the pattern.
+func KindOf(scope treemux.Pattern) Kind {
+	if scope.Slash || scope.CatchAll() {
+		return Below
+	}
+	return Exact
+}
 
 // WithoutCatchAll returns the pattern that covers the same as a scope.
 func WithoutCatchAll(scope treemux.Pattern) treemux.Pattern {
@@ -77,13 +91,13 @@ func Clash(a, b treemux.Pattern) (name string, ok bool) {
 
 // Covers reports whether a path of the route can lie in the scope, encoded slashes aside.
 func Covers(scope, route treemux.Pattern) bool {
-	exact := IsExact(scope)
+	kind := KindOf(scope)
 	scope = WithoutCatchAll(scope)
 	if !Reaches(scope, route) {
 		return false
 	}
 	same := len(route.Segments) == len(scope.Segments)
-	if exact {
+	if kind == Exact {
 		return same || route.CatchAll() && len(route.Segments) < len(scope.Segments)
 	}
 	return !same || route.Slash || !scope.Alike(route)

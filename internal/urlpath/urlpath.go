@@ -29,6 +29,14 @@ func Unescape(segment string) string {
 	return segment
 }
 
+// Plain returns a path decoded. Encoded means that it has escapes.
+func Plain(path string, encoded bool) string {
+	if encoded {
+		return Unescape(path)
+	}
+	return path
+}
+
 // CutSlash cuts off one trailing slash, but not the root's, nor that of "//", which is another spelling of the root.
 func CutSlash(path string) (rest string, had bool) {
 	if len(path) > len("//") {
