@@ -10,9 +10,9 @@ import (
 
 	"github.com/guregu/kami/internal/incoming"
 	"github.com/guregu/kami/internal/lifetime"
+	"github.com/guregu/kami/internal/pathparams"
 	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/internal/serving"
-	"github.com/guregu/kami/internal/urlpath"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -33,7 +33,7 @@ type requestContext struct {
 // optimization: a context without params is smaller (BenchmarkServe/Static).
 type withParams struct {
 	requestContext
-	params
+	pathparams.Params
 }
 
 // withWriter is a context with room for the proxy of the response's writer.
@@ -54,7 +54,7 @@ type withShared struct {
 
 // newContext returns a new context, as both of its types, and its params, nil if it has none. The chain may be nil. Its request
 // remains to be made.
-func newContext(in, base context.Context, c *chain, d *decision) (*requestContext, context.Context, *params) {
+func newContext(in, base context.Context, c *chain, d *decision) (*requestContext, context.Context, *pathparams.Params) {
 	if len(d.route.names) == 0 {
 		x := new(requestContext)
 		x.init(in, base, c, d)
@@ -62,9 +62,8 @@ func newContext(in, base context.Context, c *chain, d *decision) (*requestContex
 	}
 	x := new(withParams)
 	x.init(in, base, c, d)
-	x.path, _ = urlpath.CutSlash(d.path)
-	x.params.set(d)
-	return &x.requestContext, x, &x.params
+	x.Set(d.path, &d.spans, d.decode != nil)
+	return &x.requestContext, x, &x.Params
 }
 
 func (x *requestContext) init(in, base context.Context, c *chain, d *decision) {
@@ -76,15 +75,14 @@ func (x *requestContext) init(in, base context.Context, c *chain, d *decision) {
 
 // initWith is newContext for a context that is part of a larger struct.
 func (x *withParams) initWith(in, base context.Context, c *chain, d *decision) (
-	*requestContext, context.Context, *params,
+	*requestContext, context.Context, *pathparams.Params,
 ) {
 	x.init(in, base, c, d)
 	if len(d.route.names) == 0 {
 		return &x.requestContext, &x.requestContext, nil
 	}
-	x.path, _ = urlpath.CutSlash(d.path)
-	x.params.set(d)
-	return &x.requestContext, x, &x.params
+	x.Set(d.path, &d.spans, d.decode != nil)
+	return &x.requestContext, x, &x.Params
 }
 
 // Value looks among the incoming request's values first, then among those of the Mux's Context. The context
@@ -219,7 +217,7 @@ func (x *requestContext) String() string {
 
 // String names the context by the path that was asked for.
 func (x *withParams) String() string {
-	return fmt.Sprintf("kami.Context(%s %s)", x.route.methods(), x.path)
+	return fmt.Sprintf("kami.Context(%s %s)", x.route.methods(), x.Path)
 }
 
 // end returns the handler at the end of a chain that has standard middleware.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/guregu/kami/internal/pathparams"
 	"github.com/guregu/kami/internal/pathvalues"
 	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/mutil"
@@ -18,10 +19,10 @@ type exchange struct {
 	end   ContextHandler // at the end of the chain
 
 	// Of the whole chain only:
-	from    *http.Request // the incoming request
-	pattern string        // r.Pattern of its copies
-	params  *params       // for their path values; nil if they get none
-	finish  func()        // ends the context; nil if something else does
+	from    *http.Request      // the incoming request
+	pattern string             // r.Pattern of its copies
+	params  *pathparams.Params // for their path values; nil if they get none
+	finish  func()             // ends the context; nil if something else does
 
 	// How far the request has come:
 	ctx          context.Context // what its context has become
@@ -191,8 +192,8 @@ func (x *exchange) copyWithValues() *http.Request {
 		copyRequest(r, x.from, x.ctx)
 	}
 	for i, name := range x.own.route.names {
-		if name.text != "" {
-			r.SetPathValue(name.text, x.params.value(x.own.route, i))
+		if name.Text != "" {
+			r.SetPathValue(name.Text, x.params.Value(i, x.own.route.path))
 		}
 	}
 	return r

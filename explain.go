@@ -12,9 +12,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/guregu/kami/internal/pathparams"
 	"github.com/guregu/kami/internal/requestline"
 	"github.com/guregu/kami/internal/scopes"
-	"github.com/guregu/kami/internal/urlpath"
 )
 
 // PathParam is a param of a path and its value, decoded.
@@ -108,11 +108,10 @@ func (d *decision) explain(method, path string) Explanation {
 	if d.routed() {
 		r := d.route.describe()
 		e.Route = &r
-		var params params
-		params.path, _ = urlpath.CutSlash(d.path)
-		params.set(d)
+		var params pathparams.Params
+		params.Set(d.path, &d.spans, d.decode != nil)
 		for i, name := range d.route.names {
-			e.Params = append(e.Params, PathParam{name.text, params.value(d.route, i)})
+			e.Params = append(e.Params, PathParam{name.Text, params.Value(i, d.route.path)})
 		}
 		return e
 	}

@@ -52,7 +52,7 @@ func (p *plan) describe() (all []Route) {
 		switch inner := r.mounted(); {
 		case inner == nil:
 			all = append(all, r.describe())
-		case r.rest:
+		case r.path != r.mountPath():
 			all = append(all, inner.plan().below(r.mountPath())...)
 		}
 	}

@@ -63,7 +63,7 @@ func (m *Mux) Mount(path string, handler HandlerType) {
 	var patterns []treemux.Pattern
 	for _, path := range []string{path, path + "*"} {
 		pattern, _ := treemux.Parse(path) // which has been parsed, or differs in nothing that can be wrong
-		added := &route{mux: m, method: anyMethod, handler: h, path: path, place: place, either: true, rest: pattern.CatchAll()}
+		added := &route{mux: m, method: anyMethod, handler: h, path: path, place: place, either: true}
 		routes, patterns = append(routes, added), append(patterns, pattern)
 	}
 	if err := m.addAll(routes, patterns); err != nil {

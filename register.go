@@ -36,7 +36,7 @@ func (m *Mux) Handle(method, path string, handler HandlerType) {
 	if err != nil {
 		refuse(fmt.Sprintf("%s %q", method, path), added.place, err)
 	}
-	added.rest, added.either = pattern.CatchAll(), pattern.CatchAll()
+	added.either = pattern.CatchAll()
 	added.slash = pattern.Slash && len(pattern.Segments) > 0
 	if b := batch.Of(handler); b != nil {
 		added.place = b.Place
@@ -75,7 +75,7 @@ func (m *Mux) addAll(routes []*route, patterns []treemux.Pattern) error {
 
 // add adds a route. It is for change.
 func (m *Mux) add(added *route, pattern treemux.Pattern) error {
-	added.names = m.common.namesOf(pattern)
+	added.names = m.common.names.Of(pattern)
 	return m.routes.Edit(pattern, func(r *route) (*route, error) { return r.with(added, &m.common) })
 }
 

@@ -10,7 +10,7 @@ import (
 	"unique"
 
 	"github.com/guregu/kami/internal/half"
-	"github.com/guregu/kami/treemux"
+	"github.com/guregu/kami/internal/pathparams"
 )
 
 // route is one registered handler, or one of the two of a mount. Routes whose paths differ only in names and a trailing slash are a list, by
@@ -19,8 +19,7 @@ type route struct {
 	mux     *Mux
 	method  string
 	handler ContextHandler
-	names   []paramName
-	rest    bool // whether the last param is a catch-all
+	names   []pathparams.Name
 	either  bool // whether it takes paths with and without a slash at the end
 
 	// The same for all of a list:
@@ -37,29 +36,8 @@ type route struct {
 // optimization: in one piece of memory it stays in the processor's caches, however many routes there are (bench, Growth), and
 // what is known need not be made again (BenchmarkC27Register100000).
 type common struct {
-	names map[string][]paramName           // by what they are joined to
+	names pathparams.Names
 	allow map[string]unique.Handle[string] // the Allow headers of lists of one, by its method
-}
-
-// namesOf returns the names of the pattern's params.
-func (c *common) namesOf(pattern treemux.Pattern) []paramName {
-	texts := pattern.Names()
-	if len(texts) == 0 {
-		return nil
-	}
-	joined := strings.Join(texts, "/")
-	if known, ok := c.names[joined]; ok {
-		return known
-	}
-	if c.names == nil {
-		c.names = make(map[string][]paramName)
-	}
-	names := make([]paramName, len(texts))
-	for i, text := range texts {
-		names[i] = paramName{markOf(text), text}
-	}
-	c.names[joined] = names
-	return names
 }
 
 // allowOf returns the Allow header of a list.
