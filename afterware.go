@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/guregu/kami/internal/funcs"
+	"github.com/guregu/kami/internal/wares"
 	"github.com/guregu/kami/mutil"
 	"github.com/guregu/kami/treemux"
 )
@@ -62,26 +63,8 @@ func newAfterware(aw AfterwareType) (Afterware, error) {
 	if funcs.IsNil(aw) {
 		return nil, errors.New("the afterware must not be nil")
 	}
-	if f, ok := funcs.As[Afterware](aw); ok {
-		return f, nil
-	}
-	if f, ok := funcs.As[func(context.Context, mutil.WriterProxy, *http.Request)](aw); ok {
-		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
-			f(ctx, w, r)
-			return ctx
-		}, nil
-	}
-	if f, ok := funcs.As[func(mutil.WriterProxy, *http.Request) context.Context](aw); ok {
-		return func(_ context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(w, r) }, nil
-	}
-	if f, ok := funcs.As[func(mutil.WriterProxy, *http.Request)](aw); ok {
-		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context {
-			f(w, r)
-			return ctx
-		}, nil
-	}
-	if f, _ := asMiddleware(aw); f != nil {
-		return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) context.Context { return f(ctx, w, r) }, nil
+	if run := wares.Afterware(aw); run != nil {
+		return run, nil
 	}
 	return nil, fmt.Errorf("%T is no type of afterware; accepted are those of kami.AfterwareType: "+
 		"func(context.Context, mutil.WriterProxy, *http.Request) context.Context, the same without a result, "+

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/guregu/kami/internal/funcs"
-	"github.com/guregu/kami/internal/half"
 	"github.com/guregu/kami/internal/incoming"
+	"github.com/guregu/kami/internal/wares"
 	"github.com/guregu/kami/treemux"
 )
 
@@ -87,7 +87,7 @@ type middleware struct {
 	entry
 	run      Middleware
 	readOnly bool                                  // run is that of a handler
-	derive   func(context.Context) context.Context // in the place of run, for what sees nothing else
+	derive   func(context.Context) context.Context // instead of run, for middleware that sees nothing else
 	standard ContextHandler                        // what wraps the rest of the chain
 	wrapper  http.HandlerFunc                      // the same, if it takes no context of its own
 	descends atomic.Bool                           // whether it has returned a context that descends from the request's
@@ -130,11 +130,8 @@ func newMiddleware(mw MiddlewareType, registered entry) (*middleware, error) {
 		}
 		return m, nil
 	}
-	var ok bool
-	if m.derive, ok = funcs.As[func(context.Context) context.Context](mw); ok {
-		return m, nil
-	}
-	if m.run, m.readOnly = asMiddleware(mw); m.run == nil {
+	m.derive, _ = funcs.As[func(context.Context) context.Context](mw)
+	if m.run, m.readOnly = wares.Middleware(mw); m.run == nil {
 		return nil, fmt.Errorf("%T is no type of middleware; accepted are those of kami.MiddlewareType: "+
 			"func(context.Context, http.ResponseWriter, *http.Request) context.Context, "+
 			"func(http.ResponseWriter, *http.Request) context.Context, "+
@@ -154,50 +151,6 @@ func asFunc(h http.Handler) http.HandlerFunc {
 		return f
 	}
 	return h.ServeHTTP
-}
-
-// asMiddleware converts middleware that does not wrap what follows. It returns nil for other types.
-func asMiddleware(mw MiddlewareType) (run Middleware, isReadOnly bool) {
-	if f, ok := funcs.As[Middleware](mw); ok {
-		return f, false
-	}
-	if f, ok := funcs.As[func(http.ResponseWriter, *http.Request) context.Context](mw); ok {
-		return func(_ context.Context, w http.ResponseWriter, r *http.Request) context.Context { return f(w, r) }, false
-	}
-	if f, ok := funcs.As[func(context.Context, *http.Request) context.Context](mw); ok {
-		return func(ctx context.Context, _ http.ResponseWriter, r *http.Request) context.Context { return f(ctx, r) }, false
-	}
-	if f, ok := funcs.As[func(context.Context) context.Context](mw); ok {
-		return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context { return f(ctx) }, false
-	}
-	if f, ok := funcs.As[http.HandlerFunc](mw); ok {
-		return readOnly(f), true
-	}
-	if h, ok := mw.(http.Handler); ok {
-		return readOnly(h), true
-	}
-	return nil, false
-}
-
-// readOnly makes middleware of a handler. It gets its own copy of the request, which it may then change as it likes. It halts if
-// it has answered with an error, for it is a guard then, or has hijacked the connection, on which nothing else can be answered.
-func readOnly(h http.Handler) Middleware {
-	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
-		own := *r
-		proxy := half.Telling(w)
-		before, _ := half.Begun(proxy)
-		hijacked := proxy.Hijacked()
-		defer func() {
-			if own.MultipartForm != nil && own.MultipartForm != r.MultipartForm {
-				_ = own.MultipartForm.RemoveAll()
-			}
-		}()
-		h.ServeHTTP(proxy, &own)
-		if before == nil && proxy.Status() >= 400 || !hijacked && proxy.Hijacked() {
-			return nil
-		}
-		return ctx
-	}
 }
 
 // asStandard converts middleware that wraps what follows, which is next. It returns nil for other types.
