@@ -8,16 +8,16 @@ import (
 // plan is all that is registered on a Mux at one time. It is immutable once it is live. The next plan shares the parts that
 // have not changed.
 type plan struct {
-	routes     treemux.Tree[*route]
-	middleware scopes.Set[*middleware]
-	afterware  scopes.Set[*afterware]
-	depth      int  // segments of the longest scope
-	scoped     bool // whether there is any middleware or afterware
-
+	routes             treemux.Tree[*route]
+	depth              int            // segments of the longest scope
+	scoped             bool           // whether there is any middleware or afterware
+	noMethodNotAllowed bool           // set by EnableMethodNotAllowed(false)
+	unrouted           *route         // the route of requests that no route answers: it has the Mux
 	notFound           ContextHandler // nil for the default
 	methodNotAllowed   ContextHandler // nil for the default
-	unrouted           *route         // the route of requests that no route answers: it has the Mux
-	noMethodNotAllowed bool           // set by EnableMethodNotAllowed(false)
+
+	middleware scopes.Set[*middleware]
+	afterware  scopes.Set[*afterware]
 }
 
 // plan returns what is registered now. A nil Mux has an empty plan.
