@@ -13,6 +13,7 @@ import (
 	"github.com/guregu/kami/internal/pathparams"
 	"github.com/guregu/kami/internal/scopes"
 	"github.com/guregu/kami/internal/serving"
+	"github.com/guregu/kami/internal/urlpath"
 	"github.com/guregu/kami/mutil"
 )
 
@@ -62,7 +63,8 @@ func newContext(in, base context.Context, c *chain, d *decision) (*requestContex
 	}
 	x := new(withParams)
 	x.init(in, base, c, d)
-	x.Set(d.path, &d.spans, d.decode != nil)
+	x.Path, _ = urlpath.CutSlash(d.path)
+	x.Set(&d.spans, d.decode != nil)
 	return &x.requestContext, x, &x.Params
 }
 
@@ -81,7 +83,8 @@ func (x *withParams) initWith(in, base context.Context, c *chain, d *decision) (
 	if len(d.route.names) == 0 {
 		return &x.requestContext, &x.requestContext, nil
 	}
-	x.Set(d.path, &d.spans, d.decode != nil)
+	x.Path, _ = urlpath.CutSlash(d.path)
+	x.Set(&d.spans, d.decode != nil)
 	return &x.requestContext, x, &x.Params
 }
 

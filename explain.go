@@ -15,6 +15,7 @@ import (
 	"github.com/guregu/kami/internal/pathparams"
 	"github.com/guregu/kami/internal/requestline"
 	"github.com/guregu/kami/internal/scopes"
+	"github.com/guregu/kami/internal/urlpath"
 )
 
 // PathParam is a param of a path and its value, decoded.
@@ -109,7 +110,8 @@ func (d *decision) explain(method, path string) Explanation {
 		r := d.route.describe()
 		e.Route = &r
 		var params pathparams.Params
-		params.Set(d.path, &d.spans, d.decode != nil)
+		params.Path, _ = urlpath.CutSlash(d.path)
+		params.Set(&d.spans, d.decode != nil)
 		for i, name := range d.route.names {
 			e.Params = append(e.Params, PathParam{name.Text, params.Value(i, d.route.path)})
 		}

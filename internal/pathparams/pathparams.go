@@ -20,9 +20,8 @@ type Params struct {
 	encoded bool // whether the path has escapes
 }
 
-// Set sets them to those that were found in the path. Each param of a path with escapes is looked for and decoded when it is asked for.
-func (p *Params) Set(path string, spans *treemux.Spans, encoded bool) {
-	p.Path, _ = urlpath.CutSlash(path)
+// Set sets them to those that were found in the path, which is set. Each param of a path with escapes is looked for and decoded when it is asked for.
+func (p *Params) Set(spans *treemux.Spans, encoded bool) {
 	if encoded {
 		p.encoded = true
 		return
