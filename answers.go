@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// builtin is an answer of this package, as opposed to one that was registered.
+// builtin is an answer of this package. No handler was registered for it.
 type builtin struct {
 	status int
 	answer http.HandlerFunc
@@ -34,8 +34,8 @@ func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 }
 
-// isBuiltin reports whether an answer is this package's alone, so that nobody else sees the context and the request that it is
-// given. It reads no more of them than the request's method and, to no effect, its path.
+// isBuiltin reports whether an answer is this package's alone. Then no other code sees its context and its request. The answer reads only
+// the request's method.
 func isBuiltin(end ContextHandler) bool {
 	switch h := end.(type) {
 	case *builtin, *redirect:
@@ -46,7 +46,7 @@ func isBuiltin(end ContextHandler) bool {
 	return false
 }
 
-// notAllowed answers a method that the routes of a path do not have.
+// notAllowed answers a request whose path has routes, none of them for its method.
 type notAllowed struct {
 	allow  string // the header
 	answer ContextHandler
@@ -83,7 +83,7 @@ func answerOf(end ContextHandler) ContextHandler {
 	return end
 }
 
-// redirect answers with the place of the route that was meant.
+// redirect answers with the path of the route that the client meant.
 type redirect struct {
 	target string
 	code   int

@@ -32,7 +32,8 @@ func (p *plan) readings(d *decision) []scopes.Reading {
 	return scopes.Readings(d.path, d.clean, d.listed.own(), d.decode != nil, p.depth)
 }
 
-// own returns the pattern of the route if scopes "/p/" leave it out, as "/p" is then a route of its own, else "". The route may be nil.
+// own returns the pattern of a route "/p", which is one of its own, so that the scope "/p/" leaves it out. It returns "" for other
+// routes and for nil.
 func (r *route) own() string {
 	if r == nil || r.slash || r.either {
 		return ""

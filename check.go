@@ -10,29 +10,29 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// Finding is what is probably a mistake in what was registered. See [Mux.Check].
+// Finding is a probable mistake in the registrations. See [Mux.Check].
 type Finding struct {
 	Problem string `json:"problem"` // its kind, as "unused scope"
 	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
 	Text    string `json:"text"`    // what, why, and what to do
 }
 
-// String prints the finding for people, as the go command prints its own: the place, then what is there.
+// String prints the finding for people, as the go command prints an error: the place, then the text.
 func (f Finding) String() string { return f.Place + ": " + f.Text }
 
-// Check returns what is probably a mistake, of these kinds:
+// Check returns probable mistakes, of these kinds:
 //
-//	unguarded page      a page for operators, as that of package inspect, that no scope but "/" and those of params
-//	                    guards: what runs for all paths is seldom a guard; where it is, register it for the page too
-//	uncovered route     one such as "/admin", which is a route of its own, beside a scope "/admin/", which then leaves it out
-//	unreachable route   one that no request can reach, or none that clients send
-//	unusual pattern     one such as "/v:x", in which the colon is ordinary text, or "/:id.json", whose param is called "id.json"
-//	unused scope        one that covers no route, and so runs for 404s at most
-//	exact scope         one such as "/private", which does not cover the route "/private/x"
+//	unguarded page      a page for operators, such as package inspect's, that only scopes for all paths cover: middleware for
+//	                    all paths is seldom a guard; if it is one, register it for the page too
+//	uncovered route     a route "/admin" that the scope "/admin/" leaves out, because it is a route of its own
+//	unreachable route   a route that no request can reach, or no request that clients send
+//	unusual pattern     such as "/v:x", in which the colon is ordinary text, or "/:id.json", whose param is called "id.json"
+//	unused scope        a scope that covers no route, and so runs for 404s at most
+//	exact scope         a scope such as "/private", which does not cover the route "/private/x"
 //	ambiguous param     a name that a scope and a route, or two scopes, have for different segments of one path
 //
-// It is for tests and for looking: it compares each scope with each route. It does not look into handlers, nor for mistakes
-// within mounted Muxes: ask those.
+// It is for tests and for operators: it compares each scope with each route. It does not look into handlers and mounted Muxes:
+// call the Check of those Muxes.
 func (m *Mux) Check() []Finding {
 	p := m.plan()
 	t := check.Table{
@@ -59,12 +59,12 @@ func (m *Mux) Check() []Finding {
 	return findings
 }
 
-// guarded is a handler that is not for everybody. NeedsGuard says why.
+// guarded is a handler that not every client may reach. NeedsGuard says why.
 type guarded interface{ NeedsGuard() string }
 
 func (r *route) checked() check.Route {
 	c := check.Route{Method: r.method, Path: r.path, Place: r.place.String(), What: r.registered()}
-	c.Pattern, _ = treemux.Parse(r.path)         // which it was registered with, so there is no error
+	c.Pattern, _ = treemux.Parse(r.path)         // the registration has parsed it, so there is no error
 	c.Pattern.Slash = c.Pattern.Slash || r.slash // another method's path may have the slash for all
 	if page, ok := unwrapped(r.handler).(guarded); ok {
 		c.NeedsGuard = page.NeedsGuard()
@@ -86,8 +86,8 @@ func checked(all []registration) []check.Scope {
 	return scopes
 }
 
-// Covers reports whether a path of the route can lie in the scope, by the rules of [Mux.Use], encoded slashes aside. The route
-// "/users", for one, is covered by the scopes "/", "/users" and "/:any/", and not by "/users/".
+// Covers reports whether a path of the route can lie in the scope, by the rules of [Mux.Use], encoded slashes aside. For example, the
+// scopes "/", "/users" and "/:any/" cover the route "/users", and "/users/" does not.
 func (s Scope) Covers(r Route) bool {
 	scope, err := treemux.Parse(s.Path)
 	if err != nil {

@@ -202,15 +202,15 @@ func (x *requestContext) Started() time.Time {
 	return time.Time{}
 }
 
-// HandlerName returns the name that the handler has given itself, "" if it has none. If a Mux is mounted, it asks the handler that
-// this Mux has for a request for the URL.
+// HandlerName returns the name that the handler has given itself, "" if it has none. If the route mounts a Mux, it is the name of the
+// handler in that Mux for a request for the URL.
 func (x *requestContext) HandlerName(method string, u *url.URL) string {
 	r := x.route.innermost(incoming.MessageOf(x.in) != nil, method, u)
 	name, _ := ownName(r.handler)
 	return name
 }
 
-// String names the context when it is printed, which would otherwise print the request with all its headers.
+// String names the context in logs. Without it the whole request would be printed, with all headers.
 func (x *requestContext) String() string {
 	if x.route.path == "" {
 		return "kami.Context"
@@ -231,8 +231,8 @@ func (x *requestContext) end() ContextHandler {
 	return x.route.handler
 }
 
-// isPointer reports whether a context is a pointer. Comparing two values of an uncomparable type panics; contexts that are no pointers
-// are rare, so kami never compares them.
+// isPointer reports whether a context is a pointer. Comparing two values of an uncomparable type panics, so kami compares
+// only pointers.
 func isPointer(ctx context.Context) bool { return reflect.ValueOf(ctx).Kind() == reflect.Pointer }
 
 // noBinding makes the route's params the first again, after a scope's.
@@ -256,5 +256,5 @@ func (v *scopeContext) Value(key any) any {
 	return v.Context.Value(key)
 }
 
-// String names the context when it is printed, which would otherwise print the request with all its headers.
+// String is requestContext's.
 func (v *scopeContext) String() string { return fmt.Sprintf("%v.WithScope(%q)", v.Context, v.Names) }

@@ -47,15 +47,15 @@ func (d *decision) decide(p *plan, method string, u *url.URL) {
 	d.decideBest(p, method, u, best)
 }
 
-// decideEncoded decides about a URL with escapes or without a path. One that is opaque has none that a scope could cover, but a
-// proxy would send it on.
+// decideEncoded decides about a URL with escapes or without a path. An opaque URL gets 400: it has no path that a scope could cover, and
+// a handler that is a proxy would send it on.
 func (d *decision) decideEncoded(p *plan, method string, u *url.URL) {
 	if u.Opaque != "" {
 		d.path, d.route, d.end = "/", p.unrouted, badRequest
 		return
 	}
 	d.path, d.decode = urlpath.Routed(u)
-	rooted := d.path[0] == '/' // unlike that of OPTIONS *
+	rooted := d.path[0] == '/' // false for OPTIONS *
 	if !rooted {
 		d.path = "/" + d.path
 	}

@@ -65,8 +65,9 @@ func (m *Mux) serveObserved(
 	e.runAfter()
 }
 
-// conclude runs what has not run. It defers itself, so that one that panics does not keep the next from running. The last call panics again
-// with the first panic that goes on, inside the deferred calls, so that net/http prints the stack of that panic.
+// conclude runs the hooks and the afterware that have not run. It defers itself, so that a panic in one does not keep the next from
+// running. The last call panics again with the first panic that goes on to net/http. That happens inside the deferred calls, so net/http
+// prints the stack of that panic.
 func (e *ending) conclude() {
 	v := recover()
 	if v == nil && e.stage == logged {
@@ -125,8 +126,8 @@ func (e *ending) catch(v any) {
 	e.handling, e.handled = false, true
 }
 
-// newPanicHandler converts the PanicHandler that is set. Its error names the Mux by one of its routes, because nobody knows where a field
-// was set.
+// newPanicHandler converts the PanicHandler that is set. Its error names the Mux by one of its routes, because kami cannot know where a
+// field was set.
 func (m *Mux) newPanicHandler(set HandlerType) (ContextHandler, error) {
 	handler, err := newHandler(set, m)
 	if err == nil {
@@ -179,8 +180,8 @@ func (e *ending) runAfter() {
 	}
 }
 
-// afterContext is the context of what runs after a chain with standard middleware. It has the values of the innermost context, and ends
-// with the outer one.
+// afterContext is the context of the code that runs after a chain with standard middleware. It has the values of the innermost context,
+// and ends with the outer one.
 type afterContext struct {
 	context.Context
 	values context.Context

@@ -11,8 +11,8 @@ import (
 	"github.com/guregu/kami/internal/problem"
 )
 
-// What an ErrorHandler gets for a request that no route answers. Both have a method StatusCode() int. The Allow header is set
-// before ErrMethodNotAllowed is answered.
+// The errors that an ErrorHandler gets for a request that no route answers. Both have a method StatusCode() int. The Allow header is
+// already set for ErrMethodNotAllowed.
 var (
 	ErrNotFound         error = unrouted{http.StatusNotFound, "no resource has this path"}
 	ErrMethodNotAllowed error = unrouted{http.StatusMethodNotAllowed, "the resource does not have this method"}
@@ -27,7 +27,7 @@ type unrouted struct {
 func (e unrouted) Error() string   { return e.text }
 func (e unrouted) StatusCode() int { return e.code }
 
-// erring has the Mux's ErrorHandler answer the error.
+// erring is a handler that fails with the error, which the Mux's ErrorHandler answers.
 type erring struct {
 	err error
 	mux *Mux
@@ -37,8 +37,8 @@ func (h erring) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *
 	h.mux.fail(ctx, half.Telling(w), r, h.err)
 }
 
-// withoutRoute returns what answers a request that no route answers: the handler that is registered for it, or the ErrorHandler if
-// that is set, or this package's own answer.
+// withoutRoute returns the handler for a request that no route answers: the registered one, or the ErrorHandler if that is set, or this
+// package's own.
 func (m *Mux) withoutRoute(registered ContextHandler, err error, own *builtin) ContextHandler {
 	switch {
 	case registered != nil:
@@ -70,15 +70,14 @@ func (h *failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r
 	}
 }
 
-// HandleError answers an error as the Mux does whose request ctx belongs to, the innermost one of nested Muxes, when a handler
-// of its own returns that error: by its ErrorHandler or else [DefaultErrorHandler], which also answers where ctx belongs to no
-// Mux. It is for handlers without an error as their result, and for middleware, which then returns nil to halt.
+// HandleError answers an error as if a handler had returned it: with the ErrorHandler of the Mux that ctx belongs to, the innermost of
+// nested Muxes, or else with [DefaultErrorHandler]. It is for handlers without an error as their result, and for middleware,
+// which then returns nil to halt. It does nothing if err is nil.
 //
-// If the response is known to have begun, the error is logged and the connection cut, by a panic with http.ErrAbortHandler: half a
-// response must not look whole. The error is only logged if the response has all of its Content-Length, or a status of 400 or more,
-// or the connection was hijacked. It is not logged if the client has left in the middle of the response. All this is known where w,
-// or what it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware.
-// A nil error is none.
+// If the response has begun, HandleError logs the error and cuts the connection, by a panic with http.ErrAbortHandler: half a
+// response must not look whole. It only logs the error if the response has all of its Content-Length, or a status of 400 or more,
+// or the connection was hijacked. It does not log it if the client has left in the middle of the response. HandleError knows all
+// this if w, or a writer that it wraps, is a [mutil.WriterProxy], as under a LogHandler or afterware.
 func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		return
@@ -90,7 +89,7 @@ func HandleError(ctx context.Context, w http.ResponseWriter, r *http.Request, er
 	m.fail(ctx, half.Telling(w), r, err)
 }
 
-// fail answers an error. It has an answer written where the ErrorHandler writes none, which would look like success.
+// fail answers an error. If the ErrorHandler writes nothing it writes status 500, because an empty answer would look like success.
 func (m *Mux) fail(ctx context.Context, w half.Proxy, r *http.Request, err error) {
 	explained := incoming.Explain(ctx, err)
 	if by, why := half.Begun(w); by != nil {
@@ -109,14 +108,14 @@ func (m *Mux) fail(ctx context.Context, w half.Proxy, r *http.Request, err error
 	}
 }
 
-// failsByLeaving reports whether the error is that of a write to a client that has left. net/http has no name for it, but a flush
-// fails with the same.
+// failsByLeaving reports whether the error comes from a write to a client that has left. net/http has no name for that error, but a flush
+// fails with it too.
 func failsByLeaving(ctx context.Context, w http.ResponseWriter, err error) bool {
 	return incoming.Gone(ctx) && errors.Is(err, http.NewResponseController(w).Flush())
 }
 
-// mayFail reports whether a handler is one that may return an error, for which the writer needs a proxy around all that
-// middleware may write: see half.Begun.
+// mayFail reports whether a handler may return an error. Then the writer needs a proxy, which sees all that middleware writes: see
+// half.Begun.
 func mayFail(h ContextHandler) bool {
 	switch answerOf(h).(type) {
 	case *failing, erring:
@@ -125,17 +124,17 @@ func mayFail(h ContextHandler) bool {
 	return false
 }
 
-// DefaultErrorHandler answers the error of a handler. An error, or one that it wraps, with a method StatusCode() int says
-// the status if that is from 400 to 599. Without it, *http.MaxBytesError means 413, and a body that does not come before
-// the server's ReadTimeout 408; all others are 500. One with a method Headers() http.Header sets headers, except those that
+// DefaultErrorHandler answers the error of a handler. If the error, or one that it wraps, has a method StatusCode() int, that is the
+// status, if it is from 400 to 599. Without such a method *http.MaxBytesError means 413, a body that does not come before the
+// server's ReadTimeout means 408, and all other errors mean 500. A method Headers() http.Header sets headers, except those that
 // describe a body.
 //
-// The client gets the text of an error only if its status is below 500: as application/problem+json (RFC 9457) where the
-// request's Accept prefers that or application/json, by more than */*, to text/plain, and as that otherwise. Errors from
-// 500 on go to slog.Default.
+// The client gets the text of an error only if the status is below 500. It is sent as application/problem+json (RFC 9457) if the
+// request's Accept prefers that or application/json to text/plain, by more than */*, and as text/plain if not. Errors from 500 on
+// are logged by slog.Default.
 //
-// The error context.Canceled of a request whose client has left is no failure, nor is a connection of the client's that
-// breaks: the status is 499, which only logs have.
+// If the client has left, so that the error is context.Canceled or its connection breaks, that is no failure: the status is 499,
+// which only logs show.
 func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	err = incoming.Explain(ctx, err)
 	code, detail := problem.StatusOf(err), err.Error()
@@ -157,7 +156,7 @@ func DefaultErrorHandler(ctx context.Context, w http.ResponseWriter, r *http.Req
 	_, _ = w.Write(body)
 }
 
-// logError logs an error of which the client does not hear all.
+// logError logs an error whose text the client does not get.
 func logError(ctx context.Context, r *http.Request, err error, why string) {
 	slog.ErrorContext(ctx, "kami: a handler failed", "method", r.Method, "pattern", r.Pattern, "err", err, "answer", why)
 }

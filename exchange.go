@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// exchange is all that changes while a chain runs for one request: the whole chain or, inside of standard middleware, what follows that.
+// exchange is all that changes while a chain runs for one request. Inside standard middleware another exchange runs the steps that follow.
 // It lives on the stack.
 type exchange struct {
 	own   *requestContext
@@ -25,9 +25,9 @@ type exchange struct {
 	finish  func()             // ends the context; nil if something else does
 
 	// How far the request has come:
-	ctx          context.Context // what its context has become
+	ctx          context.Context // its present context
 	r            *http.Request   // the copy that other code was last given; nil if none was
-	binding      *scopes.Binding // whose params ctx shows first; nil for the route's, while no scope's have come
+	binding      *scopes.Binding // whose params ctx shows first; nil for the route's, until a scope's have come
 	stale        bool            // whether r may lack ctx
 	changed      bool            // whether other code has made ctx, which may then not derive from kami's last context
 	uncomparable bool            // whether ctx is no pointer, and so may be of a type that cannot be compared
@@ -36,8 +36,8 @@ type exchange struct {
 	inner  *innerRun     // nil for the whole chain, and for requests that cannot have a form
 }
 
-// begin begins an exchange whose chain is set, with a new context. It returns the place for the proxy of the writer if one is wanted.
-// Bound is as for serve; timed means that the start is recorded.
+// begin begins an exchange whose chain is set, with a new context. It returns the place for the writer's proxy if proxied. Bound is as
+// for serve. Timed means that the start is recorded.
 func (x *exchange) begin(m *Mux, in context.Context, bound, proxied, timed bool, d *decision, r *http.Request) (place *mutil.Place) {
 	if d.routed() {
 		x.pattern = d.route.path

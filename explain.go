@@ -31,14 +31,14 @@ func (p PathParam) String() string { return fmt.Sprintf("%s = %q", p.Name, p.Val
 type Step struct {
 	Scope
 	Reading string `json:"reading"` // of the path, which lies in the scope
-	// How the path was read, if not as it is routed: "decoded", "cleaned", "decoded and cleaned" or "cleaned and decoded".
+	// How says how the path was read: "decoded", "cleaned", "decoded and cleaned" or "cleaned and decoded"; "" for as it is routed.
 	How    string      `json:"how,omitempty"`
 	Params []PathParam `json:"params,omitempty"` // of the scope
-	Mount  string      `json:"mount,omitempty"`  // where the Mux is mounted that it belongs to; "" for the one that was asked
+	Mount  string      `json:"mount,omitempty"`  // the path of the mount, if it belongs to a mounted Mux
 }
 
-// String prints the step for people, on one line: its scope, the params, the reading of the path if that is not the routed
-// one, and where its Mux is mounted.
+// String prints the step for people, on one line: its scope, the params, the reading of the path if it is not the routed
+// one, and the path of the mount.
 func (s Step) String() string {
 	text := s.Scope.String()
 	for _, p := range s.Params {
@@ -61,23 +61,23 @@ type Explanation struct {
 	// Route is the route that answers, nil for any other answer. HEAD may be answered by a route for GET.
 	Route  *Route
 	Params []PathParam // of the route
-	// Status is that of any other answer: 404, 405, 204 for OPTIONS, 301 or 307. It is 0 for a route, whose handler decides.
-	// Handlers given to NotFound and MethodNotAllowed, and an ErrorHandler, may decide otherwise, too.
+	// Status is the status of any other answer: 404, 405, 204 for OPTIONS, 301 or 307. It is 0 for a route, whose handler decides.
+	// Handlers given to NotFound and MethodNotAllowed, and an ErrorHandler, may set another status.
 	Status   int
 	Handler  string // the name of such a handler
 	Allow    string // the header, for 405 and OPTIONS
 	Location string // the header, for a redirect
-	// Message is the route that answers a message for the path, which is not redirected; nil if it is as for other requests.
+	// Message is the route that answers a message for the path where other requests are redirected; nil where they are not.
 	Message *Route
 
 	Middleware []Step // in the order in which it runs, unless one halts
 	Afterware  []Step // in the order in which it runs
 }
 
-// Explain says what runs for a request, and why: its route, or what is answered without one, and all middleware and
-// afterware with their scopes. It decides as ServeHTTP does, and runs nothing that was registered. Path is what stands in
-// a request's first line, so it has its escapes and may have a query. It is an error if no such request can be made.
-// It goes on into a mounted Mux. Of what other handlers do it says nothing.
+// Explain says what runs for a request, and why: its route, or the answer if there is none, and all middleware and
+// afterware with their scopes. It decides as ServeHTTP does, and runs nothing that was registered. Path is written as in
+// a request's first line: with its escapes, and possibly with a query. Explain returns an error if no such request can be made.
+// It includes a mounted Mux. It does not look into other handlers.
 func (m *Mux) Explain(method, path string) (Explanation, error) {
 	if m == nil {
 		return Explanation{}, errors.New("kami: Explain: the Mux is nil")
@@ -183,7 +183,7 @@ func (e Explanation) Answer() string {
 //	  answer      GET /hello/:name  main.greet (greeting/main.go:38)
 //	              name = "greg"
 //
-// Their order is that in which all of it runs.
+// The lines are in the order in which all of it runs.
 func (e Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %q\n", e.Method, e.Path)
@@ -204,7 +204,7 @@ func (e Explanation) String() string {
 	return b.String()
 }
 
-// printable returns text on one line, whatever was registered or asked.
+// printable returns text on one line, quoted if it has characters that are not printed.
 func printable(text string) string {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.QuoteToGraphic(text)
@@ -212,7 +212,7 @@ func printable(text string) string {
 	return text
 }
 
-// MarshalJSON gives programs what String gives people.
+// MarshalJSON returns all fields, and the Answer.
 func (e Explanation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Method     string      `json:"method"`

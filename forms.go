@@ -69,7 +69,7 @@ func (x *exchange) parsedWithin() *multipart.Form {
 	}
 }
 
-// innerRun is a run of what follows standard middleware, for a request that may have a form.
+// innerRun is a run of the steps inside standard middleware, for a request that may have a form.
 type innerRun struct {
 	first int             // the step that it began with
 	began *http.Request   // the request that it began with

@@ -18,9 +18,9 @@ import (
 //   - func(context.Context, http.ResponseWriter, *http.Request) error [see ErrorHandler]
 //   - func(http.ResponseWriter, *http.Request)
 //
-// Functions of the last kind, and http.Handlers, find the params with r.PathValue too. Middleware uses [Param]: path values are
-// there only for such a handler, and never for the params of a scope. A handler with a method
-// HandlerName() string is called so by [Mux.Routes], [Mux.Explain], and packages inspect and accesslog.
+// Functions of the last kind, and http.Handlers, can also get the params with r.PathValue. Middleware uses [Param]: path values
+// are set only for such a handler, and never for the params of a scope. If a handler has a method HandlerName() string,
+// [Mux.Routes], [Mux.Explain], and packages inspect and accesslog use that name.
 type HandlerType interface{}
 
 // ContextHandler is like http.Handler but supports context: ctx is always r.Context().
@@ -50,8 +50,8 @@ func isVanilla(h ContextHandler) bool {
 
 var errNilHandler = errors.New("the handler must not be nil")
 
-// routed is a handler that cannot serve every route, such as those of package endpoint. CheckRoute says what is wrong with a
-// route that has these params.
+// routed is a handler that cannot serve every route, such as a handler of package endpoint. CheckRoute returns an error for a route
+// whose params it cannot use.
 type routed interface{ CheckRoute(params []string) error }
 
 // newRouted is newHandler for a route with the pattern, whose params the handler may need.

@@ -11,12 +11,11 @@
 //		kami.Serve()                    // serve gracefully, on :8000 by default
 //	}
 //
-// All contexts descend from [Context], the god object; middleware builds on them, and what a handler gets as its ctx is
-// always r.Context().
+// All contexts descend from [Context], the god object, and middleware builds on them. A handler's ctx is always r.Context().
 //
 // # Routes
 //
-// The segments of a route's path match like this, and static ones go before params, params before catch-alls:
+// The segments of a route's path match like this. Static segments go before params, and params before catch-alls:
 //
 //	route             GET               params
 //	/hello            /hello
@@ -40,12 +39,11 @@
 //
 // # What runs
 //
-// [Explain] says what runs for a request, and why; [Check] finds what is probably a mistake. Package inspect is a page of
-// both.
+// [Explain] says what runs for a request, and why; [Check] finds probable mistakes. Package inspect is a page of both.
 //
 // # Stacks
 //
-// The package's functions and variables are those of one default [Mux]. [New] makes independent ones, to be mounted
+// The package's functions and variables belong to one default [Mux]. [New] makes independent ones, which can be mounted
 // wherever an http.Handler can be, also below a path of another Mux: see [Mux.Mount].
 package kami
 
@@ -66,20 +64,20 @@ var (
 	// Context is the root "god object" from which every request's context derives. Nil means context.Background().
 	Context = context.Background()
 	// Cancel will, if true, cancel the context of a request after it has finished, and when its client goes away.
-	// By default only the end of [Context] reaches a request's context, and of [DrainTimeout] where that is set.
+	// By default a request's context ends only with [Context], or at the [DrainTimeout] of a stop.
 	Cancel bool
 
 	// PanicHandler will, if set, be called on panics, with the context that the request has reached.
-	// [Exception] gives it the details. One that is no type of handler is an error when serving begins.
+	// [Exception] gives it the details. A value that is no type of handler is an error when serving begins.
 	PanicHandler HandlerType
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
 
-	// ErrorHandler will, if set, answer all that goes wrong: errors that handlers return, in the place of [DefaultErrorHandler],
-	// [ErrNotFound] unless NotFound has a handler, and [ErrMethodNotAllowed] unless MethodNotAllowed has one. Panics are for
-	// PanicHandler. It has to log for itself what is to be logged, as by slog.ErrorContext(ctx, …): kami then only logs errors
-	// after the response has begun or the connection was hijacked, for which it is not called.
+	// ErrorHandler will, if set, answer errors instead of [DefaultErrorHandler]: those that handlers return, [ErrNotFound] unless
+	// NotFound has a handler, and [ErrMethodNotAllowed] unless MethodNotAllowed has one. Panics are for PanicHandler.
+	// It must log errors itself, for example with slog.ErrorContext(ctx, …). It is not called once the response has begun or the
+	// connection was hijacked: kami logs such errors.
 	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
@@ -141,7 +139,7 @@ func Scopes() iter.Seq[Scope] { return std.Scopes() }
 // Explain says what the default Mux runs for a request, and why. See [Mux.Explain].
 func Explain(method, path string) (Explanation, error) { return std.Explain(method, path) }
 
-// Check returns what is probably a mistake in the default Mux. See [Mux.Check].
+// Check returns probable mistakes in the default Mux. See [Mux.Check].
 func Check() []Finding { return std.Check() }
 
 // Use registers middleware on the default Mux. See [Mux.Use].

@@ -15,9 +15,9 @@ import (
 
 // Route is a registered route.
 type Route struct {
-	Method  string `json:"method"` // "*" for all, as of what is mounted
+	Method  string `json:"method"` // "*" for all methods, which mounts have
 	Pattern string `json:"pattern"`
-	Handler string `json:"handler"` // the name of the function, as main.greet, or the type, or what its method HandlerName says
+	Handler string `json:"handler"` // the name of the function, such as main.greet, or the type, or the result of its method HandlerName
 	Place   string `json:"place"`   // where it was registered, as app/routes.go:31
 }
 
@@ -30,18 +30,17 @@ func (r Route) String() string {
 type Scope struct {
 	Kind  string `json:"kind"` // "middleware" or "afterware"
 	Path  string `json:"path"`
-	Name  string `json:"name"`  // of the function, as main.login, or the type
+	Name  string `json:"name"`  // of the function, such as main.login, or the type
 	Place string `json:"place"` // where it was registered, as app/routes.go:31
-	// Whether it is middleware that halts only by answering with a status of 400 or more or by hijacking the connection, for it
-	// is an http.Handler or a func(w, r). A redirect of it, for one, does not keep the handler from running. All other middleware can halt.
+	// Whether it is middleware of the type http.Handler or func(w, r), which halts only by answering with a status of 400 or more or
+	// by hijacking the connection. For example, a redirect does not keep the handler from running.
 	ReadOnly bool `json:"readOnly,omitempty"`
 }
 
-// String prints the scope and what is registered for it for people, on one line.
+// String prints the scope for people, on one line.
 func (s Scope) String() string { return fmt.Sprintf("%s  %s (%s)", s.Path, s.Name, s.Place) }
 
-// Routes returns all routes, by pattern and then by method. In the place of a mounted Mux are those of its routes that lie below
-// where it is mounted.
+// Routes returns all routes, by pattern and then by method. A mounted Mux is listed as its routes that lie below the mount's path.
 func (m *Mux) Routes() iter.Seq[Route] {
 	return slices.Values(m.plan().describe())
 }
@@ -72,7 +71,7 @@ func (p *plan) allRoutes() []*route {
 
 // below returns the routes for the path of a mount and for paths below it.
 func (p *plan) below(mount string) []Route {
-	prefix, _ := treemux.Parse(mount) // which it was registered with, so there is no error
+	prefix, _ := treemux.Parse(mount) // the registration has parsed it, so there is no error
 	return slices.DeleteFunc(p.describe(), func(r Route) bool {
 		pattern, _ := treemux.Parse(r.Pattern)
 		return !patterns.Reaches(prefix, pattern)
@@ -114,7 +113,7 @@ func ownName(h ContextHandler) (name string, ok bool) {
 	return name, ok
 }
 
-// unwrapped returns what was registered, where a handler without context has been made a ContextHandler.
+// unwrapped returns the handler that was registered, which newHandler may have wrapped in a vanilla.
 func unwrapped(h ContextHandler) any {
 	if v, ok := h.(*vanilla); ok {
 		return v.Handler
@@ -123,7 +122,7 @@ func unwrapped(h ContextHandler) any {
 }
 
 // Scopes returns all middleware and then all afterware: static scopes and then those with params, each before what lies
-// below it, and within a scope in the order of registration. Those of mounted Muxes are not among them.
+// below it, and within a scope in the order of registration. It does not include mounted Muxes.
 func (m *Mux) Scopes() iter.Seq[Scope] {
 	p := m.plan()
 	return func(yield func(Scope) bool) {
@@ -164,6 +163,6 @@ type registration struct {
 }
 
 func (e entry) as(kind string) registration {
-	pattern, _ := treemux.Parse(e.path) // which it was registered with, so there is no error
+	pattern, _ := treemux.Parse(e.path) // the registration has parsed it, so there is no error
 	return registration{Scope{Kind: kind, Path: e.path, Name: e.name, Place: e.place.String()}, pattern}
 }

@@ -35,8 +35,8 @@ type Middleware func(context.Context, http.ResponseWriter, *http.Request) contex
 type MiddlewareType interface{}
 
 // Use registers middleware for a scope of paths. The scope "/users/" covers all paths below it, and itself with or
-// without the slash (unless "/users" is a route of its own); "/users" covers that path, with or without a slash. Scopes
-// may have params and catch-alls as routes have: "/users/:id/" covers all below it, "/files/*" what "/files/" does.
+// without the slash (unless "/users" is a route of its own). The scope "/users" covers only that path, with or without a slash.
+// Scopes may have params and catch-alls as routes have: "/users/:id/" covers all paths below it, "/files/*" the same as "/files/".
 //
 // A guard for "/admin/" leaves a route that is registered as "/admin" open. Register the guard for both:
 //
@@ -53,21 +53,21 @@ type MiddlewareType interface{}
 //	scopes with params, from the least specific       /users/*   /users/:id/   /users/:id/edit
 //	within a scope, in the order of registration
 //
-// Scopes run whether or not a route matches, and no spelling of a path gets around them. A route only serves clean paths, and a
+// Scopes run whether or not a route matches, and no spelling of a path gets around them. A route only serves clean paths. A
 // scope runs if it covers the path as it is routed, or with its encoded slashes decoded from any segment on. For redirects, 404,
-// 405 and OPTIONS it also runs if it covers the clean path. Several slashes in a row are one. A scope with params runs once for each different
-// binding of them that this gives, the routed one first, whose values are also what a handler sees. Backslashes, semicolons,
-// letter case and double encoding make different paths.
+// 405 and OPTIONS it also runs if it covers the clean path. Several slashes in a row count as one. These readings of the path may
+// give a scope's params different values: then the scope runs once for each, first for the routed path, whose values a handler
+// sees too. Backslashes, semicolons, letter case and double encoding make different paths.
 //
 // Standard middleware, which takes the next handler, wraps what follows it: later middleware and the handler see its
-// writer, its request and its context, and its code after next runs after them. It is built once; what it builds must
-// call its next with a context that descends from the request's.
+// writer, its request and its context, and its code after next runs after them. It is called once, when it is registered. The
+// handler that it returns must call its next with a context that descends from the request's.
 //
-// The context that middleware returns must descend from the one that it gets, which has the params. If not, the request panics;
-// kami checks this until that middleware has once returned a context that does descend.
+// The context that middleware returns must descend from the one that it gets, which has the params. If it does not, the request
+// panics. kami stops checking this once the middleware has returned a context that descends.
 //
-// A context is changed by returning or passing on another one, never by writing over the request that others have too,
-// as in *r = *r.WithContext(ctx).
+// To change the context, return or pass on another one. Never write over the request, as in *r = *r.WithContext(ctx): other code
+// has that request too.
 func (m *Mux) Use(path string, mw MiddlewareType) {
 	place := caller()
 	what := fmt.Sprintf("middleware for %q", path)
@@ -86,10 +86,10 @@ func (m *Mux) Use(path string, mw MiddlewareType) {
 type middleware struct {
 	entry
 	run      Middleware
-	readOnly bool                                  // run is that of a handler
+	readOnly bool                                  // whether run calls a handler
 	derive   func(context.Context) context.Context // instead of run, for middleware that sees nothing else
-	standard ContextHandler                        // what wraps the rest of the chain
-	wrapper  http.HandlerFunc                      // the same, if it takes no context of its own
+	standard ContextHandler                        // wraps the rest of the chain; instead of run
+	wrapper  http.HandlerFunc                      // standard as a function, if it takes no context
 	descends atomic.Bool                           // whether it has returned a context that descends from the request's
 }
 

@@ -26,17 +26,17 @@ var (
 //	                                                            // (for /old itself it gets an empty path)
 //	mux.Mount("/t/:tenant/", tenants)                           // its routes are /t/:tenant/users and so on
 //
-// Routes of this Mux below the path go before what is mounted, for the methods that they have. Scopes of this Mux run before it,
-// so that Use("/admin/", guard) guards all of it. As for routes, a path that is not clean never gets there.
+// Routes of this Mux below the path go before the mounted handler, for the methods that they have. Scopes of this Mux run before it,
+// so Use("/admin/", guard) guards all of it. A path that is not clean never gets there, as with routes.
 // Mount panics as [Mux.Handle] does, also if the path, or a catch-all below it, is a route or a mount already.
 //
-// Of a *Mux that is mounted as it is, r.Pattern is the path of the inner route everywhere: in the scopes and hooks of this Mux,
-// and in the request that was passed to it. [Mux.Routes] and [Mux.Explain] go on into the inner Mux. 404, 405, redirects and
-// OPTIONS are the inner one's, by its own NotFound and MethodNotAllowed. Its routes are registered with their whole paths.
-// Any other handler has the routes "/old/" and "/old/*", and the method "*" stands for all.
+// If the handler is a *Mux, and not wrapped, r.Pattern is the path of the inner route everywhere: in the scopes and hooks of this
+// Mux, and in the request that was passed to it. [Mux.Routes] and [Mux.Explain] include the inner Mux. The inner Mux answers 404,
+// 405, redirects and OPTIONS, by its own NotFound and MethodNotAllowed. Its routes are registered with their whole paths.
+// Any other handler has the routes "/old/" and "/old/*", with the method "*" for all methods.
 //
-// An inner Mux has its own scopes, settings and hooks. Where its Context and this one's have a value for the same key, this
-// one's counts, because it belongs to the incoming request. Middleware has the inner one's count:
+// An inner Mux has its own scopes, settings and hooks. If its Context and this one's have a value for the same key, handlers get
+// this one's, because it belongs to the incoming request. Middleware can set the inner one's:
 //
 //	inner.Use("/", func(ctx context.Context) context.Context {
 //		return context.WithValue(ctx, dbKey{}, innerDB)
@@ -62,7 +62,7 @@ func (m *Mux) Mount(path string, handler HandlerType) {
 	var routes []*route
 	var patterns []treemux.Pattern
 	for _, path := range []string{path, path + "*"} {
-		pattern, _ := treemux.Parse(path) // which has been parsed, or differs in nothing that can be wrong
+		pattern, _ := treemux.Parse(path) // the path was parsed above, and the rest cannot be wrong
 		added := &route{mux: m, method: anyMethod, handler: h, path: path, place: place, either: true}
 		routes, patterns = append(routes, added), append(patterns, pattern)
 	}
@@ -107,8 +107,8 @@ func (r *route) registered() string {
 // mountPath returns the path of the mount whose route this is.
 func (r *route) mountPath() string { return strings.TrimSuffix(r.path, "*") }
 
-// innermost returns the route that answers, in the place of a mounted Mux the one that this has for a request for the URL, or for a
-// message. It is an unrouted one if none does.
+// innermost returns the route that answers a request for the URL: the route itself or, if it mounts a Mux, the route in that. It is an
+// unrouted one if none answers there. Message says that the request is a message's.
 func (r *route) innermost(message bool, method string, u *url.URL) *route {
 	for inner := r.mounted(); inner != nil; inner = r.mounted() {
 		within := decision{message: message}
@@ -119,7 +119,7 @@ func (r *route) innermost(message bool, method string, u *url.URL) *route {
 	return r
 }
 
-// explainWithin goes on to explain within the Mux that the route mounts, if it does.
+// explainWithin adds what the Mux runs that the route mounts, if it mounts one.
 func (d *decision) explainWithin(outer Explanation, u *url.URL) Explanation {
 	inner := d.route.mounted()
 	if inner == nil {

@@ -15,26 +15,26 @@ import (
 // Mux is an independent kami router and middleware stack. The zero Mux is empty and ready to use.
 //
 // Its fields are settings, read when a request arrives: set them before serving. All methods may be called at any
-// time, also while serving and by several goroutines at once; a request is served by what was registered when it came.
-// The first one after that waits for registrations that are under way; all others wait for nothing.
+// time, also while serving and by several goroutines at once. A request sees what was registered when it came.
+// The first request after a registration waits for registrations that are under way; no other request waits.
 // A Mux must not be copied.
 type Mux struct {
 	// Context is the root "god object" for this mux, from which every request's context derives.
 	// Nil means context.Background().
 	Context context.Context
 	// Cancel will, if true, cancel the context of a request after it has finished, and when its client goes away.
-	// By default only the end of Context reaches a request's context, and of DrainTimeout where that is set.
+	// By default a request's context ends only with Context, or at the DrainTimeout of a stop.
 	Cancel bool
 	// PanicHandler will, if set, be called on panics, with the context that the request has reached.
-	// [Exception] gives it the details. One that is no type of handler is an error when serving begins.
+	// [Exception] gives it the details. A value that is no type of handler is an error when serving begins.
 	PanicHandler HandlerType
 	// LogHandler will, if set, be called once at the very end of every request. The status that it sees is 0 if nothing
 	// was sent, which the client gets as 200.
 	LogHandler func(context.Context, mutil.WriterProxy, *http.Request)
-	// ErrorHandler will, if set, answer all that goes wrong: errors that handlers return, in the place of [DefaultErrorHandler],
-	// [ErrNotFound] unless NotFound has a handler, and [ErrMethodNotAllowed] unless MethodNotAllowed has one. Panics are for
-	// PanicHandler. It has to log for itself what is to be logged, as by slog.ErrorContext(ctx, …): kami then only logs errors
-	// after the response has begun or the connection was hijacked, for which it is not called.
+	// ErrorHandler will, if set, answer errors instead of [DefaultErrorHandler]: those that handlers return, [ErrNotFound] unless
+	// NotFound has a handler, and [ErrMethodNotAllowed] unless MethodNotAllowed has one. Panics are for PanicHandler.
+	// It must log errors itself, for example with slog.ErrorContext(ctx, …). It is not called once the response has begun or the
+	// connection was hijacked: kami logs such errors.
 	ErrorHandler func(context.Context, http.ResponseWriter, *http.Request, error)
 	// DrainTimeout is how long a graceful stop waits for the requests in progress, from when draining begins. After it their
 	// contexts end, whatever Cancel says, with http.ErrServerClosed as the cause; half a second later their connections.
@@ -62,7 +62,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := m.registered()
 	var d decision
 	d.decide(p, r.Method, r.URL)
-	if r.ProtoMajor == 0 { // only a message has a request like that
+	if r.ProtoMajor == 0 { // only the request of a message
 		d.tell(r.Context(), r.Method, r.URL)
 	}
 	// optimization: a HandlerFunc without middleware, afterware and hooks needs no more than this (BenchmarkServe/Param).
@@ -90,8 +90,8 @@ func (m *Mux) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *ht
 	m.serve(ctx, true, p, &d, w, r)
 }
 
-// serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context. The two short ways are
-// here, and the way of all other requests: begin, run, release.
+// serve serves a request whose incoming context is in. Bound means that the end of in ends the request's context. It has two short ways,
+// then the way of all other requests: begin, run, release.
 func (m *Mux) serve(in context.Context, bound bool, p *plan, d *decision, w http.ResponseWriter, r *http.Request) {
 	before, after := p.scopesOf(d)
 	if len(after.Steps) > 0 || m.hooks().set() {

@@ -10,11 +10,11 @@ import (
 // Param returns a request path parameter, or a blank string if it doesn't exist.
 // For example, with the path /v2/papers/:page use kami.Param(ctx, "page") to access the :page variable.
 //
-// Middleware and afterware with params in their own path see those first, then the route's; a handler sees the route's
-// first, then those of the scopes that it lies in. Of nested Muxes the inner one's come first.
+// Middleware and afterware with params in their own path see those first, then the route's. A handler sees the route's
+// first, then those of the scopes that cover it. With nested Muxes the inner one's come first.
 // Values are decoded once: for /papers/a%2Fb the page is a/b.
 func Param(ctx context.Context, name string) string {
-	// optimization: most often the context is that of a route, and the place is known (BenchmarkServe/Params4).
+	// optimization: most contexts belong to a route, and the param's place is known (BenchmarkServe/Params4).
 	if x, ok := ctx.(*withParams); ok {
 		if i := pathparams.Index(x.route.names, name); i >= 0 {
 			if value := x.Known(i); value != "" {
@@ -28,7 +28,7 @@ func Param(ctx context.Context, name string) string {
 }
 
 // SetParam returns a context in which the path parameter has the value, whatever it was. It leaves ctx alone.
-// This is intended for testing and should not be used otherwise.
+// It is for tests only.
 func SetParam(ctx context.Context, name string, value string) context.Context {
 	return &setParam{ctx, name, value}
 }

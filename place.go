@@ -6,7 +6,7 @@ import (
 	"github.com/guregu/kami/internal/where"
 )
 
-// refuse panics with what is wrong about a registration.
+// refuse panics with the rule that a registration breaks.
 func refuse(what string, at place, rule error) {
 	panic(fmt.Sprintf("kami: %s (%s): %v", what, at, rule))
 }
@@ -14,7 +14,7 @@ func refuse(what string, at place, rule error) {
 // place is where something was registered.
 type place = where.Place
 
-// entry is what is known of a registration: for which path, of what, and where.
+// entry describes a registration: its path, the name of what was registered, and the place.
 type entry struct {
 	path, name string
 	place      place

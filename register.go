@@ -13,17 +13,18 @@ import (
 // the method, the path or the handler is invalid, or if the method has another handler for the same paths.
 //
 // A segment of the path that begins with a colon is a param: /hello/:name matches /hello/greg. The last one may be a
-// catch-all, which matches all of a rest that is not empty: /files/*path matches /files/a/b. A slash after it makes no difference.
+// catch-all, which matches the rest of the path if that is not empty: /files/*path matches /files/a/b. A slash after it makes no
+// difference.
 // Names may be left out. [Param] has their values, decoded once; an encoded slash does not split a segment. A backslash before such a
 // colon or asterisk makes it ordinary text.
 // A static segment goes before a param, and a param before a catch-all, wherever they lead to a handler of the method.
 //
-// HEAD requests are served by the GET handler where there is none for HEAD. A path that lacks nothing but its trailing
-// slash, has one too many, or is not clean, is redirected to the registered one: with 301 for GET, else with 307.
-// One path with a trailing slash makes that right for all methods, and catch-alls take it either way.
+// The GET handler serves HEAD requests if there is no handler for HEAD. A path that only lacks its trailing slash, or has one too
+// many, or is not clean, is redirected to the registered one: with 301 for GET, with 307 for other methods.
+// If one method's path has a trailing slash, that counts for all methods. Catch-alls take paths with and without one.
 //
-// A path is not clean if it has an empty segment or, in any spelling, a dot segment ("." or ".."). No handler ever gets one: where
-// there is no route to redirect to the answer is 404.
+// A path is not clean if it has an empty segment or, in any spelling, a dot segment ("." or ".."). No handler ever gets such a path: if
+// there is no route to redirect to, the answer is 404.
 func (m *Mux) Handle(method, path string, handler HandlerType) {
 	added := &route{mux: m, method: method, path: path, place: caller()}
 	if err := requestline.CheckMethod(method); err != nil {

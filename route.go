@@ -13,8 +13,8 @@ import (
 	"github.com/guregu/kami/internal/pathparams"
 )
 
-// route is one registered handler, or one of the two of a mount. Routes whose paths differ only in names and a trailing slash are a list, by
-// method: a leaf of the tree. A mount's are alone in theirs. It is immutable.
+// route is one registered handler, or one of the two routes of a mount. Routes whose paths differ only in names and a trailing slash are a
+// list, by method: a leaf of the tree. A mount's route is alone in its list. It is immutable.
 type route struct {
 	mux     *Mux
 	method  string

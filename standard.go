@@ -101,7 +101,7 @@ func (l *linkContext) Value(key any) any {
 	return l.Context.Value(key)
 }
 
-// String names the context when it is printed, which would otherwise print the request with all its headers.
+// String is requestContext's.
 func (l *linkContext) String() string {
 	return fmt.Sprintf("%v.WithMiddleware(%s)", l.Context, l.x.chain.Steps[l.step].Ware)
 }
