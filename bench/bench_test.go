@@ -197,7 +197,6 @@ func TestVerdicts(t *testing.T) {
 	assert.Equal(t, [2]float64{0.72, 0.72}, got[0].value, "the median of 0.8, 0.72 and 0.6")
 	assert.Equal(t, [2]float64{1, 1}, got[0].hand)
 	assert.Equal(t, [2]int{3, 2}, got[0].held, "0.8 is too much at 400")
-	assert.True(t, got[0].missed())
 	assert.Equal(t, [2]float64{0.4, 0.4}, got[1].value)
 	assert.Equal(t, [2]int{2, 2}, got[1].held)
 	assert.Equal(t, [2]float64{50, 25}, got[2].value)

@@ -51,11 +51,10 @@ type extent struct {
 	rounds   int           // of such turns
 	most     int           // routes
 	requests int           // after which the memory is measured
-	profiled time.Duration // of each row
 }
 
 // full is that of all runs but quick ones.
-var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: 1_000_000, profiled: time.Second}
+var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: 1_000_000}
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{rows: regexp.MustCompile(""), extent: full}
@@ -90,7 +89,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if *quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
-		o.extent = extent{turn: 2 * time.Millisecond, rounds: 1, most: 100, requests: 100, profiled: 2 * time.Millisecond}
+		o.extent = extent{turn: 2 * time.Millisecond, rounds: 1, most: 100, requests: 100}
 	}
 	if flags.NArg() > 0 || o.slices < 1 || o.runs < 1 || o.slice <= 0 {
 		return o, errors.New("unknown arguments, or numbers that are too small; see -help")
@@ -162,7 +161,6 @@ func (o options) measureAll(log io.Writer) *report {
 			r.series, r.claims = append(r.series, one.Rows), append(r.claims, one.Claims)
 		}
 	}
-	r.Profiles = profiles(r.rows, r.series, o.profiled)
 	all := slices.Concat([]peer{kamiPeer}, peers, []peer{floorPeer})
 	for i, measure := range []func(){
 		func() { r.Trips = o.loopback(all) },

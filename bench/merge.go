@@ -85,9 +85,6 @@ type verdict struct {
 	runs    int
 }
 
-// missed reports whether the target did not hold in all runs.
-func (v verdict) missed() bool { return v.held[0] < v.runs || v.held[1] < v.runs }
-
 // verdicts says how the targets of the row fared, but for those about what was not measured.
 func (s series) verdicts(i int, r *row) (all []verdict) {
 	for _, t := range r.targets {

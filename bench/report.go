@@ -25,7 +25,6 @@ type report struct {
 	claims     [][]claim // of each run
 	pace       pace
 	Charts     map[string]string // what shows them, by group
-	Profiles   []string          // of rows that miss a target
 	Trips      []trip
 	Growths    []growth
 	Scalings   []scaling
