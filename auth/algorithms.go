@@ -25,7 +25,7 @@ const (
 	kindRSA     = "RSA"
 )
 
-// algorithm is one of RFC 7518 or RFC 8037 for a public key.
+// algorithm is a signature algorithm of RFC 7518 or RFC 8037 with a public key.
 type algorithm struct {
 	method jwt.SigningMethod
 	kind   string
@@ -59,7 +59,7 @@ func fits(alg string, key crypto.PublicKey) error {
 	return nil
 }
 
-// kindOf returns the kind of a public key, and an error if it is none that could verify a signature safely.
+// kindOf returns the kind of a public key, or an error if the key cannot verify signatures safely.
 func kindOf(key crypto.PublicKey) (string, error) {
 	switch key := key.(type) {
 	case ed25519.PublicKey:
@@ -78,8 +78,8 @@ func kindOf(key crypto.PublicKey) (string, error) {
 	return "", fmt.Errorf("%T is no public key; accepted: ed25519.PublicKey, *ecdsa.PublicKey, *rsa.PublicKey", key)
 }
 
-// smallOrder are the encodings of Ed25519's points of small order, without the sign bit. Whoever has such a key is impersonated by a
-// few tries. One of zeros is a key that nobody has set.
+// smallOrder are the encodings of Ed25519's points of small order, without the sign bit. For such a key anybody can forge a signature in a
+// few tries. The encoding of zeros is a key that was never set.
 var smallOrder = []string{
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",
@@ -96,7 +96,7 @@ func hasSmallOrder(key ed25519.PublicKey) bool {
 	return slices.Contains(smallOrder, hex.EncodeToString(unsigned))
 }
 
-// copyOf returns a copy of a key, so that its owner cannot change the one that an identity is compared with.
+// copyOf returns a copy of a key, so that its owner cannot change the key that identities are compared with.
 func copyOf(key crypto.PublicKey) crypto.PublicKey {
 	switch key := key.(type) {
 	case ed25519.PublicKey:
@@ -130,7 +130,7 @@ func kindOfEC(key *ecdsa.PublicKey) (string, error) {
 	return "", errors.New("the EC key's curve is none of P-256, P-384 and P-521")
 }
 
-// checkRSA refuses keys that are too weak (RFC 7518, 3.3), and those that take too long.
+// checkRSA refuses keys that are too weak (RFC 7518, 3.3), and keys so large that verifying takes too long.
 func checkRSA(key *rsa.PublicKey) error {
 	const least, most = 2048, 8192
 	if key == nil || key.N == nil {

@@ -9,8 +9,8 @@ import (
 // generation is how many verdicts a generation of the cache has at most.
 const generation = 4096
 
-// verdicts is a cache of tokens that were accepted, in two generations: when the young one is full the old one is forgotten, and
-// the young one becomes the old. So a token that is in use stays. The zero value is ready to use.
+// verdicts is a cache of accepted tokens, in two generations: when the young one is full it replaces the old one. A token that is in
+// use moves to the young one, and so stays. The zero value is ready to use.
 type verdicts struct {
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]verdict

@@ -1,5 +1,5 @@
-// Package auth identifies the other side of a request: by JSON Web Tokens, by shared keys, or by schemes of one's own. What it
-// does for HTTP it does for messages and for the peers of a connection.
+// Package auth identifies the sender of a request: by JSON Web Tokens, by shared keys, or by your own schemes. It does so for HTTP, for
+// messages and for the peers of a connection.
 //
 //	keys := new(auth.Keys)
 //	if err := keys.LoadJWKS(jwks); err != nil { // again whenever the keys change
@@ -17,8 +17,7 @@
 //
 // # Authentication
 //
-// A client sends its credential in the header Authorization: a scheme, a space and what the scheme makes of it. [Schemes.Identify]
-// puts an [Identity] in the context; [Require] and [RequireAudience] guard scopes with it.
+// A client sends its credential in the header Authorization: a scheme, a space and the scheme's own text. [Schemes.Identify] puts an [Identity] in the context; [Require] and [RequireAudience] guard scopes with it.
 //
 //	credential     on /          on /private/   in the log
 //	none           passes        401            at Debug
@@ -28,9 +27,9 @@
 //	expired since  passes        401            the reason, at Info
 //	key replaced   passes        401            the reason, at Info
 //
-// The client learns the status and the challenges of WWW-Authenticate, and nothing of the reason. Credentials are not logged, nor are
-// names of unknown schemes, which may be credentials in the wrong place. A credential is unknowable where a
-// [KeySource] or a [Scheme] has an error of its own: a client that got a 401 would throw a good one away.
+// The client gets the status and the challenges of WWW-Authenticate, and never the reason. Credentials are not logged, nor are names of
+// unknown schemes, which may be credentials in the wrong place. A credential is unknowable if a [KeySource] or a [Scheme] itself
+// fails: after a 401 the client would throw a good credential away.
 //
 // # Connections
 //
@@ -40,19 +39,19 @@
 //	node := &peer.Node{Name: "chat", Version: "1.0.0", Handler: mux, Authenticate: schemes.Authenticate}
 //	conn, err := node.Dial(ctx, url, peer.Token(issuer.Source(auth.Identity{Subject: "billing"}, 10*time.Minute)))
 //
-// The messages of the connection have its Identity. It is looked at anew for each that a Require guards: an identity that
-// has expired, or whose key has been replaced or deleted in its KeySource, is a 401 until another credential has come. The routes
-// without Require go on to answer.
+// The messages of the connection have its Identity. Require checks it again for each message: an identity that has expired, or whose
+// key has been replaced or deleted in its KeySource, is a 401 until the peer sends another credential. Routes without Require still
+// answer.
 //
 // # Tokens
 //
-// [JWT] accepts what is signed with a public key that the token names by its "kid", and that ends: a token without "exp" is refused,
-// for it could only be taken back together with its key. [Issuer] makes such tokens. Keys are replaced at run time by [Keys].
+// [JWT] accepts tokens that are signed with the key that they name by "kid", and that expire: a token without "exp" is refused, because
+// it could only be revoked together with its key. [Issuer] makes such tokens. [Keys] replaces keys at run time.
 // To rotate a key, publish the new one next to the old; sign with the new one; delete the old one when its last token has expired,
 // or at once if it has leaked. See [JWT] for all that is refused.
 //
-// # Schemes of one's own
+// # Your own schemes
 //
-// A [Scheme] is a function. The one for Basic, for example, decodes its credential and asks another Scheme or a table of password hashes.
-// It says by its errors whether a credential is wrong, 401, or could not be looked at, 503.
+// A [Scheme] is a function. For example, a Scheme for Basic decodes the credential and asks another Scheme or a table of password hashes.
+// Its error says whether the credential is wrong, 401, or could not be checked, 503.
 package auth

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Identity says who has been authenticated, and by what.
+// Identity is the authenticated sender of a request.
 //
-// Treat the one that [FromContext] returns as read-only: it is shared by all that run for the request, and on a connection by
-// all its messages. The nested values of Claims are shared with other requests too.
+// Treat the Identity that [FromContext] returns as read-only: all code for the request shares it, and all messages of a connection.
+// Other requests share the nested values of Claims.
 type Identity struct {
 	Subject  string         // who it is, never empty
 	Scheme   string         // the name of its Scheme, as in [Schemes]
@@ -49,16 +49,16 @@ func (id *Identity) check(ctx context.Context) error {
 	return id.proof.check(ctx)
 }
 
-// FromContext returns who has been authenticated, by [Schemes.Identify] or [Schemes.Authenticate]. It is nil if nobody has been.
-// The Identity may have expired since: [Require] looks at that.
+// FromContext returns the Identity that [Schemes.Identify] or [Schemes.Authenticate] has put into ctx, or nil. The Identity may have
+// expired since: [Require] checks that.
 func FromContext(ctx context.Context) *Identity {
 	return stateOf(ctx).identity
 }
 
-// state is all that this package keeps in a context.
+// state is what this package keeps in a context.
 type state struct {
-	identity *Identity // nil if nobody has been authenticated
-	schemes  Schemes   // those that would do, for the challenges of a 401
+	identity *Identity // nil if there is none
+	schemes  Schemes   // for the challenges of a 401
 }
 
 type stateKey struct{}

@@ -15,25 +15,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Issuer makes tokens that [JWT] accepts. All fields are to be set before it is used, then it may be used by many goroutines at once.
+// Issuer makes tokens that [JWT] accepts. Set its fields before it is used. Then many goroutines may use it at once.
 type Issuer struct {
 	Name  string        // the claim "iss"; empty: none
 	KeyID string        // the header "kid", by which a KeySource has the public key
 	Key   crypto.Signer // Ed25519 (EdDSA), ECDSA with P-256 (ES256) or RSA from 2048 bits (RS256); one in hardware as well
 }
 
-// Token returns a signed token for an identity that ends after ttl, rounded up to whole seconds. Its claims are those of id.Claims,
-// with "sub", "aud" if id has one, "iss", "iat" and "exp" set anew. When id itself expires does not matter.
+// Token returns a signed token for an identity. The token expires after ttl, rounded up to whole seconds, whenever id itself expires.
+// Its claims are id.Claims, with "sub", "aud" if id has one, "iss", "iat" and "exp" set anew.
 //
 // It returns an error if ctx has ended; if the Issuer has no KeyID, or no Key of such a kind; if id has no Subject; if ttl is not
-// above zero; if the claims cannot be encoded; or if the token would have more than 8 KB, which is refused everywhere.
+// above zero; if the claims cannot be encoded; or if the token would have more than 8 KB, which every JWT scheme refuses.
 func (i *Issuer) Token(ctx context.Context, id Identity, ttl time.Duration) (string, error) {
 	token, _, err := i.token(ctx, id, ttl)
 	return token, err
 }
 
-// Source returns a function that makes a new token each time it is called, for the scheme "Bearer", and says when that ends: what
-// peer.Token needs.
+// Source returns a function for peer.Token: each call makes a new token for the scheme "Bearer", and says when it expires.
 func (i *Issuer) Source(id Identity, ttl time.Duration) func(context.Context) (scheme, credential string, expires time.Time, err error) {
 	return func(ctx context.Context) (string, string, time.Time, error) {
 		token, expires, err := i.token(ctx, id, ttl)
@@ -98,7 +97,7 @@ func (i *Issuer) claims(id Identity, now, expires time.Time) jwt.MapClaims {
 	return claims
 }
 
-// algorithm returns the name of the one that goes with the key.
+// algorithm returns the name of the key's algorithm.
 func (i *Issuer) algorithm() (string, error) {
 	if i.KeyID == "" {
 		return "", errors.New("it has no KeyID, and a token without one is refused")
@@ -118,7 +117,7 @@ func (i *Issuer) algorithm() (string, error) {
 	return "", fmt.Errorf("its Key is %s; accepted: %s, %s, %s", kind, kindEd25519, kindP256, kindRSA)
 }
 
-// sign makes a signature by the interface that keys in hardware have too, which package jwt does not.
+// sign signs by crypto.Signer, the interface of keys in hardware, which package jwt does not use.
 func (i *Issuer) sign(alg, signed string) ([]byte, error) {
 	hash := crypto.SHA256
 	if alg == "EdDSA" {

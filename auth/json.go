@@ -19,8 +19,8 @@ var (
 	errNoStrings = errors.New("neither a string nor a list of strings")
 )
 
-// decodeObject decodes a JSON object, with numbers as json.Number. Members that come twice, of which others may take the other
-// one, are an error (RFC 7515, 4 and 5.2), names are compared as they are.
+// decodeObject decodes a JSON object, with numbers as json.Number. A member that comes twice is an error (RFC 7515, 4 and
+// 5.2), because another program may read the other one. Names are compared as they are.
 func decodeObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, errNoJSON
@@ -38,7 +38,7 @@ func decodeObject(data []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// decodeValue decodes a value of what is known to be valid.
+// decodeValue decodes a value of JSON that is known to be valid.
 func decodeValue(d *json.Decoder, depth int) (any, error) {
 	v, err := d.Token()
 	if err != nil || v != json.Delim('{') && v != json.Delim('[') {
@@ -53,7 +53,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 		v, err = decodeMembers(d, depth-1)
 	}
 	if err == nil {
-		_, err = d.Token() // the closing one
+		_, err = d.Token() // the closing delimiter
 	}
 	return v, err
 }

@@ -12,13 +12,13 @@ import (
 	"slices"
 )
 
-// LoadJWKS replaces all keys, those of [Keys.Set] too, by those of a JSON Web Key Set (RFC 7517, 7518 and 8037). It replaces all or
-// nothing: its error says which key is wrong, and leaves the keys as they were.
+// LoadJWKS replaces all keys, including the keys of [Keys.Set], by a JSON Web Key Set (RFC 7517, 7518 and 8037). If it returns an
+// error, which says which key is wrong, the keys are as they were.
 //
 // It takes Ed25519 keys, EC keys with P-256, P-384 and P-521, and RSA keys from 2048 to 8192 bits. Keys that are not for verifying
 // signatures by their "use" or "key_ops", and those whose "kty", "crv" or "alg" is unknown, are left out. A key with an "alg"
-// verifies tokens of that algorithm alone. Wrong are private and symmetric keys, which do not belong into a public set: their
-// owner should replace them; keys without a "kid" or with one that another has; and a set of which nothing is left.
+// verifies tokens of that algorithm alone. These are errors: private and symmetric keys, which do not belong in a public set, so that
+// their owner should replace them; keys without a "kid", or with the "kid" of another key; and a set without any key to take.
 func (k *Keys) LoadJWKS(data []byte) error {
 	set, err := decodeObject(data)
 	if err != nil {
@@ -71,7 +71,7 @@ func (j jwk) load(entries map[string]entry) error {
 	return j.add(entries, entry{key, alg})
 }
 
-// add adds the entry, if it is a good one.
+// add adds the entry, or returns what is wrong with it.
 func (j jwk) add(entries map[string]entry, e entry) error {
 	if _, err := kindOf(e.key); err != nil {
 		return err

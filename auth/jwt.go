@@ -14,18 +14,18 @@ import (
 // maxToken is how many bytes a token may have.
 const maxToken = 8 << 10
 
-// JWTOption sets what is optional of [JWT].
+// JWTOption is an option of [JWT].
 type JWTOption func(*verifier)
 
-// WithIssuer makes the issuer a must: the claim "iss" has to be name. Without it, the keys say enough: their owner is trusted. It
-// panics if name is empty.
+// WithIssuer requires the claim "iss" to be name. Without it every token that the keys verify is trusted, whoever issued it. It panics
+// if name is empty.
 func WithIssuer(name string) JWTOption {
 	mustHave(name, "WithIssuer")
 	return func(v *verifier) { v.issuer = name }
 }
 
-// WithAudience makes the audience a must: the claim "aud" has to be, or to contain, name. Without it tokens for other services pass
-// where those have the same issuer, unless [RequireAudience] looks at the audience. It panics if name is empty.
+// WithAudience requires the claim "aud" to be, or to contain, name. Without it a token that the same issuer made for another service
+// passes, unless [RequireAudience] checks the audience. It panics if name is empty.
 func WithAudience(name string) JWTOption {
 	mustHave(name, "WithAudience")
 	return func(v *verifier) { v.audience = name }
@@ -38,8 +38,8 @@ func WithLeeway(d time.Duration) JWTOption {
 }
 
 // WithAlgorithms sets which algorithms tokens may have: EdDSA, ES256 and RS256 by default. ES384, ES512, RS384, RS512, PS256, PS384
-// and PS512 (RFC 7518, 3.1) are supported as well. It panics for all others, "none" and those with a shared key among
-// them, and if there is none.
+// and PS512 (RFC 7518, 3.1) are supported as well. It panics for any other algorithm, such as "none" or one with a shared key, and
+// without any.
 func WithAlgorithms(names ...string) JWTOption {
 	if len(names) == 0 {
 		panic("auth: WithAlgorithms: name at least one algorithm")
@@ -53,18 +53,18 @@ func WithAlgorithms(names ...string) JWTOption {
 }
 
 // WithCache sets for how long a token that was accepted is not verified again, 300 seconds by default, and never beyond its end. Zero
-// turns that off. The key is compared each time, the function of [WithVerify] is not asked. At most 8,192 tokens are
-// kept, by their SHA-256. It panics below zero.
+// turns the cache off. For a token in the cache the key is still compared, but the function of [WithVerify] is not called. The cache
+// has at most 8,192 tokens, by their SHA-256. WithCache panics below zero.
 func WithCache(d time.Duration) JWTOption {
 	mustNotBeNegative(d, "WithCache")
 	return func(v *verifier) { v.cacheFor = d }
 }
 
-// WithVerify adds a check of one's own, as for tokens that have been revoked, after all others. It may change the Identity. Its
-// error refuses the token, see [Scheme]. It panics if the function is nil.
+// WithVerify adds your own check after all others, for example for revoked tokens. It may change the Identity. Its error refuses the
+// token, see [Scheme]. It panics if the function is nil.
 //
-// Its verdict is kept as [WithCache] says, and is not asked for again by the messages of a connection. One that depends on more of ctx than
-// its end, as on a tenant, needs WithCache(0): it would be kept for the others too.
+// The cache keeps its verdict, see [WithCache], and it is not called again for the messages of a connection. A check that uses values
+// of ctx, such as a tenant, needs WithCache(0): its verdict would count for other tenants too.
 func WithVerify(verify func(context.Context, *Identity) error) JWTOption {
 	if verify == nil {
 		panic("auth: WithVerify: the function is nil")
@@ -96,14 +96,14 @@ type verifier struct {
 	cache  *verdicts // nil without a cache
 }
 
-// JWT returns a Scheme, the one for "Bearer", of JSON Web Tokens (RFC 7519) that are signed (RFC 7515) with a key of keys:
+// JWT returns a Scheme, for "Bearer", of JSON Web Tokens (RFC 7519) that are signed (RFC 7515) with a key of keys:
 //
 //	schemes := auth.Schemes{"Bearer": auth.JWT(keys, auth.WithIssuer("https://id.example.com"), auth.WithAudience("chat"))}
 //
 // A token needs a header "kid" that keys knows, an algorithm that is allowed and fits the key, the claims "exp" and "sub", and a
-// whole signature: a token that never ends cannot be taken back. The claims "nbf" and "iat" are heeded where they are there. Refused
-// are also tokens over 8 KB, encrypted and nested ones, those with a header "crit" or of another "typ" than JWT or at+jwt,
-// and those with a member of JSON twice. Keys that a token brings along (jwk, jku, x5c, x5u) are never looked at.
+// whole signature. The claims "nbf" and "iat" are checked if they are there. Also refused are tokens over 8 KB, encrypted and nested
+// tokens, tokens with a header "crit" or with another "typ" than JWT or at+jwt, and tokens with a member of JSON twice. Keys that a
+// token brings along (jwk, jku, x5c, x5u) are never used.
 //
 // An Identity holds as long as keys has the same key for its kid, on open connections too: see [Require].
 // It panics if keys is nil.
@@ -127,7 +127,7 @@ func JWT(keys KeySource, opts ...JWTOption) Scheme {
 	return v.identify
 }
 
-// validator returns what checks the registered claims of RFC 7519. An empty issuer or audience is any.
+// validator returns a validator of the registered claims of RFC 7519. An empty issuer or audience accepts any.
 func (v *verifier) validator() *jwt.Validator {
 	opts := []jwt.ParserOption{jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(v.leeway), jwt.WithIssuer(v.issuer)}
 	if v.audience != "" {
@@ -173,7 +173,7 @@ func until(id *Identity, limit time.Time) time.Time {
 	return limit
 }
 
-// read verifies a token: first its header, then its signature, then its claims, none of which is looked at before.
+// read verifies a token: first its header, then its signature, then its claims. Claims are not read before the signature is verified.
 func (v *verifier) read(ctx context.Context, token string) (*Identity, error) {
 	t, err := split(token)
 	if err != nil {
@@ -203,7 +203,7 @@ func (v *verifier) read(ctx context.Context, token string) (*Identity, error) {
 	return id, nil
 }
 
-// identityOf makes an Identity of the payload of a token whose signature is right.
+// identityOf makes an Identity of the payload of a verified token.
 func (v *verifier) identityOf(payload []byte) (*Identity, error) {
 	claims, err := decodeObject(payload)
 	if err != nil {
@@ -222,7 +222,7 @@ func (v *verifier) identityOf(payload []byte) (*Identity, error) {
 	if err := v.claims.Validate(c); err != nil {
 		return nil, err
 	}
-	expires, _ := c.GetExpirationTime() // the validator has had it
+	expires, _ := c.GetExpirationTime() // the validator has checked it
 	id := &Identity{Expires: expires.Time, Claims: claims, Audience: v.audience}
 	if id.Audience == "" && len(audiences) > 0 {
 		id.Audience = audiences[0]

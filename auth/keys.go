@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// KeySource has the public keys by which tokens are verified. It is asked for each token, for each message that [Require] guards,
-// and by many goroutines at once: one that gets its keys from elsewhere must keep them.
+// KeySource has the public keys that verify tokens. Key is called for each token and for each message that [Require] guards, by many
+// goroutines at once: a source that gets its keys from elsewhere must cache them.
 type KeySource interface {
-	// Key returns the key with that id, which comes from a token that nobody has verified yet. An error that wraps
-	// ErrUnknownKey says that there is none, as a nil key does; any other error that the source cannot say, which is
-	// answered with 503.
+	// Key returns the key with that id, which comes from a token that is not verified yet. A nil key, or an error that wraps
+	// ErrUnknownKey, says that there is none. Any other error says that the source has failed, and is answered with 503.
 	Key(ctx context.Context, kid string) (crypto.PublicKey, error)
 }
 
@@ -26,11 +25,11 @@ var ErrUnknownKey = errors.New("auth: there is no such key")
 // Keys is a [KeySource] of keys in memory, by their id. The zero value is empty and ready to use. All methods may be called at any
 // time, also while serving: a change counts for the next message. A Keys must not be copied.
 type Keys struct {
-	mu      sync.Mutex // for those that write
+	mu      sync.Mutex // held by writers
 	entries atomic.Pointer[map[string]entry]
 }
 
-// entry is a key, and the only algorithm that it is for, "" if that is up to its kind.
+// entry is a key, and the only algorithm that it may be used with: "" for all algorithms of its kind.
 type entry struct {
 	key crypto.PublicKey
 	alg string
@@ -44,8 +43,8 @@ func (k *Keys) Key(_ context.Context, kid string) (crypto.PublicKey, error) {
 	return nil, ErrUnknownKey
 }
 
-// Set adds a copy of a public key, or replaces the one with that id. It panics if kid is empty, or if the key is none that JWT could use:
-// keys that come from outside are for [Keys.LoadJWKS], which returns an error.
+// Set adds a copy of a public key, or replaces the one with that id. It panics if kid is empty, or if JWT could not use
+// the key. Use [Keys.LoadJWKS], which returns an error, for keys from outside.
 func (k *Keys) Set(kid string, key crypto.PublicKey) {
 	if kid == "" {
 		panic("auth: Keys.Set: the kid is empty, and a token without one is refused")
@@ -57,7 +56,7 @@ func (k *Keys) Set(kid string, key crypto.PublicKey) {
 	k.change(func(entries map[string]entry) { entries[kid] = entry{key: key} })
 }
 
-// Delete removes a key. No token of it is accepted any more. It does nothing if there is none.
+// Delete removes a key, if there is one. Its tokens are no longer accepted.
 func (k *Keys) Delete(kid string) {
 	k.change(func(entries map[string]entry) { delete(entries, kid) })
 }
@@ -93,7 +92,7 @@ type proof struct {
 
 var errRotated = errors.New("the key of the token has been replaced")
 
-// check returns an error unless the source has still the same key.
+// check returns an error unless the source still has the same key.
 func (p *proof) check(ctx context.Context) error {
 	if p == nil {
 		return nil
@@ -108,7 +107,7 @@ func (p *proof) check(ctx context.Context) error {
 	return nil
 }
 
-// current returns the key that the source has now. The source is asked once, so that a key and what it is for belong together.
+// current returns the key that the source has now. It asks the source once, so that the key and its algorithm belong together.
 func (p *proof) current(ctx context.Context) (crypto.PublicKey, error) {
 	if own, ok := p.keys.(*Keys); ok {
 		e, ok := own.entry(p.kid)

@@ -12,9 +12,9 @@ import (
 	"github.com/guregu/kami"
 )
 
-// Require is middleware that lets only identified requests pass. It answers 401 without an identity, with one that has
-// expired, and with one of a token whose key is no longer the one that its KeySource has by that id; and 503 if the
-// KeySource cannot say. So it holds too for the messages of a connection that was opened before.
+// Require is middleware that lets only identified requests pass. It answers 401 if there is no identity, if the identity has
+// expired, or if its token's key is no longer the KeySource's key with that id. It answers 503 if the KeySource fails. It checks each
+// message of a connection, however long ago that was opened.
 func Require(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 	s := stateOf(ctx)
 	if err := s.identity.check(ctx); err != nil {
@@ -23,11 +23,10 @@ func Require(ctx context.Context, w http.ResponseWriter, r *http.Request) contex
 	return ctx
 }
 
-// RequireAudience returns middleware that does what [Require] does, and lets only those pass whose audience covers the path. It
-// answers all others with 403.
+// RequireAudience returns middleware that does what [Require] does, and answers 403 if the identity's audience does not cover the path.
 //
-// The path names the place behind the middleware, in parts: "/user/env/name". An audience covers a path if its parts are the first
-// parts of the path: "/user" covers all of a user, and "/" everything. An empty part of an audience is equal to any, as in
+// The path names the resource that the middleware guards, in parts: "/user/env/name". An audience covers a path if its parts are the first
+// parts of the path: "/user" covers all of a user, and "/" everything. An empty part of an audience covers any part, as in
 // "/user//name": an issuer must not leave out a part by mistake. An audience that does not begin with a slash covers nothing. A token
 // with several audiences passes if one of them covers the path.
 //
@@ -52,7 +51,7 @@ func RequireAudience(path string) kami.Middleware {
 
 var errAudience = errors.New("the identity's audience does not cover this path")
 
-// answer answers a request whose identity does not do, and halts.
+// answer answers a request that may not pass, and halts.
 func (s *state) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, reason error) context.Context {
 	scheme, subject := "", ""
 	if s.identity != nil {
@@ -69,7 +68,7 @@ func (s *state) answer(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	return nil
 }
 
-// audiences returns all audiences of the identity: those of its token, unless somebody has given it another one.
+// audiences returns all audiences of the identity: its token's, unless its Audience was changed.
 func (id *Identity) audiences() []string {
 	list, err := stringsOf(id.Claims["aud"])
 	if err != nil || !slices.Contains(list, id.Audience) {
@@ -78,7 +77,7 @@ func (id *Identity) audiences() []string {
 	return list
 }
 
-// audienceParts splits a path. Empty parts at its end say nothing.
+// audienceParts splits a path. Empty parts at its end do not count.
 func audienceParts(path string) []string {
 	path = strings.TrimRight(strings.TrimPrefix(path, "/"), "/")
 	if path == "" {

@@ -13,12 +13,12 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// Scheme authenticates the credential of an authentication scheme (RFC 9110, 11.4): what follows the scheme's name in the header
+// Scheme authenticates the credential of an authentication scheme (RFC 9110, 11.4): the text after the scheme's name in the header
 // Authorization. It may be called by many goroutines at once, and must not log the credential.
 //
 // It returns an Identity with a Subject, or an error. The error is answered with 401, and its text is only logged. If the Scheme
-// could not find out, as without its database, the error should have a method StatusCode() int that returns 503, or another
-// status from 500 to 599: a client would throw a good credential away after a 401. The status 429 is heeded too. An error that
+// could not check the credential, for example without its database, the error should have a method StatusCode() int that returns 503
+// or another status from 500 to 599: after a 401 a client would throw a good credential away. The status 429 counts too. An error that
 // wraps context.Canceled or context.DeadlineExceeded is a 503 by itself. A method Headers() http.Header of the error sets headers
 // of the answer; its WWW-Authenticate replaces all challenges.
 //
@@ -34,7 +34,7 @@ var (
 	errSeveral    = errors.New("there are several headers Authorization")
 	errMalformed  = errors.New(`the header Authorization is not a scheme, a space and a credential`)
 	errOther      = errors.New("the subject is another than the session's user")
-	errUnknown    = errors.New("the scheme is unknown") // its name may be a credential that somebody has put in its place
+	errUnknown    = errors.New("the scheme is unknown") // without the name, which may be a credential in the wrong place
 	errEmpty      = errors.New("the credential is empty")
 	errControls   = errors.New("the credential has control characters")
 	errNoSubject  = errors.New("the credential has no subject")
@@ -47,11 +47,10 @@ var (
 //	mux.Use("/", schemes.Identify)
 //	mux.Use("/private/", auth.Require)
 //
-// A request without the header passes, with the identity that its context has already, as a message has from its connection. A
-// credential that is refused is answered with 401 and a WWW-Authenticate header for each scheme, sorted by name, and with
-// 503 if the scheme could not find out. The answer is written by [kami.HandleError]. The reason is in the log and
-// nowhere else, on slog.Default at the level Info. A message of a session that is bound to a user may only have a credential of
-// that user.
+// A request without the header passes, with the identity that its context may already have, such as a message's from its connection. A
+// refused credential is answered with 401 and a WWW-Authenticate header for each scheme, sorted by name, or with 503 if the scheme
+// could not check it. [kami.HandleError] writes the answer. The reason is only logged, by slog.Default at the level Info. A message
+// of a session that is bound to a user may only have a credential of that user.
 func (s Schemes) Identify(ctx context.Context, w http.ResponseWriter, r *http.Request) context.Context {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -71,18 +70,18 @@ func (s Schemes) Identify(ctx context.Context, w http.ResponseWriter, r *http.Re
 	return s.with(ctx, id)
 }
 
-// fitsSession reports whether the identity may act in the session that a message belongs to. With another one, a client whose own
-// identity has expired would go on by somebody else's credential.
+// fitsSession reports whether the identity may act in the session of a message. Otherwise a client whose own identity has expired could go on
+// with another user's credential.
 func fitsSession(ctx context.Context, id *Identity) bool {
 	s := session.FromContext(ctx)
 	return s == nil || s.UID() == "" || s.UID() == id.Subject
 }
 
-// Authenticate returns a context with the identity of a credential, for transports that get it by other ways than the header of
-// a request. It replaces the one that ctx has. Comparing the subject with a session's user is up to the transport.
+// Authenticate returns a context with the identity of a credential, for transports that get the credential in other ways than a request's
+// header. It replaces the identity of ctx. The transport must compare the subject with a session's user.
 //
 // The text of its error is only the text of a status, which its method StatusCode() int returns: 401, 503 if the scheme could
-// not find out, or that of the scheme. Its method Headers() http.Header returns the challenges. The error wraps the reason, which
+// not check the credential, or the scheme's own status. Its method Headers() http.Header returns the challenges. The error wraps the reason, which
 // Authenticate has logged and which the other side must not be told.
 func (s Schemes) Authenticate(ctx context.Context, scheme, credential string) (context.Context, error) {
 	name, id, err := s.identity(ctx, scheme, credential)
@@ -94,7 +93,7 @@ func (s Schemes) Authenticate(ctx context.Context, scheme, credential string) (c
 	return s.with(ctx, id), nil
 }
 
-// identity has the scheme of that name judge the credential. It returns the name as the map has it, "" if it is unknown.
+// identity has the scheme of that name check the credential. It returns the name as it is in the map, "" if it is unknown.
 func (s Schemes) identity(ctx context.Context, scheme, credential string) (string, *Identity, error) {
 	name := s.find(scheme)
 	switch {
@@ -114,15 +113,14 @@ func (s Schemes) identity(ctx context.Context, scheme, credential string) (strin
 	case id.Subject == "":
 		return name, nil, errNoSubject
 	}
-	own := *id // the scheme may have it for others too
+	own := *id // the scheme may share it with other requests
 	own.Scheme = name
 	return name, &own, nil
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// find returns the name of a scheme as the map has it, or "". Of names that differ only in case, the first in the order of
-// strings counts.
+// find returns the name of a scheme as it is in the map, or "". If names differ only in case, the first in the order of strings counts.
 func (s Schemes) find(scheme string) (found string) {
 	if !isToken(scheme) {
 		return ""
@@ -135,13 +133,13 @@ func (s Schemes) find(scheme string) (found string) {
 	return found
 }
 
-// with returns ctx with an identity, of which transports see the subject.
+// with returns ctx with an identity, whose subject transports can see.
 func (s Schemes) with(ctx context.Context, id *Identity) context.Context {
 	ctx = session.WithSubject(ctx, id.Subject)
 	return context.WithValue(ctx, stateKey{}, &state{id, s})
 }
 
-// offered returns ctx with the schemes that would do, where there is no identity.
+// offered returns ctx with the schemes that a client may use, for a request without an identity.
 func (s Schemes) offered(ctx context.Context) context.Context {
 	if stateOf(ctx).identity != nil {
 		return ctx
@@ -149,7 +147,7 @@ func (s Schemes) offered(ctx context.Context) context.Context {
 	return context.WithValue(ctx, stateKey{}, &state{schemes: s})
 }
 
-// answer answers a request whose credential is refused, and halts.
+// answer answers a request with a refused credential, and halts.
 func (s Schemes) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, scheme string, reason error) context.Context {
 	refused := s.refuse(scheme, reason)
 	if refused.status < 500 {
@@ -185,7 +183,7 @@ func isToken(s string) bool {
 }
 
 // challenges returns the values of WWW-Authenticate (RFC 9110, 11.6.1), sorted by the names of the schemes. Each has a realm, which
-// Basic (RFC 7617) must have, and Bearer must have a parameter (RFC 6750, 3). The one that has refused a token says so.
+// Basic (RFC 7617) must have, and Bearer must have a parameter (RFC 6750, 3). The Bearer challenge says so if it has refused a token.
 func (s Schemes) challenges(refusedBy string) []string {
 	var all []string
 	for name, authenticate := range s {

@@ -12,13 +12,13 @@ import (
 
 var errWrongKey = errors.New("the subject is unknown, or the key is wrong")
 
-// Secret returns a Scheme of shared keys by subject, whose credential is "subject:key". It is for servers that know each other; keys
-// are to be random and long, for a short one can be guessed.
+// Secret returns a Scheme of shared keys by subject. Its credential is "subject:key". It is for servers that know each other. Keys must
+// be random and long, because a short key can be guessed.
 //
 //	schemes := auth.Schemes{"Key": auth.Secret(map[string]string{"billing": os.Getenv("BILLING_KEY")})}
 //
-// A subject with an empty key, as of a variable that is not set, is refused. How long a refusal takes tells neither whether the subject is
-// known, nor anything of its key. The map is copied. It panics if a subject is empty or has a colon.
+// A subject with an empty key, for example of an environment variable that is not set, is refused. The time that a refusal takes does not
+// tell whether the subject is known, or anything about its key. The map is copied. It panics if a subject is empty or has a colon.
 func Secret(keys map[string]string) Scheme {
 	sums := make(map[string][sha256.Size]byte, len(keys))
 	for subject, key := range keys {
@@ -29,8 +29,8 @@ func Secret(keys map[string]string) Scheme {
 			sums[subject] = sha256.Sum256([]byte(key))
 		}
 	}
-	var nobody [sha256.Size]byte // compared where the subject is unknown
-	_, _ = rand.Read(nobody[:])  // which never fails
+	var nobody [sha256.Size]byte // compared if the subject is unknown
+	_, _ = rand.Read(nobody[:])  // Read never fails
 	return func(_ context.Context, credential string) (*Identity, error) {
 		subject, key, _ := strings.Cut(credential, ":")
 		want, known := sums[subject]

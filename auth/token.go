@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// token is one in the compact serialization (RFC 7515, 7.1), of which the header has been read.
+// token is a token in the compact serialization (RFC 7515, 7.1), whose header has been read.
 type token struct {
 	alg, kid  string
-	signed    string // the part that the signature is for
+	signed    string // the signed part
 	payload   []byte
 	signature []byte
 }
@@ -47,9 +47,9 @@ func split(compact string) (*token, error) {
 	return t, t.setHeader(header)
 }
 
-// setHeader heeds the header's members (RFC 7515, 4.1). Those that name a key in other ways than by kid are not looked at.
+// setHeader reads the header's members (RFC 7515, 4.1). It ignores members that name a key in other ways than by kid.
 func (t *token) setHeader(header map[string]any) error {
-	t.alg, _ = header["alg"].(string) // no name of an algorithm is empty
+	t.alg, _ = header["alg"].(string) // "" names no algorithm
 	t.kid, _ = header["kid"].(string)
 	if _, ok := header["crit"]; ok {
 		return errCritical
@@ -67,8 +67,8 @@ func (t *token) setHeader(header map[string]any) error {
 	return nil
 }
 
-// isJWT reports whether a header "typ" is that of tokens which identify: an issuer may sign others with the same keys, as for logging
-// out (RFC 8725, 3.11).
+// isJWT reports whether the header "typ" says that the token identifies its bearer. An issuer may sign other tokens with the same keys,
+// for example for logging out (RFC 8725, 3.11).
 func isJWT(typ any) bool {
 	s, _ := typ.(string)
 	s = strings.ToLower(s)
@@ -96,7 +96,7 @@ func decodeBase64(s string) ([]byte, error) {
 	return base64.RawURLEncoding.Strict().DecodeString(s)
 }
 
-// checkDate returns an error if a claim is no date (RFC 7519, 2) before the year 10000, beyond which dates overflow.
+// checkDate returns an error if a claim is no date (RFC 7519, 2) before the year 10000. Later dates overflow.
 func checkDate(name string, claims map[string]any) error {
 	const year10000 = 253402300800
 	date, ok := claims[name]

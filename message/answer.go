@@ -7,21 +7,21 @@ import (
 	"slices"
 )
 
-// Returns says which of several answers to a message counts: that which its handler has written, and those that middleware and
-// afterware have given by [Answer]. A handler that writes nothing gives none. Whatever it says, an answer with a status of 400 or
-// more goes before all others.
+// Returns says which of several answers to a message counts: the answer that its handler has written, or one that middleware or
+// afterware has given by [Answer]. A handler that writes nothing gives none. An answer with a status of 400 or more always goes
+// before all others.
 type Returns int
 
 const (
-	Method Returns = iota // Method is the handler's: those of Answer are dropped.
+	Method Returns = iota // Method is the handler's answer: answers by [Answer] are dropped.
 	First                 // First is the first answer.
 	Latest                // Latest is the last answer.
 )
 
-// choose returns the answer that counts, nil if there is none. The handler's, nil if it has given none, comes after so many of the
-// others.
+// choose returns the answer that counts, nil if there is none. The handler's answer, nil if it has given none, comes after so many of
+// the others.
 func (r Returns) choose(handlers *Reply, before int, others []*Reply) *Reply {
-	if len(others) == 0 { // as most often
+	if len(others) == 0 { // optimization: most messages have no others
 		return handlers
 	}
 	all := slices.Clone(others)
@@ -45,11 +45,11 @@ func (r Returns) choose(handlers *Reply, before int, others []*Reply) *Reply {
 }
 
 // Answer gives an answer of middleware or afterware to a message: v as JSON, with the headers that w has. [Message.Returns] says
-// whether it counts. It does not halt: for that, middleware returns nil, as ever. An error is answered as the Mux answers that of
-// a handler.
+// whether it counts. It does not halt: middleware returns nil for that, as always. If v is an error, the Mux answers it like an error
+// of a handler.
 //
-// It returns an error if w is not the writer of a message, nor one around it that can be unwrapped; if v cannot be encoded; or if
-// the message has been answered.
+// It returns an error if w is not the writer of a message, and does not wrap one (Unwrap); if v cannot be encoded; or if the message
+// has been answered.
 func Answer(w http.ResponseWriter, v any) error {
 	own, err := writerOf(w)
 	if err != nil {
@@ -75,7 +75,7 @@ func Answer(w http.ResponseWriter, v any) error {
 	return nil
 }
 
-// writerOf finds the writer of a message in what is around it.
+// writerOf returns the message's writer that w is or wraps.
 func writerOf(w http.ResponseWriter) (*writer, error) {
 	for {
 		switch outer := w.(type) {
@@ -89,7 +89,7 @@ func writerOf(w http.ResponseWriter) (*writer, error) {
 	}
 }
 
-// recorder keeps an answer of this package's or of an ErrorHandler.
+// recorder keeps an answer of this package or of an ErrorHandler.
 type recorder struct {
 	status int
 	header http.Header
@@ -115,7 +115,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// reply returns the answer, with nothing that its writer may yet change.
+// reply returns the answer, as a copy that its writer can no longer change.
 func (r *recorder) reply() *Reply {
 	r.WriteHeader(http.StatusOK) // unless there is one
 	reply := newReply(r.status, r.header)

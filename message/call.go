@@ -18,8 +18,8 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// Local returns a Caller of a handler in this process: for tests, and for one binary that is all servers. Its messages are served by
-// [Serve]. A call returns at the end of its context, whatever the handler does. It panics if the handler is nil.
+// Local returns a Caller of a handler in this process: for tests, and for a binary that is all servers at once. [Serve] serves its
+// messages. A call returns at the end of its context, whatever the handler does. It panics if the handler is nil.
 func Local(h http.Handler) Caller {
 	if h == nil {
 		panic("message: Local: the handler must not be nil")
@@ -67,7 +67,7 @@ func (l local) Call(ctx context.Context, m *Message) (*Reply, error) {
 	}
 }
 
-// gate keeps a handler for which nobody waits any more from a message's Stream.
+// gate keeps a handler from calling a message's Stream after the call has returned.
 type gate struct {
 	passing sync.Mutex
 	closed  bool
@@ -91,9 +91,9 @@ func (g *gate) close() {
 }
 
 // HTTP returns a Caller of a server over HTTP, which posts messages to the paths of their routes below base. A client of nil is
-// http.DefaultClient. Answers may have endpoint.DefaultMaxAnswer bytes, which of a stream counts for each item: a line. How many
-// lines are under way is up to the connection. Redirects are up to the client, and an error if they make a GET of the message. It
-// panics if base is nil.
+// http.DefaultClient. An answer, or each item (a line) of a stream, may have endpoint.DefaultMaxAnswer bytes. The connection
+// limits how many lines are under way. The client follows redirects as it is set to; a redirect that makes a GET of the message is
+// an error. HTTP panics if base is nil.
 func HTTP(client endpoint.HTTPClient, base *url.URL) Caller {
 	if base == nil {
 		panic("message: HTTP: the URL must not be nil")
@@ -140,7 +140,7 @@ func (c overHTTP) Call(ctx context.Context, m *Message) (*Reply, error) {
 	return &Reply{Status: response.StatusCode, Header: response.Header, Body: rest}, nil
 }
 
-// request returns the request that is the message.
+// request returns the request for the message.
 func (c overHTTP) request(ctx context.Context, m *Message) (*http.Request, error) {
 	path, err := Path(m.Route)
 	if err != nil {
@@ -148,7 +148,7 @@ func (c overHTTP) request(ctx context.Context, m *Message) (*http.Request, error
 	}
 	u := c.base
 	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + path
-	u.Path, _ = url.PathUnescape(u.RawPath) // which both of its parts allow
+	u.Path, _ = url.PathUnescape(u.RawPath) // both of its parts were escaped without an error
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(m.Body))
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (c overHTTP) request(ctx context.Context, m *Message) (*http.Request, error
 
 var errTooLong = fmt.Errorf("it is longer than %d bytes", endpoint.DefaultMaxAnswer)
 
-// receive reads an answer, and returns what has not been streamed.
+// receive reads an answer, and returns the part that has not been streamed.
 func receive(response *http.Response, stream func([]byte) error) (rest []byte, err error) {
 	if stream == nil || response.StatusCode >= 400 || mediaType(response.Header.Get("Content-Type")) != lines {
 		rest, err = io.ReadAll(io.LimitReader(response.Body, endpoint.DefaultMaxAnswer+1))
@@ -191,7 +191,7 @@ func receive(response *http.Response, stream func([]byte) error) (rest []byte, e
 	}
 }
 
-// readLine reads a line of limited length. What comes before the end without being a line is returned with io.EOF.
+// readLine reads a line of limited length. Text before the end that is no whole line is returned with io.EOF.
 func readLine(b *bufio.Reader) (line []byte, err error) {
 	for {
 		part, err := b.ReadSlice('\n')

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Codec makes bodies of values and values of bodies. It may be used by many goroutines at once. It gets a pointer to the value in
-// both directions.
+// Codec encodes values as bodies and decodes bodies. It may be used by many goroutines at once. Both of its functions get a pointer
+// to the value.
 type Codec interface {
-	// ContentType is the type of the bodies, as "application/json".
+	// ContentType is the type of the bodies, such as "application/json".
 	ContentType() string
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
@@ -29,7 +29,7 @@ func mediaType(contentType string) string {
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
-// isJSON reports whether a body with the content type is JSON, as one without is.
+// isJSON reports whether a body with the content type is JSON. A body without a content type is.
 func isJSON(contentType string) bool {
 	kind := mediaType(contentType)
 	return kind == "" || kind == "application/json" || kind == lines || strings.HasSuffix(kind, "+json")

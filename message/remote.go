@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// CallOption sets what is optional of [Remote], [Stream] and [Notify].
+// CallOption is an option of [Remote], [Stream] and [Notify].
 type CallOption func(*callOptions)
 
 type callOptions struct {
@@ -22,7 +22,7 @@ type callOptions struct {
 	window int
 }
 
-// WithCodec sets what encodes requests and decodes answers, [JSON] by default.
+// WithCodec sets the codec of requests and answers, [JSON] by default.
 func WithCodec(c Codec) CallOption {
 	if c == nil {
 		panic("message: WithCodec: the codec must not be nil")
@@ -40,7 +40,7 @@ func WithHeader(key, value string) CallOption {
 	}
 }
 
-// Window sets how many items of a [Stream] may be under way that the consumer has not taken, 64 by default. It panics if that is not
+// Window sets how many items of a [Stream] may be under way before the consumer takes them, 64 by default. It panics if n is not
 // from 1 to 65536.
 func Window(items int) CallOption {
 	if items < 1 || items > maxWindow {
@@ -51,7 +51,7 @@ func Window(items int) CallOption {
 
 const (
 	defaultWindow = 64
-	maxWindow     = 65536 // for which there is room from the beginning of a stream
+	maxWindow     = 65536 // a stream has room for a whole window from its beginning
 )
 
 func newCall(who string, to Caller, route string, opts []CallOption) *callOptions {
@@ -72,14 +72,14 @@ func newCall(who string, to Caller, route string, opts []CallOption) *callOption
 }
 
 // Remote returns an Endpoint that calls a route. The end of its context ends the call, and its deadline travels. An answer with an
-// error status is that [endpoint.Error], and an empty one the zero Resp, unless a codec other than JSON makes something of it.
-// A Resp of struct{} ignores the answer. A call that has reached nobody is repeated once, see [ErrUndelivered]. It panics if to is
+// error status becomes that [endpoint.Error]. An empty answer becomes the zero Resp, unless a codec other than JSON decodes it.
+// A Resp of struct{} ignores the answer. A call that no handler got is repeated once, see [ErrUndelivered]. It panics if to is
 // nil.
 func Remote[Req, Resp any](to Caller, route string, opts ...CallOption) endpoint.Endpoint[Req, Resp] {
 	o := newCall("Remote", to, route, opts)
 	ignores := reflect.TypeFor[Resp]() == reflect.TypeFor[struct{}]()
 	return func(ctx context.Context, request Req) (response Resp, err error) {
-		// optimization: what others get pointers to is one allocation (BenchmarkRemote).
+		// optimization: the values that others get pointers to are one allocation (BenchmarkRemote).
 		own := &struct {
 			message  Message
 			request  Req
@@ -96,8 +96,8 @@ func Remote[Req, Resp any](to Caller, route string, opts ...CallOption) endpoint
 	}
 }
 
-// Notify sends v to a route without waiting for an answer, where the Caller can. It returns an error if v could not be encoded or
-// the message not be sent; what its handler answers is logged if it is an error. It panics if to is nil.
+// Notify sends v to a route, and does not wait for an answer if the Caller can do that. It returns an error if v could not be encoded
+// or the message could not be sent. If the handler fails, its error is logged. It panics if to is nil.
 func Notify(ctx context.Context, to Caller, route string, v any, opts ...CallOption) error {
 	o := newCall("Notify", to, route, opts)
 	m := Message{Route: route, Notify: true}
@@ -128,7 +128,7 @@ func pointerTo(v any) any {
 	return pointer.Interface()
 }
 
-// send encodes the request, sends the message, and returns the answer if it is no error.
+// send encodes the request, sends the message, and returns the answer, or its error if it is one.
 func send[Req any](ctx context.Context, o *callOptions, m *Message, request *Req) (reply *Reply, err error) {
 	if reflect.TypeFor[Req]().Kind() == reflect.Pointer {
 		m.Body, err = o.codec.Marshal(*request)
@@ -160,7 +160,7 @@ func (o *callOptions) send(ctx context.Context, m *Message, err error) (*Reply, 
 	return reply, reply.Err()
 }
 
-// codecOf returns what decodes an answer, or nil if nothing does.
+// codecOf returns the codec of an answer, or nil if there is none for it.
 func (o *callOptions) codecOf(reply *Reply) Codec {
 	contentType := first(reply.Header, "Content-Type")
 	switch {
@@ -188,8 +188,8 @@ func decode[Resp any](c Codec, reply *Reply, response *Resp) error {
 	return nil
 }
 
-// unmarshal decodes into the response, or, where that is a pointer, into a new value, for codecs that cannot make one. JSON can, or
-// leaves it nil for null.
+// unmarshal decodes into the response. If that is a pointer it decodes into a new value, because most codecs cannot make one. JSON can,
+// and leaves the pointer nil for null.
 func unmarshal[T any](c Codec, data []byte, into *T) error {
 	t := reflect.TypeFor[T]()
 	if c == JSON || t.Kind() != reflect.Pointer {

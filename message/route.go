@@ -14,11 +14,11 @@ const (
 	maxSegments = 32
 )
 
-// Path returns the path of a route, escaped as in a URL: that of "room.join" is "/room/join".
+// Path returns the path of a route, escaped as in a URL: "/room/join" for "room.join".
 //
-// A route has segments with dots between them. In a segment a dot, a slash, an asterisk, ">", "%", spaces, controls, bytes that
-// are no UTF-8, and a dollar sign at the beginning of the route are written as "%" and two upper case hexadecimal digits, and
-// nothing else is. The error says what is wrong: an empty route or segment, an escape that is none or is not needed, more than
+// A route has segments with dots between them. These are written as "%" and two upper case hexadecimal digits: a dot, a slash, an
+// asterisk, ">", "%", spaces, controls and bytes that are no UTF-8 in a segment, and a dollar sign at the beginning of the route.
+// Nothing else is. The error says what is wrong: an empty route or segment, an escape that is invalid or not needed, more than
 // 255 bytes or 32 segments, or a path that would not be clean, see kami's Mux.Handle.
 func Path(route string) (string, error) {
 	_, escaped, err := pathOf(route)
@@ -61,8 +61,8 @@ func pathOf(route string) (plain, escaped string, err error) {
 	return plain, escaped, err
 }
 
-// Route returns the route of a path that is escaped as in a URL: that of "/room/join" is "room.join". It is the inverse of
-// [Path]. A slash at the end of the path says nothing. A path without a route, such as "/", has "".
+// Route returns the route of a path that is escaped as in a URL: "room.join" for "/room/join". It is the inverse of [Path]. A slash
+// at the end of the path makes no difference. It returns "" for a path without a route, such as "/".
 func Route(path string) string {
 	rest, ok := strings.CutPrefix(path, "/")
 	if !ok {
@@ -83,8 +83,8 @@ func Route(path string) string {
 	return route
 }
 
-// Subject returns what a route of kami's with the pattern is called where messages have subjects, without a prefix: that of
-// "/room/:id/*rest" is "room.*.>". It is "" for "/" and for what is no pattern.
+// Subject returns the subject of a pattern, without a prefix, for transports whose messages have subjects: "room.*.>" for
+// "/room/:id/*rest". It returns "" for "/" and for text that is no pattern.
 func Subject(pattern string) string {
 	parsed, err := treemux.Parse(pattern)
 	if err != nil {
@@ -104,7 +104,7 @@ func Subject(pattern string) string {
 	return strings.Join(tokens, ".")
 }
 
-// isClean reports whether a path, all of which is decoded, has neither an empty segment but at its end nor a dot segment.
+// isClean reports whether a decoded path has no dot segment, and no empty segment except at its end.
 func isClean(path string) bool {
 	rest := path[len("/"):]
 	for more := true; more; {
@@ -124,7 +124,7 @@ func escapeSegment(text string, first bool) string {
 		size := 1
 		if r != utf8.RuneError {
 			size = utf8.RuneLen(r)
-		} else if _, n := utf8.DecodeRuneInString(text[i:]); n > 1 { // it is there itself
+		} else if _, n := utf8.DecodeRuneInString(text[i:]); n > 1 { // U+FFFD itself, not a wrong byte
 			size = n
 		} else {
 			b = appendEscape(b, text, i)
@@ -143,7 +143,7 @@ func escapeSegment(text string, first bool) string {
 	return string(b)
 }
 
-// appendEscape appends the escape of the byte i of the text to b, which has what comes before that, unless it is nil.
+// appendEscape appends the escape of the byte i of the text to b. A nil b first gets the text before that byte.
 func appendEscape(b []byte, text string, i int) []byte {
 	const digits = "0123456789ABCDEF"
 	if b == nil {

@@ -16,14 +16,14 @@ import (
 )
 
 // Serve has a handler, such as a *kami.Mux or kami.Handler(), serve the message as a POST request for the path of its route, and
-// returns the answer. A Content-Type that is missing is application/json where there is a body.
+// returns the answer. If there is a body and no Content-Type, that is application/json.
 //
 // The request's context has the values, the cancellation and the deadline of ctx, whatever kami.Cancel says. The header Kami-Timeout
-// may set an earlier deadline. Serve waits for the handler. When it returns, what the handler has left running can neither read the
-// body nor write any more.
+// may set an earlier deadline. Serve waits for the handler. After it has returned, goroutines that the handler has left running can
+// neither read the body nor write.
 //
-// It never panics: a panic that no PanicHandler has handled is logged and answered with 500, http.ErrAbortHandler without being
-// logged. A route or a Kami-Timeout that is none is answered with 400.
+// It never panics. A panic that no PanicHandler has handled is logged and answered with 500; http.ErrAbortHandler is not logged.
+// An invalid route or Kami-Timeout is answered with 400.
 func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 	if ctx == nil || m == nil {
 		return errorReply(http.StatusInternalServerError, "message: Serve: the context and the message must not be nil")
@@ -69,7 +69,7 @@ func Serve(ctx context.Context, h http.Handler, m *Message) (reply *Reply) {
 	return c.w.reply(m.Returns)
 }
 
-// call is a message that is served: the context, the request and the writer.
+// call is a message while it is served: the context, the request and the writer.
 //
 // optimization: they are one allocation (BenchmarkServe).
 type call struct {
@@ -78,14 +78,14 @@ type call struct {
 	request http.Request
 	url     url.URL
 	body    body
-	json    [1]string // the Content-Type that nobody has said
+	json    [1]string // the Content-Type, if the message has none
 	w       writer
 
 	pattern string          // guarded by w.changing
-	failer  incoming.Failer // nil if no Mux has told; guarded by w.changing
+	failer  incoming.Failer // nil if no Mux has called Hit; guarded by w.changing
 }
 
-// body is the body of a request. There is nothing to read of it when the message has been answered.
+// body is the body of a request. Nothing can be read from it once the message has been answered.
 type body struct {
 	reading sync.Mutex
 	rest    []byte
@@ -106,7 +106,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Close ends the reading, as that of the body of a request over HTTP does.
+// Close ends the reading, like Close of the body of a request over HTTP.
 func (b *body) Close() error {
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -141,7 +141,7 @@ func (c *call) disguise(plain, escaped string) {
 	}
 }
 
-// lines is the type of JSON by lines.
+// lines is the content type of JSON lines.
 const lines = "application/x-ndjson"
 
 // first is header.Get for a name in its canonical form.
@@ -152,7 +152,7 @@ func first(header http.Header, name string) string {
 	return ""
 }
 
-// Value answers for the message's own keys: the Exchange of a request that has brought the message is another one.
+// Value answers for the message's own keys. The request that has brought the message, if any, is another exchange.
 func (c *call) Value(key any) any {
 	switch key {
 	case incoming.MessageKey{}:
@@ -185,13 +185,13 @@ func (c *call) Hit(pattern string, failer incoming.Failer) {
 func (c *call) hit() string {
 	c.w.changing.Lock()
 	defer c.w.changing.Unlock()
-	if c.pattern == "" { // as where the handler is no Mux
+	if c.pattern == "" { // the handler may be no Mux
 		return c.request.Pattern
 	}
 	return c.pattern
 }
 
-// fail answers an error as the handlers of the Mux that has served the message do.
+// fail answers an error as the Mux answers an error of a handler.
 func (c *call) fail(w http.ResponseWriter, err error) {
 	c.w.changing.Lock()
 	failer := c.failer

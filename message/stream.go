@@ -11,15 +11,15 @@ import (
 	"reflect"
 )
 
-// errLeft is the cause with which the call of a stream ends that nobody reads any more.
+// errLeft is the cause of the end of a call whose loop has ended.
 var errLeft = errors.New("message: the stream is not read any more")
 
-// Stream returns a function that calls a route whose answer is a sequence of items, as those of endpoint.Stream are. The call is
-// made anew for each loop over the sequence, and ends with the loop or with ctx. An answer that is whole is a sequence of what is
-// in it. An error is the last of the sequence. It panics if to is nil.
+// Stream returns a function that calls a route whose answer is a sequence of items, such as a route of endpoint.Stream. Each loop over
+// the sequence makes a new call, which ends with the loop or with ctx. An answer that does not stream is a sequence of the items in
+// it. An error is the last of the sequence. It panics if to is nil.
 //
-// A server that is faster than the loop waits: at most 64 items, or as [Window] says, are under way. Over HTTP it is also what fits
-// into the connection.
+// A server that is faster than the loop waits: at most 64 items, or as many as [Window] says, are under way. Over HTTP the connection
+// holds some more.
 func Stream[Req, Item any](to Caller, route string, opts ...CallOption) func(context.Context, Req) iter.Seq2[Item, error] {
 	o := newCall("Stream", to, route, opts)
 	return func(ctx context.Context, request Req) iter.Seq2[Item, error] {
@@ -78,8 +78,8 @@ func receiveStream[Req, Item any](ctx context.Context, o *callOptions, request *
 	return decodeItems(codec, reply.Body, yield)
 }
 
-// buffer returns how many items wait for the consumer here. Transports that have a window keep them themselves, so that no more are
-// under way than it says. In this process a handler would otherwise wait for each item, and HTTP counts none.
+// buffer returns how many items may wait here for the consumer. Transports with a window keep them themselves, so that no more than a
+// window are under way. Local calls and HTTP have no window: without a buffer a handler in this process would wait for each item.
 func (o *callOptions) buffer() int {
 	switch o.to.(type) {
 	case local, overHTTP:
@@ -88,7 +88,7 @@ func (o *callOptions) buffer() int {
 	return 0
 }
 
-// decodeItems yields what is in a piece of an answer: one item, or those of JSON one after the other.
+// decodeItems yields the items in a piece of an answer: one, or several JSON values one after the other.
 func decodeItems[Item any](c Codec, data []byte, yield func(Item) bool) error {
 	next := func(into *Item) error { return unmarshal(c, data, into) }
 	if c == JSON {

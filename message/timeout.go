@@ -9,15 +9,15 @@ import (
 	"github.com/guregu/kami/internal/incoming"
 )
 
-// timeoutHeader is how long the caller waits, as "1.5s".
+// timeoutHeader says how long the caller waits, such as "1.5s".
 const timeoutHeader = "Kami-Timeout"
 
-// Deadline is middleware for requests over HTTP, whose contexts it gives the deadline that the header Kami-Timeout sets, as that of
-// a message does by itself:
+// Deadline is middleware for requests over HTTP. It gives their contexts the deadline of the header Kami-Timeout. Messages need no
+// middleware for it:
 //
 //	mux.Use("/", message.Deadline)
 //
-// A header that is no duration, or none above zero, sets no deadline.
+// A header that is no duration above zero sets no deadline.
 func Deadline(ctx context.Context, r *http.Request) context.Context {
 	text := first(r.Header, timeoutHeader)
 	if text == "" || FromContext(ctx) != nil {
@@ -48,8 +48,8 @@ func limit(ctx context.Context, timeout time.Duration) (context.Context, context
 	return context.WithTimeout(ctx, timeout)
 }
 
-// withTimeout returns the header, which may be nil, with how long ctx lets a call take, unless it has a shorter timeout. It may be
-// the same one.
+// withTimeout returns the header, which may be nil, with the time that ctx leaves for a call, unless it has a shorter timeout. The
+// result may be the same header.
 func withTimeout(ctx context.Context, header http.Header) http.Header {
 	end, ok := ctx.Deadline()
 	if !ok {

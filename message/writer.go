@@ -10,10 +10,10 @@ import (
 	"sync"
 )
 
-// errOver is the error of what is written after the message has been answered.
+// errOver is the error of a write after the message has been answered.
 var errOver = errors.New("message: the message has been answered")
 
-// writer keeps what is written. It has no more of the optional interfaces of net/http's writers than it shows here.
+// writer keeps the answer. It has no optional interfaces of net/http's writers other than its methods here.
 type writer struct {
 	call   *call
 	cancel context.CancelCauseFunc // nil unless the message has a Stream
@@ -23,8 +23,8 @@ type writer struct {
 	header   http.Header // as the handler sees it
 	written  *Reply      // the handler's answer, nil while there is none
 	before   int         // how many of the others came before it
-	others   []*Reply    // those of Answer
-	broken   error       // that of Stream
+	others   []*Reply    // the answers by Answer
+	broken   error       // the error of Stream
 	closed   bool
 }
 
@@ -38,7 +38,7 @@ func (w *writer) Header() http.Header {
 	return w.header
 }
 
-// WriteHeader sets the status, which is the first one that is not informational. As over HTTP, it panics for a code that is none.
+// WriteHeader sets the status: the first one that is not informational. As over HTTP, it panics for an invalid code.
 func (w *writer) WriteHeader(code int) {
 	if code < 100 || code > 999 {
 		panic(fmt.Sprintf("message: invalid WriteHeader code %d", code))
@@ -57,7 +57,7 @@ func (w *writer) begin(code int) {
 	}
 }
 
-// newReply returns an answer with a copy of the headers, which others may yet change.
+// newReply returns an answer with a copy of the headers, because the handler may change them later.
 //
 // optimization: it has room for a value of one header, the Content-Type most often (TestM07Allocations, BenchmarkRemote).
 func newReply(code int, header http.Header) *Reply {
@@ -75,7 +75,7 @@ func newReply(code int, header http.Header) *Reply {
 	return &made.Reply
 }
 
-// room makes room for n bytes of the body, and reports why there can be none.
+// room makes room for n bytes of the body, or returns an error.
 func (w *writer) room(n int) error {
 	w.begin(http.StatusOK)
 	switch {
@@ -112,7 +112,7 @@ func (w *writer) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
-// ReadFrom adds all that src has to the body. It reads into the room at its end, without holding anything up.
+// ReadFrom adds all of src to the body. It reads into free room at the end of the body, without holding the lock.
 func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 	const least = 512
 	for {
@@ -140,7 +140,7 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 	}
 }
 
-// take adds to the body what has been read into the room after a length that it had.
+// take adds bytes to the body that ReadFrom has read into the room after that length.
 func (w *writer) take(length int, read []byte) error {
 	w.changing.Lock()
 	defer w.changing.Unlock()
@@ -151,16 +151,17 @@ func (w *writer) take(length int, read []byte) error {
 	case len(read) == 0:
 	case len(body) == length && cap(body) > length && &body[:length+1][length] == &read[0]:
 		w.written.Body = body[:length+len(read)]
-	default: // something has been written or flushed meanwhile
+	default: // another goroutine has written or flushed since
 		w.written.Body = append(body, read...)
 	}
 	return nil
 }
 
-// Flush is FlushError for those who do not ask.
+// Flush is FlushError without the error.
 func (w *writer) Flush() { _ = w.FlushError() }
 
-// FlushError hands over what has been written since the last flush, if that is wanted and no error.
+// FlushError hands the bytes written since the last flush to the message's Stream. Without a Stream, or if the answer is an
+// error, it only begins the answer.
 func (w *writer) FlushError() error {
 	w.flushing.Lock()
 	defer w.flushing.Unlock()
@@ -177,7 +178,7 @@ func (w *writer) FlushError() error {
 	return err
 }
 
-// cut takes the item that is to be handed over.
+// cut takes the next item out of the body.
 func (w *writer) cut() (item []byte, err error) {
 	w.changing.Lock()
 	defer w.changing.Unlock()
@@ -192,8 +193,8 @@ func (w *writer) cut() (item []byte, err error) {
 	return item, w.broken
 }
 
-// close ends all writing. It waits for an item that is being handed over, and returns the handler's answer, nil if there is none, and
-// the headers that the handler sees, both of which are let go of.
+// close ends all writing. It waits for an item that is being handed over. It returns the handler's answer, nil if there is none, and the
+// headers that the handler sees, and keeps neither.
 func (w *writer) close() (written *Reply, header http.Header) {
 	w.flushing.Lock()
 	defer w.flushing.Unlock()
@@ -204,7 +205,7 @@ func (w *writer) close() (written *Reply, header http.Header) {
 	return written, header
 }
 
-// reply ends all writing and returns the answer that counts. If there is none, it is empty, with the headers as they are now.
+// reply ends all writing and returns the answer that counts. If there is none it returns an empty one with the present headers.
 func (w *writer) reply(returns Returns) *Reply {
 	written, header := w.close()
 	reply := returns.choose(written, w.before, w.others)
