@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Around is middleware that sees neither request nor response, and so fits every Endpoint: it runs call with ctx or one
-// that it makes of it, once, several times one after another, or not at all, and returns what has become of it. It must
-// not return before its calls have.
+// Around is middleware that sees neither request nor response, and so fits every Endpoint. It runs call with ctx, or with a context
+// derived from it: once, several times one after another, or not at all. It returns the call's error, or its own. It must not return
+// before its calls have.
 type Around func(ctx context.Context, call func(context.Context) error) error
 
-// With returns the Endpoint with these around it, the first as the outermost. Where none has run the call and yet there is
-// no error, the response is zero.
+// With returns the Endpoint with these around it, the first as the outermost. If they return no error without having run the call, the
+// response is zero.
 func (e Endpoint[Req, Resp]) With(around ...Around) Endpoint[Req, Resp] {
 	refuseNil("With", around)
 	for i := len(around) - 1; i >= 0; i-- {
@@ -40,7 +40,7 @@ func (e Endpoint[Req, Resp]) with(a Around) Endpoint[Req, Resp] {
 	}
 }
 
-// Limit refuses calls that the limiter, as a *rate.Limiter of golang.org/x/time, does not allow: with an [Error] 429.
+// Limit refuses calls that the limiter, such as a *rate.Limiter of golang.org/x/time, does not allow: with an [Error] 429.
 func Limit(limiter interface{ Allow() bool }) Around {
 	refuseNilValue("Limit", limiter)
 	return func(ctx context.Context, call func(context.Context) error) error {
@@ -51,8 +51,8 @@ func Limit(limiter interface{ Allow() bool }) Around {
 	}
 }
 
-// Wait delays calls until the limiter, as a *rate.Limiter of golang.org/x/time, lets them go. If it returns an error,
-// as at the end of ctx, that is the call's, with the status 503.
+// Wait delays calls until the limiter, such as a *rate.Limiter of golang.org/x/time, allows them. If the limiter returns an error,
+// for example because ctx has ended, the call fails with it, and the status 503.
 func Wait(limiter interface {
 	Wait(ctx context.Context) error
 }) Around {
@@ -65,9 +65,9 @@ func Wait(limiter interface {
 	}
 }
 
-// Breaker runs calls in a circuit breaker, as one of sony/gobreaker. What that refuses fails with its error and the
-// status 503; [Retry] does not try that again. Tell the breaker which errors are no failures of the other side, as those
-// with a status below 500: gobreaker counts all otherwise.
+// Breaker runs calls in a circuit breaker, such as one of sony/gobreaker. A call that the breaker refuses fails with the breaker's error
+// and the status 503, and [Retry] does not repeat it. Tell the breaker which errors are no failures of the other side, such as errors
+// with a status below 500: by default gobreaker counts all errors.
 func Breaker[T any](breaker interface {
 	Execute(req func() (T, error)) (T, error)
 }) Around {
@@ -85,7 +85,7 @@ func Breaker[T any](breaker interface {
 	}
 }
 
-// refusal is the error of a call that has not been made.
+// refusal is the error of a call that was not made.
 type refusal struct{ coded }
 
 // RetryPolicy says how to try again. Its zero value is a careful one.
@@ -95,19 +95,19 @@ type RetryPolicy struct {
 	// Backoff is the longest pause before the second attempt, 50 ms by default; it doubles from one attempt to the next,
 	// up to MaxBackoff, 2 s by default. Each pause is a random part of it, so that clients do not come back together.
 	Backoff, MaxBackoff time.Duration
-	// Budget is how many retries there may be for each call, on average over all calls: 0.2 by default, which zero or less
-	// mean too. So an outage is not answered with a multiple of the load. Up to ten retries may come at once.
+	// Budget is how many retries there may be for each call, on average over all calls. Zero or less means the default, 0.2. So
+	// retries do not multiply the load during an outage. Up to ten retries may come at once.
 	Budget float64
-	// Retryable says which errors may be gone the next time. By default those with the status 429, 502, 503 or 504 are,
-	// and those of connections that cannot be made, break or time out; never the end of the call's context. A call that is
-	// not idempotent may then be made twice.
+	// Retryable says which errors are worth another attempt. By default: errors with the status 429, 502, 503 or 504, and errors of
+	// connections that cannot be made, break or time out, but never the end of the call's context. A call that is not idempotent
+	// may then be made twice.
 	Retryable func(error) bool
 }
 
 // burst is how many retries may come at once.
 const burst = 10
 
-// Retry tries calls again as the policy says. The calls of all Endpoints that it is put around share its budget.
+// Retry repeats calls as the policy says. All Endpoints that it is put around share its budget.
 func Retry(policy RetryPolicy) Around {
 	p := policy.withDefaults()
 	b := &budget{tokens: burst, ratio: p.Budget}
@@ -171,12 +171,12 @@ func retryable(err error) bool {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}
-	var operation *net.OpError // not net.Error: all that http.Client returns is one
+	var operation *net.OpError // not net.Error: every error of http.Client is one
 	var timeout interface{ Timeout() bool }
 	return errors.As(err, &operation) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// pause waits for a random time, and reports whether the context has let it.
+// pause waits for a random time. It returns false if the context has ended before.
 func pause(ctx context.Context, longest time.Duration) bool {
 	timer := time.NewTimer(rand.N(longest))
 	defer timer.Stop()

@@ -25,25 +25,25 @@ import (
 type binding struct {
 	fields  []field
 	pointer bool // the type is a pointer to the struct
-	body    bool // some of it comes from the body
-	query   bool // some of it comes from the query
-	keeps   bool // the type may keep the text that it is decoded from
+	body    bool // some fields come from the body
+	query   bool // some fields come from the query
+	keeps   bool // the type may keep the text that it was decoded from
 }
 
-// field is one field, and where it comes from.
+// field is one field and its source.
 type field struct {
 	index        []int
 	source, name string // "path", "query" or "header", and the name there
 	label        string // names the field for people
 	kind         reflect.Type
-	empty        bool // an empty text is a value of it
+	empty        bool // an empty text is a valid value
 	set          setter
 }
 
 // setter sets a value from texts, of which there is at least one.
 type setter func(v reflect.Value, texts []string) error
 
-// sources are the tags.
+// sources are the tags that name a source.
 var sources = []string{"path", "query", "header"}
 
 // bindingOf returns the binding of a type. A tag that can never be served is an error.
@@ -62,8 +62,8 @@ func bindingOf(t reflect.Type) (*binding, error) {
 	return b, b.add(t, nil, true)
 }
 
-// decodable reports types that no JSON fits, and tags in them: those of a request type itself and of what is embedded in
-// it count, and no others.
+// decodable returns an error for a type that cannot be decoded from JSON, and for tags at the wrong place: only tags of the request type
+// itself, and of structs embedded in it, count.
 func decodable(t reflect.Type) error { return decodableWithin(t, make(map[reflect.Type]bool)) }
 
 // decodableField is decodable for a field.
@@ -114,7 +114,7 @@ func decodableWithin(t reflect.Type, seen map[reflect.Type]bool) error {
 	return nil
 }
 
-// add adds the fields of a struct, and of those that are embedded in it. Only tagged ones count if it is not in the body.
+// add adds the fields of a struct and of the structs embedded in it. Only tagged fields count if the struct is not in the body.
 func (b *binding) add(t reflect.Type, at []int, inBody bool) error {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -164,10 +164,10 @@ func (b *binding) add(t reflect.Type, at []int, inBody bool) error {
 	return nil
 }
 
-// bindings are those that are known, by type.
+// bindings are the known bindings, by type.
 var bindings sync.Map
 
-// knownBinding is bindingOf, which does the work but once for each type.
+// knownBinding is bindingOf, which runs only once for each type.
 func knownBinding(t reflect.Type) (*binding, error) {
 	if b, ok := bindings.Load(t); ok {
 		return b.(*binding), nil
@@ -179,14 +179,14 @@ func knownBinding(t reflect.Type) (*binding, error) {
 	return b, err
 }
 
-// bodyRules say which bodies are taken.
+// bodyRules say which bodies are accepted.
 type bodyRules struct {
 	max      int64
 	optional bool // it may be empty
 	strict   bool // it must not have unknown fields
 }
 
-// decode decodes a request into what the pointer points to.
+// decode decodes a request into the value that the pointer points to.
 func (b *binding) decode(ctx context.Context, r *http.Request, rules bodyRules, into any) error {
 	if b.body {
 		if err := b.decodeBody(r, rules, into); err != nil {
@@ -214,7 +214,7 @@ func (b *binding) decodeBody(r *http.Request, rules bodyRules, into any) error {
 	return nil
 }
 
-// bind sets the fields of what v points to. They come from their sources alone: what the body says of them is dropped.
+// bind sets the fields of the value that v points to. A field gets its value only from its source: values in the body are dropped.
 func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) error {
 	if b.pointer {
 		if v.Elem().IsNil() { // there was no body, or null
@@ -249,12 +249,12 @@ func (b *binding) bind(ctx context.Context, v reflect.Value, r *http.Request) er
 	return nil
 }
 
-// maxValues is how many values of one name a query may have. Those of net/url have the same limit.
+// maxValues is how many values of one name a query may have. It is net/url's limit too.
 const maxValues = 10_000
 
-// parseQuery returns the values of the fields' names. Pairs of other names count for nothing, malformed or not.
+// parseQuery returns the values of the fields' names. It ignores pairs with other names, malformed or not.
 //
-// It is not url.ParseQuery, which makes a map of whatever a client sends.
+// It does not use url.ParseQuery, which makes a map of all that a client sends.
 func (b *binding) parseQuery(raw string) (url.Values, error) {
 	query := make(url.Values)
 	for _, f := range b.fields {
@@ -276,7 +276,7 @@ func (b *binding) parseQuery(raw string) (url.Values, error) {
 		switch {
 		case err != nil:
 			return nil, badRequest("query %q: %w", name, err)
-		case strings.Contains(value, ";"): // which some take for an ampersand
+		case strings.Contains(value, ";"): // some servers take it for an ampersand
 			return nil, badRequest("query %q: a semicolon must be escaped", name)
 		case len(values) == maxValues:
 			return nil, badRequest("query %q: more than %d values", name, maxValues)
@@ -286,7 +286,7 @@ func (b *binding) parseQuery(raw string) (url.Values, error) {
 	return query, nil
 }
 
-// nonEmpty returns the texts without those that are empty.
+// nonEmpty returns the texts that are not empty.
 func nonEmpty(texts []string) []string {
 	isEmpty := func(text string) bool { return text == "" }
 	if !slices.ContainsFunc(texts, isEmpty) {
@@ -295,7 +295,7 @@ func nonEmpty(texts []string) []string {
 	return slices.DeleteFunc(slices.Clone(texts), isEmpty)
 }
 
-// texts is what the request says of the field.
+// texts returns the field's texts in the request.
 func (f *field) texts(ctx context.Context, r *http.Request, query url.Values) []string {
 	switch f.source {
 	case "query":
@@ -312,8 +312,8 @@ func (f *field) texts(ctx context.Context, r *http.Request, query url.Values) []
 	return []string{r.PathValue(f.name)}
 }
 
-// misspelt reports whether a param has no value because the route has none of that name, in kami's notation or in
-// net/http's. (That of an outer mux has a value.)
+// misspelt reports whether a param has no value because the route has no param of that name, in kami's notation or in net/http's. (A
+// param of an outer mux has a value.)
 func (f *field) misspelt(r *http.Request, texts []string) bool {
 	if f.source != "path" || r.Pattern == "" || texts[0] != "" {
 		return false
@@ -333,7 +333,7 @@ var (
 	number          = reflect.TypeFor[json.Number]()
 )
 
-// takesEmpty reports whether an empty text is a value of the type: it is no number, for example, but makes a bool true.
+// takesEmpty reports whether an empty text is a valid value of the type. For example, it is no number, and it makes a bool true.
 func takesEmpty(t reflect.Type) bool {
 	switch {
 	case reflect.PointerTo(t).Implements(textUnmarshaler), t.Kind() == reflect.Bool:
@@ -346,7 +346,7 @@ func takesEmpty(t reflect.Type) bool {
 	return t.Kind() == reflect.String && t != number
 }
 
-// setterOf returns what sets a value of the type from its text. Several texts fit a slice.
+// setterOf returns the setter of a type. A slice takes several texts.
 func setterOf(t reflect.Type, several bool) (setter, error) {
 	if reflect.PointerTo(t).Implements(textUnmarshaler) {
 		return unmarshalText, nil
@@ -398,19 +398,19 @@ func setterOf(t reflect.Type, several bool) (setter, error) {
 	}, nil
 }
 
-// unmarshalText sets a value that makes itself of a text.
+// unmarshalText sets a value that implements encoding.TextUnmarshaler.
 func unmarshalText(v reflect.Value, texts []string) error {
 	err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(texts[0]))
 	switch {
 	case err == nil:
 		return nil
-	case len(texts[0]) > jsonbody.MaxQuoted: // which the error's text may quote more than once
+	case len(texts[0]) > jsonbody.MaxQuoted: // the error's text may quote it more than once
 		return jsonbody.Brief{Text: fmt.Sprintf("%q is no %s", jsonbody.Excerpt(texts[0]), v.Type()), Cause: err}
 	}
 	return fmt.Errorf("%q: %w", texts[0], err)
 }
 
-// parserOf returns what parses a text into a value of the type, and what such a text is called.
+// parserOf returns the parser of a type, and the name of such a text for errors.
 func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, kind string, err error) {
 	switch t {
 	case duration:
@@ -457,7 +457,7 @@ func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, k
 		return func(v reflect.Value, text string) error {
 			n, err := strconv.ParseFloat(text, t.Bits())
 			if math.IsNaN(n) || math.IsInf(n, 0) {
-				err = cmp.Or(err, strconv.ErrSyntax) // JSON has no such numbers either
+				err = cmp.Or(err, strconv.ErrSyntax) // JSON has no such numbers
 			}
 			v.SetFloat(n)
 			return err
@@ -466,7 +466,7 @@ func parserOf(t reflect.Type) (parse func(v reflect.Value, text string) error, k
 	return nil, "", fmt.Errorf("%s cannot be made of a text: it must be a string, a bool, a number, a time.Duration, an encoding.TextUnmarshaler, or a pointer to such or (in query and header) a slice of such", t)
 }
 
-// isNumber reports whether a text is a number of JSON.
+// isNumber reports whether a text is a JSON number.
 func isNumber(text string) bool {
 	return strings.Trim(text, "+-.0123456789eE") == "" && json.Valid([]byte(text))
 }

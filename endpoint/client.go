@@ -9,20 +9,20 @@ import (
 	"net/url"
 )
 
-// HTTPClient is what a Client sends with, as *http.Client does.
+// HTTPClient sends the requests of a Client. *http.Client implements it.
 type HTTPClient interface {
 	Do(r *http.Request) (*http.Response, error)
 }
 
 // Client calls a remote method over HTTP.
 type Client[Req, Resp any] struct {
-	request *http.Request // which those that are sent are copies of
+	request *http.Request // is copied for each call
 	encode  EncodeRequestFunc[Req]
 	decode  DecodeResponseFunc[Resp]
 	clientOptions
 }
 
-// clientOptions is what ClientOptions set.
+// clientOptions are the options that ClientOptions set.
 type clientOptions struct {
 	client    HTTPClient
 	before    []RequestFunc
@@ -33,14 +33,14 @@ type clientOptions struct {
 	maxAnswer int64
 }
 
-// ClientOption sets what is optional of a Client. It is not generic, so that one list fits all.
+// ClientOption is an option of a Client. It is not generic, so one list of options fits all Clients.
 type ClientOption func(*clientOptions)
 
-// ClientFinalizerFunc runs at the end of a call, with its error, which is nil if it has succeeded. It is for logs. If there was a
-// response, the context has its headers and size, see the keys ContextKeyResponse….
+// ClientFinalizerFunc runs at the end of a call, with the call's error, nil if it has succeeded. It is for logs. If there was a response,
+// the context has its headers and size, see the keys ContextKeyResponse….
 type ClientFinalizerFunc func(ctx context.Context, err error)
 
-// SetClient sets the HTTP client. Nil means http.DefaultClient, as by default.
+// SetClient sets the HTTP client. Nil means http.DefaultClient, the default.
 func SetClient(client HTTPClient) ClientOption {
 	return func(o *clientOptions) { o.client = client }
 }
@@ -55,12 +55,12 @@ func ClientAfter(after ...ClientResponseFunc) ClientOption {
 	return func(o *clientOptions) { o.after = append(o.after, after...) }
 }
 
-// ClientFinalizer adds functions that run at the end of every call: within [ClientAround], so once for each attempt.
+// ClientFinalizer adds functions that run at the end of every call. They run inside [ClientAround], so once for each attempt.
 func ClientFinalizer(f ...ClientFinalizerFunc) ClientOption {
 	return func(o *clientOptions) { o.finalizer = append(o.finalizer, f...) }
 }
 
-// ClientAround adds what is around each call, the first as the outermost, as [Endpoint.With] does.
+// ClientAround puts these around each call, the first as the outermost, as [Endpoint.With] does.
 func ClientAround(around ...Around) ClientOption {
 	return func(o *clientOptions) { o.around = append(o.around, around...) }
 }
@@ -71,10 +71,10 @@ func ClientMaxAnswer(bytes int64) ClientOption {
 	return func(o *clientOptions) { o.maxAnswer = bytes }
 }
 
-// BufferedStream says whether the response's body stays open after it has been decoded, so that it can be handed on by
-// the decoder and read later. Who has it must close it: until then the call's connection and context are in use. So it is
-// not for decoders that hand on nothing, as [DecodeJSONResponse]. It is closed if the call fails. An [Around] must then neither fail nor call again after a call that has succeeded, nor end the
-// context that it has made for it.
+// BufferedStream says whether the response's body stays open after it has been decoded, so that the decoder can return it to be read
+// later. The caller must close it: until then the call's connection and context are in use. So it is not for decoders that do not
+// return the body, such as [DecodeJSONResponse]. If the call fails the Client closes the body. After a call that has succeeded, an
+// [Around] must neither fail, nor call again, nor end the context that it has made for the call.
 func BufferedStream(buffered bool) ClientOption {
 	return func(o *clientOptions) { o.buffered = buffered }
 }
@@ -109,9 +109,8 @@ func NewClient[Req, Resp any](method string, target *url.URL, enc EncodeRequestF
 // Endpoint returns the Endpoint that calls the remote method. The end of its context ends the call, with an error that
 // wraps the cause.
 //
-// An error of the call has the status that its decoder gives it, as [DecodeJSONResponse] does for the answers that are errors.
-// Any other error of sending a request, reading or decoding has the status 502: a Server whose Endpoint returns it is a bad
-// gateway.
+// The decoder may give an error a status, as [DecodeJSONResponse] does for answers that are errors. Every other error of sending,
+// reading or decoding has the status 502: if a Server's Endpoint returns it, the Server answers as a bad gateway.
 func (c *Client[Req, Resp]) Endpoint() Endpoint[Req, Resp] {
 	e := Endpoint[Req, Resp](func(ctx context.Context, request Req) (response Resp, err error) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -128,19 +127,19 @@ func (c *Client[Req, Resp]) Endpoint() Endpoint[Req, Resp] {
 }
 
 var (
-	// errPanicked is what finalizers get when the call does not return.
+	// errPanicked is the error that finalizers get if the call panics.
 	errPanicked = errors.New("endpoint: the call panicked")
-	// errEnded is the cause with which the context of a call ends when that has ended.
+	// errEnded is the cause of a call's context after the call has ended.
 	errEnded = errors.New("endpoint: the call has ended")
 )
 
 // call is one call of a Client.
 type call[Req, Resp any] struct {
 	*Client[Req, Resp]
-	ctx      context.Context // that has been reached
+	ctx      context.Context // the present one
 	cancel   context.CancelCauseFunc
 	response *http.Response
-	body     io.ReadCloser // as it came
+	body     io.ReadCloser // as received
 	keep     bool          // the body is the caller's
 }
 
@@ -183,7 +182,7 @@ func (c *call[Req, Resp]) end(err error) {
 
 // send sends the request.
 func (c *call[Req, Resp]) send(request Req) error {
-	// optimization: a copy is made faster than what it is a copy of (BenchmarkClient in compat/).
+	// optimization: copying a request is faster than making one (BenchmarkClient in compat/).
 	r, target := c.request.WithContext(c.ctx), *c.request.URL
 	r.URL, r.Header = &target, make(http.Header)
 	err := c.encode(c.ctx, r, request)
@@ -194,7 +193,7 @@ func (c *call[Req, Resp]) send(request Req) error {
 	}
 	if err != nil {
 		if r.Body != nil {
-			_ = r.Body.Close() // as the HTTP client would
+			_ = r.Body.Close() // the HTTP client would do this
 		}
 		return err
 	}
@@ -211,7 +210,7 @@ func (c *call[Req, Resp]) send(request Req) error {
 	return nil
 }
 
-// withCause adds how the context has ended, and why, to an error which does not say it.
+// withCause adds the context's error and its cause to an error that does not wrap them.
 func withCause(ctx context.Context, err error) error {
 	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
 		if end != nil && context.Cause(ctx) != errEnded && !errors.Is(err, end) {

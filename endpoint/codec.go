@@ -18,13 +18,13 @@ const (
 	jsonType = jsonbody.Type
 	xmlType  = "text/xml; charset=utf-8"
 
-	// DefaultMaxBody is how many bytes of a request's body are decoded unless ServerMaxBody says otherwise: 1 MiB.
+	// DefaultMaxBody is how many bytes of a request's body are decoded by default: 1 MiB. See ServerMaxBody.
 	DefaultMaxBody = 1 << 20
 
-	// DefaultMaxAnswer is how many bytes of an answer DecodeJSONResponse decodes unless ClientMaxAnswer says otherwise: 10 MiB.
+	// DefaultMaxAnswer is how many bytes of an answer DecodeJSONResponse decodes by default: 10 MiB. See ClientMaxAnswer.
 	DefaultMaxAnswer = 10 << 20
 
-	// maxErrorText is how many bytes of an error's answer are its text.
+	// maxErrorText is how many bytes of an answer become the text of an error.
 	maxErrorText = 64 << 10
 	// maxDrained is how many bytes of an answer without a response are read, so that its connection can be used again.
 	maxDrained = 256 << 10
@@ -36,7 +36,8 @@ func NopRequestDecoder[Req any](context.Context, *http.Request) (request Req, er
 }
 
 // DecodeJSONRequest decodes a request as [JSON] does, tagged fields included, with a body of DefaultMaxBody bytes at most.
-// Unless all fields are tagged it must not be missing, whatever the method. If Req is a type that can never be served, it returns an error that says why.
+// Unless all fields are tagged there must be a body, whatever the method. If Req is a type that can never be served, it returns an
+// error that says why.
 func DecodeJSONRequest[Req any](ctx context.Context, r *http.Request) (request Req, err error) {
 	b, err := knownBinding(reflect.TypeFor[Req]())
 	if err != nil {
@@ -67,9 +68,9 @@ func readJSON(b *jsonbody.Buffer, r *http.Request, limit int64) error {
 	return nil
 }
 
-// EncodeJSONResponse writes the response as JSON. A response that is a [Headerer] adds its headers, one that is a
-// [StatusCoder] says the status, 200 otherwise. Statuses that have no body get none, and no Content-Type. A nil pointer is
-// null: its methods are not called. If the response cannot be encoded, nothing has been written.
+// EncodeJSONResponse writes the response as JSON. A response that is a [Headerer] adds its headers. A response that is a [StatusCoder]
+// sets the status, which is 200 by default. Statuses without a body get none, and no Content-Type. A nil pointer is written as null,
+// and its methods are not called. If the response cannot be encoded, nothing is written.
 func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, response Resp) error {
 	code, value := http.StatusOK, any(response)
 	methods := methodsOf(value)
@@ -104,9 +105,9 @@ func EncodeJSONResponse[Resp any](_ context.Context, w http.ResponseWriter, resp
 	return err
 }
 
-// EncodeJSONRequest makes JSON of the request, and that the body. It sets Content-Type, Content-Length, and GetBody, so
-// that redirects can send it again. A request that is a [Headerer] sets its headers, of each the first value. Fields with
-// tags of path, query and header are for the body here like any others: [JSONClient] puts them where they belong.
+// EncodeJSONRequest encodes the request as a JSON body. It sets Content-Type, Content-Length, and GetBody, so that redirects can send the
+// body again. A request that is a [Headerer] sets its headers, each to the first value. Fields with tags of path, query and header go
+// into the body too: use [JSONClient] to put them where they belong.
 func EncodeJSONRequest[Req any](_ context.Context, r *http.Request, request Req) error {
 	value := any(request)
 	b := jsonbody.Get()
@@ -149,13 +150,12 @@ func setHeaders(r *http.Request, request any) {
 	}
 }
 
-// maxAnswerKey is the key of what ClientMaxAnswer has set, an int64, in the context of a call.
+// maxAnswerKey is the key of ClientMaxAnswer's value, an int64, in the context of a call.
 type maxAnswerKey struct{}
 
-// DecodeJSONResponse decodes the response's body, of at most DefaultMaxAnswer bytes unless [ClientMaxAnswer] says otherwise,
-// as JSON. A status of 400 or more is an [Error] with that status and the body's text, up to 64 KiB and without space around
-// it, as its message. Any other that is not from 200 to 299 is an error too. The answer to HEAD, 204 and 205 leave the zero
-// Resp.
+// DecodeJSONResponse decodes the response's body as JSON, at most DefaultMaxAnswer bytes or as many as [ClientMaxAnswer] says. For a
+// status of 400 or more it returns an [Error] with that status and the body's text, up to 64 KiB and without space around it. Every
+// other status that is not from 200 to 299 is an error too. An answer to HEAD, and the statuses 204 and 205, give the zero Resp.
 func DecodeJSONResponse[Resp any](ctx context.Context, r *http.Response) (response Resp, err error) {
 	switch {
 	case r.StatusCode >= 400:
@@ -168,7 +168,7 @@ func DecodeJSONResponse[Resp any](ctx context.Context, r *http.Response) (respon
 	case r.StatusCode == http.StatusNoContent, r.StatusCode == http.StatusResetContent, r.Request != nil && r.Request.Method == http.MethodHead:
 		return response, nil
 	case r.StatusCode < 200 || r.StatusCode > 299:
-		if r.StatusCode >= 300 { // 101 has no end
+		if r.StatusCode >= 300 { // the body of a 101 has no end
 			drain(r.Body, maxDrained)
 		}
 		return response, fmt.Errorf("endpoint: the status %d is neither an answer nor an error", r.StatusCode)

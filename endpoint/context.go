@@ -11,7 +11,7 @@ import (
 // contextKey is the type of this package's keys.
 type contextKey int
 
-// The keys of the values that PopulateRequestContext puts into a context, each a string, and of what finalizers find.
+// The keys of the values, each a string, that PopulateRequestContext puts into a context, and of the values for finalizers.
 const (
 	ContextKeyRequestMethod          contextKey = iota // r.Method
 	ContextKeyRequestURI                               // r.RequestURI
@@ -29,14 +29,14 @@ const (
 
 	// ContextKeyResponseHeaders is the response's http.Header, in the context of finalizers.
 	ContextKeyResponseHeaders
-	// ContextKeyResponseSize is the response's size in bytes, an int64, in the context of finalizers: what a Server has
+	// ContextKeyResponseSize is the response's size in bytes, an int64, in the context of finalizers: the bytes that a Server has
 	// written, or the Content-Length that a Client has received, -1 if there was none.
 	ContextKeyResponseSize
 
 	requestKeys = int(ContextKeyRequestAccept) + 1
 )
 
-// populated is a context with all values of a request, as they were when it was made.
+// populated is a context with the values of a request, as they were when the context was made.
 //
 // optimization: one value with an array, where the keys are indices, is one allocation (BenchmarkPopulate in compat/).
 type populated struct {
@@ -74,7 +74,7 @@ func (p *populated) Value(key any) any {
 	return p.Context.Value(key)
 }
 
-// String says what the context is, and not what is in it: credentials have no place in a log.
+// String names the context without its values: credentials do not belong in a log.
 func (p *populated) String() string { return fmt.Sprintf("%v.PopulateRequestContext", p.Context) }
 
 // requestKey is the key of the request in the context of an ErrorHandler.
@@ -86,7 +86,7 @@ type failed struct {
 	request *http.Request
 }
 
-// String says what the context is, and not what is in it.
+// String names the context without its values.
 func (f *failed) String() string { return fmt.Sprintf("%v.failed", f.Context) }
 
 func (f *failed) Value(key any) any {
@@ -103,7 +103,7 @@ type finished struct {
 	size   int64
 }
 
-// String says what the context is, and not what is in it.
+// String names the context without its values.
 func (f *finished) String() string { return fmt.Sprintf("%v.finished", f.Context) }
 
 func (f *finished) Value(key any) any {

@@ -28,11 +28,11 @@
 //	before ──▶ decode ──▶ endpoint ──▶ after ──▶ encode ──▶ finalizer
 //	   └──────────┴──────────┴────any error────────┴──▶ error handler ──▶ error encoder ──▶ finalizer
 //
-// The ErrorHandler of the kami.Mux that serves them answers the errors of [JSON] and [Stream], as it does those of other handlers. The
-// error encoder of a Server that [NewServer] makes answers its errors, as in go-kit.
+// The ErrorHandler of the kami.Mux answers the errors of [JSON] and [Stream], like errors of other handlers. A Server of [NewServer]
+// answers its errors by its error encoder, as in go-kit.
 //
-// A Server is an http.Handler and a kami.ContextHandler. All that this package makes may be used by many goroutines at once. Options must
-// be set before that.
+// A Server is an http.Handler and a kami.ContextHandler. Many goroutines may use Servers, Clients and Endpoints at once. Options
+// are set before that.
 //
 // # Client
 //
@@ -43,8 +43,8 @@
 //
 // # Middleware
 //
-// [Middleware] sees requests and responses. [Around] sees neither, fits every Endpoint, and is what rate limits, circuit
-// breakers and retries are.
+// [Middleware] sees requests and responses. [Around] sees neither, so it fits every Endpoint: rate limits, circuit breakers and
+// retries are of this type.
 package endpoint
 
 import "context"
@@ -55,7 +55,7 @@ type Endpoint[Req, Resp any] func(ctx context.Context, request Req) (Resp, error
 // Middleware makes an Endpoint of another one.
 type Middleware[Req, Resp any] func(Endpoint[Req, Resp]) Endpoint[Req, Resp]
 
-// Chain returns the middleware that is all of these. A request goes through them in the order of the arguments:
+// Chain joins middleware. A request goes through them in the order of the arguments:
 // Chain(a, b, c)(e) is a(b(c(e))).
 func Chain[Req, Resp any](outer Middleware[Req, Resp], others ...Middleware[Req, Resp]) Middleware[Req, Resp] {
 	return func(next Endpoint[Req, Resp]) Endpoint[Req, Resp] {

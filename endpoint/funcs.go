@@ -7,28 +7,28 @@ import (
 	"reflect"
 )
 
-// RequestFunc is for what goes from a request into the context, or the other way: in a Server before the request is
-// decoded, in a Client before it is sent. If it returns nil or a context that has ended, the request stops there with an
-// error: the context's cause.
+// RequestFunc moves values from a request into the context, or from the context into the request: in a Server before the request is
+// decoded, in a Client before it is sent. If it returns nil or a context that has ended, the request stops there with an error: the
+// context's cause.
 type RequestFunc func(context.Context, *http.Request) context.Context
 
-// ServerResponseFunc is for what goes from the context into a response: after the Endpoint has returned without an
-// error, before anything is written.
+// ServerResponseFunc moves values from the context into a response, after the Endpoint has returned without an error and before anything
+// is written.
 type ServerResponseFunc func(context.Context, http.ResponseWriter) context.Context
 
-// ClientResponseFunc is for what goes from a response into the context, before it is decoded.
+// ClientResponseFunc moves values from a response into the context, before the response is decoded.
 type ClientResponseFunc func(context.Context, *http.Response) context.Context
 
-// DecodeRequestFunc makes the Endpoint's request of what a Server has received.
+// DecodeRequestFunc decodes the Endpoint's request from the HTTP request of a Server.
 type DecodeRequestFunc[Req any] func(context.Context, *http.Request) (Req, error)
 
-// EncodeRequestFunc puts the Endpoint's request into what a Client sends.
+// EncodeRequestFunc encodes the Endpoint's request into the HTTP request of a Client.
 type EncodeRequestFunc[Req any] func(context.Context, *http.Request, Req) error
 
 // EncodeResponseFunc writes the Endpoint's response to a Server's client.
 type EncodeResponseFunc[Resp any] func(context.Context, http.ResponseWriter, Resp) error
 
-// DecodeResponseFunc makes the Endpoint's response of what a Client has received. The Client closes the body.
+// DecodeResponseFunc decodes the Endpoint's response from the HTTP response of a Client. The Client closes the body.
 type DecodeResponseFunc[Resp any] func(context.Context, *http.Response) (Resp, error)
 
 // SetRequestHeader returns a RequestFunc that sets the header.
@@ -47,12 +47,12 @@ func SetResponseHeader(key, val string) ServerResponseFunc {
 	}
 }
 
-// SetContentType returns a ServerResponseFunc that sets the header Content-Type. An encoder that sets it too comes later.
+// SetContentType returns a ServerResponseFunc that sets the header Content-Type. An encoder that sets it too wins, because it runs later.
 func SetContentType(contentType string) ServerResponseFunc {
 	return SetResponseHeader("Content-Type", contentType)
 }
 
-// runBefore runs the functions, up to one whose context says that the request stops.
+// runBefore runs the functions, until one stops the request by its context.
 func runBefore(ctx context.Context, funcs []RequestFunc, r *http.Request) (context.Context, error) {
 	for _, f := range funcs {
 		next := f(ctx, r)
@@ -66,8 +66,8 @@ func runBefore(ctx context.Context, funcs []RequestFunc, r *http.Request) (conte
 	return ctx, nil
 }
 
-// refuseNilValue panics if v, which is not nil itself, holds a nil pointer or function: that would show only when a request
-// comes.
+// refuseNilValue panics if v, which is not nil itself, holds a nil pointer or function. Otherwise the panic would come with the first
+// request.
 func refuseNilValue(what string, v any) {
 	switch value := reflect.ValueOf(v); value.Kind() {
 	case reflect.Pointer, reflect.Func:
@@ -79,7 +79,7 @@ func refuseNilValue(what string, v any) {
 	}
 }
 
-// refuseNil panics if one of the functions is nil, which would show only when a request comes.
+// refuseNil panics if one of the functions is nil. Otherwise the panic would come with the first request.
 func refuseNil[F any](option string, funcs []F) {
 	for i, f := range funcs {
 		if reflect.ValueOf(f).IsNil() {

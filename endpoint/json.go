@@ -7,7 +7,7 @@ import (
 	"reflect"
 )
 
-// JSON returns a Server of the function, whose requests and responses are JSON:
+// JSON returns a Server of the function with JSON requests and responses:
 //
 //	kami.Post("/users/:id/notes", endpoint.JSON(svc.AddNote))
 //
@@ -18,26 +18,25 @@ import (
 //		Text string `json:"text"`      // all other fields come from the body
 //	}
 //
-// Tagged fields are strings, bools, numbers, time.Durations, encoding.TextUnmarshalers or pointers to these; those of
-// query and header may be slices. They come from their source alone: what the body says of them is dropped if it fits, and
-// refused if not. They stay zero if the query or the header is missing; numbers, durations and pointers also if it is empty,
-// as in ?n=, while a bool, or a pointer to one, is true then, as in ?flag. On and off are bools too. A type that has only
-// such fields needs no body, nor does a GET, HEAD or DELETE. A Req that is a pointer to a struct is never nil.
+// Tagged fields are strings, bools, numbers, time.Durations, encoding.TextUnmarshalers or pointers to these. Fields of query and header
+// may also be slices. A field gets its value only from its source: a value in the body is dropped if it fits the field, and refused if
+// not. A field stays zero if the query or the header is missing. If it is empty, as in ?n=, numbers, durations and pointers stay zero
+// too, and a bool, or a pointer to one, is true, as in ?flag. "on" and "off" are bools too. A type with only tagged fields needs no
+// body, nor does a GET, HEAD or DELETE. A Req that is a pointer to a struct is never nil.
 //
 // Fields that the body lacks are zero. [JSONClient] is the other half, for the same Req.
 //
-// What does not fit is answered as an error of its own: 415 if Content-Type does not say that a body is JSON, or is missing
-// (a browser sends such a body from another site without asking first), 413 for a body larger than [ServerMaxBody], 408 for
-// one that does not come in time, 400 with the offset, the field or the name for all else. They quote at most 100 bytes of
-// what the client has sent.
+// A request that does not fit is an error: 415 if there is a body whose Content-Type is missing or is not JSON (a browser sends such a
+// body from another site without asking first), 413 for a body larger than [ServerMaxBody], 408 for a body that does not come in time,
+// and 400 with the offset, the field or the name for everything else. The errors quote at most 100 bytes of the request.
 //
-// Errors, of the function as well, are answered by the ErrorHandler of the Mux that serves the request, and by
-// kami.DefaultErrorHandler without one, unless [ServerErrorEncoder] says otherwise: see [Error], [StatusCoder]. If a
-// [Client] cannot send, or cannot read or decode the answer, its error is a 502. If the other service answers 400 or more, the
-// error has that status, and below 500 the client gets its text: wrap it if that is not meant.
+// The ErrorHandler of the Mux, or kami.DefaultErrorHandler without one, answers these errors and the function's: see [Error] and
+// [StatusCoder]. [ServerErrorEncoder] replaces it. If the function returns the error of a [Client] that could not send, or not read or
+// decode the answer, that is a 502. If the other service has answered 400 or more, the error has that status, and below 500 the client
+// gets its text: wrap the error where you do not mean that.
 //
-// It panics if Req is a type that can never be served, and says why. So does kami when it is registered for a route that
-// lacks a param of the fields: see [ServerOuterParams].
+// JSON panics if Req is a type that can never be served, and says why. kami panics when the Server is registered for a route that lacks a
+// param of the fields: see [ServerOuterParams].
 func JSON[Req, Resp any](fn func(context.Context, Req) (Resp, error), opts ...ServerOption) *Server[Req, Resp] {
 	if fn == nil {
 		panic("endpoint: JSON: the function must not be nil")

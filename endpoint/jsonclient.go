@@ -19,16 +19,16 @@ import (
 //
 //	add := endpoint.JSONClient[addNote, note]("POST", "http://host/users/:id/notes").Endpoint()
 //
-// Fields with the tags path, query and header go there, and the others are the body, as JSON. A param of the URL's path is
-// the value of the field with that name, escaped; of a catch-all, as *path, slashes stay slashes. Values of query and
-// header that are zero are left out, as the server has them zero then, and so is a body of zero fields of a GET, HEAD or
-// DELETE. A colon that begins a segment which is no param is written %3A.
+// Fields with the tags path, query and header go there, and all other fields go into the body, as JSON. A param of the URL's path is
+// replaced by the value of the field with that name, escaped; in a catch-all, such as *path, slashes stay slashes. Zero values of query
+// and header are left out, because the server then has zero too. So is the body of a GET, HEAD or DELETE if its fields are zero. A
+// segment that begins with a colon and is no param is written with %3A.
 //
-// What cannot arrive as it is makes the call fail with an error, such as a param that is empty or a dot segment, or a header
-// with a line break. The response is decoded by [DecodeJSONResponse].
+// The call fails with an error if a value could not arrive unchanged, such as a param that is empty or a dot segment, or a header with a
+// line break. [DecodeJSONResponse] decodes the response.
 //
-// It panics if method or URL is invalid, if Req is a type that cannot be sent, or if the params of the URL's path are not
-// those of Req. Types that make a text of themselves need the methods for both ways, MarshalText and UnmarshalText.
+// JSONClient panics if method or URL is invalid, if Req is a type that cannot be sent, or if the URL's path and Req do not have the same
+// params. Types with a text form need both methods, MarshalText and UnmarshalText.
 func JSONClient[Req, Resp any](method, target string, opts ...ClientOption) *Client[Req, Resp] {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -52,12 +52,12 @@ func JSONClient[Req, Resp any](method, target string, opts ...ClientOption) *Cli
 type sending struct {
 	*binding
 	texts    []texter // of the binding's fields
-	segments []string // of the path, escaped; those that begin with a colon or an asterisk are params
-	besides  []string // names of fields in the JSON that are not of the body
+	segments []string // of the path, escaped; a colon or an asterisk begins a param
+	besides  []string // names of fields in the JSON that do not belong in the body
 	zero     []byte   // the body that is left out
 }
 
-// newSending returns what sends requests of the type to the URL.
+// newSending returns the sending of a type to the URL.
 func newSending(t reflect.Type, u *url.URL, needsNoBody bool) (*sending, error) {
 	b, err := knownBinding(t)
 	if err != nil {
@@ -91,7 +91,7 @@ func newSending(t reflect.Type, u *url.URL, needsNoBody bool) (*sending, error) 
 	return s, err
 }
 
-// structOf returns the type, or what it points to.
+// structOf returns the type, or the type that it points to.
 func structOf(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer {
 		return t.Elem()
@@ -102,7 +102,7 @@ func structOf(t reflect.Type) reflect.Type {
 // isParam reports whether a segment stands for a value.
 func isParam(segment string) bool { return segment != "" && (segment[0] == ':' || segment[0] == '*') }
 
-// besides returns the names that tagged fields have in the JSON of a type, unless others have them too.
+// besides returns the names that tagged fields have in the JSON of a type, unless another field has the same name.
 func besides(t reflect.Type) (names []string, err error) {
 	if p := reflect.PointerTo(t); jsonbody.DecodesItself(t) || p.Implements(jsonMarshaler) || p.Implements(textMarshaler) {
 		return nil, nil
@@ -154,7 +154,7 @@ func (j *jsonFields) add(t reflect.Type) error {
 	return nil
 }
 
-// sourceOf returns which of the tags a field has, or "".
+// sourceOf returns the source that the field's tag names, or "".
 func sourceOf(f reflect.StructField) string {
 	for _, s := range sources {
 		if _, ok := f.Tag.Lookup(s); ok {
@@ -211,7 +211,7 @@ func (s *sending) encode(r *http.Request, v reflect.Value) error {
 	return s.setPath(r.URL, params)
 }
 
-// setPath sets the path to that with the params.
+// setPath sets the path, with the values of the params.
 func (s *sending) setPath(u *url.URL, params map[string]string) (err error) {
 	if len(params) == 0 {
 		return nil
@@ -240,7 +240,7 @@ func (s *sending) setPath(u *url.URL, params map[string]string) (err error) {
 
 func isDots(part string) bool { return part == "." || part == ".." }
 
-// checkHeader refuses values that a header cannot have, or that would lose the space around them.
+// checkHeader refuses values that a header cannot have, and values with space around them, which would be lost.
 func checkHeader(values []string) error {
 	for _, value := range values {
 		if strings.ContainsFunc(value, isControl) || strings.Trim(value, " \t") != value {
@@ -252,7 +252,7 @@ func checkHeader(values []string) error {
 
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// encodeBody returns the JSON of all fields that are of the body.
+// encodeBody returns the JSON of all fields of the body.
 func (s *sending) encodeBody(v reflect.Value) ([]byte, error) {
 	if s.pointer && v.IsNil() {
 		v = reflect.New(v.Type().Elem())

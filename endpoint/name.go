@@ -10,13 +10,13 @@ import (
 )
 
 // HandlerName returns the Endpoint's function with its types, without their packages: main.(*service).Sum(sumRequest)
-// sumResponse. It is what kami's Routes, Explain and Check call the Server.
+// sumResponse. kami's Routes, Explain and Check show it as the name of the Server.
 func (s *Server[Req, Resp]) HandlerName() string { return s.name() }
 
 // makeName makes the name.
 func (s *Server[Req, Resp]) makeName() string {
 	name := runtime.FuncForPC(reflect.ValueOf(s.function).Pointer()).Name()
-	name = strings.TrimSuffix(path.Base(name), "-fm") // as the functions of method values end
+	name = strings.TrimSuffix(path.Base(name), "-fm") // the end of method values' names
 	return fmt.Sprintf("%s(%s) %s", name, short(reflect.TypeFor[Req]()), short(reflect.TypeFor[Resp]()))
 }
 
@@ -25,7 +25,7 @@ var (
 	comma       = regexp.MustCompile(`, *`)
 )
 
-// short returns the type without packages, and without what types have in them that have no name.
+// short returns the type without packages, and without the content of types that have no name.
 func short(t reflect.Type) string {
 	if t.Name() != "" {
 		return comma.ReplaceAllString(packagePath.ReplaceAllString(t.Name(), ""), ", ")

@@ -24,11 +24,11 @@ type Server[Req, Resp any] struct {
 	response reflect.Type
 	binding  *binding // of the request, if that is known
 	fails    bool     // the response may be a Failer
-	attends  bool     // the context ends when the client has gone, and with the response
+	attends  bool     // the context also ends when the client has gone or the response has ended
 	serverOptions
 }
 
-// serverOptions is what ServerOptions set.
+// serverOptions are the options that ServerOptions set.
 type serverOptions struct {
 	before       []RequestFunc
 	after        []ServerResponseFunc
@@ -41,12 +41,12 @@ type serverOptions struct {
 	outerParams  []string
 }
 
-// ServerOption sets what is optional of a Server. It is not generic, so that one list fits all.
+// ServerOption is an option of a Server. It is not generic, so one list of options fits all Servers.
 type ServerOption func(*serverOptions)
 
-// ServerFinalizerFunc runs when the response has been written, with its status: 500 if the Endpoint has panicked before there
-// was one, and that with which it began if it was aborted. It is for logs. The context has the response's headers and size,
-// see the keys ContextKeyResponse…; for HEAD that is what was written and not sent.
+// ServerFinalizerFunc runs when the response has been written, with its status. That is 500 if the Endpoint has panicked before the
+// response began, and the status sent if the response was aborted. It is for logs. The context has the response's headers and size, see
+// the keys ContextKeyResponse…; for HEAD the size of the body that was written and not sent.
 type ServerFinalizerFunc func(ctx context.Context, code int, r *http.Request)
 
 // ServerBefore adds functions that run before the request is decoded.
@@ -59,13 +59,13 @@ func ServerAfter(after ...ServerResponseFunc) ServerOption {
 	return func(o *serverOptions) { o.after = append(o.after, after...) }
 }
 
-// ServerErrorEncoder sets what answers errors, unless the response has begun. Nil means the default: [DefaultErrorEncoder] for
-// [NewServer], and kami.HandleError for [JSON] and [Stream], which has the ErrorHandler of their Mux answer.
+// ServerErrorEncoder sets the function that answers errors, unless the response has begun. Nil means the default: [DefaultErrorEncoder]
+// for [NewServer], and kami.HandleError for [JSON] and [Stream], which calls the ErrorHandler of their Mux.
 func ServerErrorEncoder(ee ErrorEncoder) ServerOption {
 	return func(o *serverOptions) { o.errorEncoder = ee }
 }
 
-// ServerErrorHandler sets what gets to know errors, before they are answered. By default nothing does. See [LogErrors].
+// ServerErrorHandler sets the ErrorHandler that gets all errors before they are answered. There is none by default. See [LogErrors].
 func ServerErrorHandler(handler ErrorHandler) ServerOption {
 	return func(o *serverOptions) { o.errorHandler = handler }
 }
@@ -75,8 +75,8 @@ func ServerFinalizer(f ...ServerFinalizerFunc) ServerOption {
 	return func(o *serverOptions) { o.finalizer = append(o.finalizer, f...) }
 }
 
-// ServerAround adds what is around the Endpoint, the first as the outermost, as [Endpoint.With] does. It runs once the
-// request has been decoded. Of a [Stream] it is around the function, not around the sequence that this returns.
+// ServerAround puts these around the Endpoint, the first as the outermost, as [Endpoint.With] does. They run once the request has been
+// decoded. Of a [Stream] they are around the function, not around the sequence that it returns.
 func ServerAround(around ...Around) ServerOption {
 	return func(o *serverOptions) { o.around = append(o.around, around...) }
 }
@@ -92,14 +92,14 @@ func ServerDisallowUnknownFields() ServerOption {
 	return func(o *serverOptions) { o.strict = true }
 }
 
-// ServerOuterParams names params for fields with the tag path that the route itself does not have, because an outer Mux, a
-// scope with params or middleware has them. Without it [JSON] and [Stream] are refused for such a route.
+// ServerOuterParams names params of fields with the tag path that the route itself does not have, because an outer Mux, a scope with
+// params or middleware has them. Without this option such a route cannot be registered.
 func ServerOuterParams(names ...string) ServerOption {
 	return func(o *serverOptions) { o.outerParams = append(o.outerParams, names...) }
 }
 
-// NewServer returns a Server of the Endpoint, which decodes requests with dec and encodes responses with enc. Its errors
-// are answered by [DefaultErrorEncoder] by default, texts included. It panics if one of the functions is nil.
+// NewServer returns a Server of the Endpoint, which decodes requests with dec and encodes responses with enc. By default
+// [DefaultErrorEncoder] answers its errors, with their texts. It panics if one of the functions is nil.
 func NewServer[Req, Resp any](e Endpoint[Req, Resp], dec DecodeRequestFunc[Req], enc EncodeResponseFunc[Resp], opts ...ServerOption) *Server[Req, Resp] {
 	if e == nil || dec == nil || enc == nil {
 		panic("endpoint: NewServer: the endpoint, the decoder and the encoder must not be nil")
@@ -140,14 +140,14 @@ func newServer[Req, Resp any](e Endpoint[Req, Resp], opts []ServerOption) *Serve
 	return s
 }
 
-// Types returns the types of the Endpoint's requests and responses; of a [Stream] that of its items. With the routes of a
-// mux they are what a description of a service is made of.
+// Types returns the types of the Endpoint's requests and responses, or of a [Stream]'s items. With the routes of a mux, they are enough to
+// describe a service.
 func (s *Server[Req, Resp]) Types() (request, response reflect.Type) {
 	return reflect.TypeFor[Req](), s.response
 }
 
-// CheckRoute reports a field with the tag path for which neither the route, which has these params, nor [ServerOuterParams]
-// has one. kami asks it when the Server is registered, and panics. A Server of [NewServer] does not know its fields.
+// CheckRoute returns an error if a field with the tag path has no param, neither among these of the route nor in [ServerOuterParams].
+// kami calls it when the Server is registered, and panics with the error. A Server of [NewServer] does not know its fields.
 func (s *Server[Req, Resp]) CheckRoute(params []string) error {
 	if s.binding == nil {
 		return nil
@@ -166,10 +166,9 @@ func (s *Server[Req, Resp]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ServeHTTPContext(r.Context(), w, r)
 }
 
-// serving is a request that is served.
+// serving is a request while it is served.
 //
-// optimization: what decodes it and what is given its writer gets a pointer, so they are one allocation (TestAllocations,
-// BenchmarkServer in compat/).
+// optimization: decoders and writers get pointers into it, so all is one allocation (TestAllocations, BenchmarkServer in compat/).
 type serving[Req any] struct {
 	request Req
 	writer  mutil.Place
@@ -177,9 +176,9 @@ type serving[Req any] struct {
 
 // ServeHTTPContext serves a request with ctx instead of its own context.
 //
-// If encoding fails or panics in the middle of the response, so that no error can be answered any more, the connection is
-// aborted as by http.ErrAbortHandler: the client must not take what it has for all. A response with all of its Content-Length
-// stays, and so does one with a status of 400 or more if encoding returns an error.
+// If encoding fails or panics in the middle of the response, it is too late to answer an error. Then the connection is aborted, as by
+// http.ErrAbortHandler, so that the client does not take half a response for a whole one. It is not aborted if the response has all of
+// its Content-Length, or if encoding returns an error and the status is 400 or more.
 func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if s.attends {
 		var end func()
@@ -190,7 +189,7 @@ func (s *Server[Req, Resp]) ServeHTTPContext(ctx context.Context, w http.Respons
 	proxy, panics := own.writer.Wrap(w), true
 	defer func() {
 		if panics && half.Is(proxy, r.Method) {
-			half.Cut(proxy) // even where a PanicHandler makes an end of the panic
+			half.Cut(proxy) // also if a PanicHandler handles the panic
 		}
 		if len(s.finalizer) > 0 {
 			s.finalize(ctx, proxy, r, panics)
@@ -216,7 +215,7 @@ func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *ht
 	}
 	if half.Misleads(w, r.Method) {
 		if s.errorHandler == nil && s.errorEncoder == nil && err != errGone {
-			kami.HandleError(ctx, w, r.WithContext(ctx), err) // which logs it, for nobody else has
+			kami.HandleError(ctx, w, r.WithContext(ctx), err) // it also logs the error
 		}
 		panic(http.ErrAbortHandler)
 	}
@@ -233,8 +232,7 @@ func (s *Server[Req, Resp]) fail(ctx context.Context, w mutil.WriterProxy, r *ht
 	}
 }
 
-// call goes from the request, which it decodes into a zero one, to the Endpoint's response. It sets the context to that which has
-// been reached.
+// call decodes the request and calls the Endpoint. It keeps the context that it has reached.
 func (s *Server[Req, Resp]) call(ctx *context.Context, r *http.Request, request *Req) (response Resp, err error) {
 	if *ctx, err = runBefore(*ctx, s.before, r); err != nil {
 		return response, err
@@ -245,7 +243,7 @@ func (s *Server[Req, Resp]) call(ctx *context.Context, r *http.Request, request 
 	return s.endpoint(*ctx, *request)
 }
 
-// respond goes from the response to what is written.
+// respond writes the response.
 func (s *Server[Req, Resp]) respond(ctx *context.Context, w http.ResponseWriter, r *http.Request, response Resp) error {
 	for _, f := range s.after {
 		next := f(*ctx, w)
@@ -264,7 +262,7 @@ func (s *Server[Req, Resp]) respond(ctx *context.Context, w http.ResponseWriter,
 	return s.encode(*ctx, w, r, response)
 }
 
-// finalize runs the finalizers. What has no status yet is an empty 200, unless a panic goes on.
+// finalize runs the finalizers. A response without a status is an empty 200, unless a panic goes on.
 func (s *Server[Req, Resp]) finalize(ctx context.Context, w mutil.WriterProxy, r *http.Request, panics bool) {
 	code := w.Status()
 	switch {

@@ -13,17 +13,17 @@ import (
 	"github.com/guregu/kami/internal/jsonbody"
 )
 
-// Stream returns a Server of a function whose response is a sequence of items, each of which is sent as JSON as soon as
-// it is there: as Server-Sent Events (text/event-stream) if the request's Accept names them, as lines of JSON
-// (application/x-ndjson) otherwise. The request is decoded as [JSON] does.
+// Stream returns a Server of a function whose response is a sequence of items. Each item is sent as JSON as soon as the sequence yields it:
+// as a Server-Sent Event (text/event-stream) if the request's Accept names that type, as a line of JSON (application/x-ndjson) if not.
+// The request is decoded as [JSON] does.
 //
-// The function's error is answered as that of JSON. An error in the sequence, an item that cannot be encoded, or the end of
-// the context while the client is there, goes to the error handler, and aborts the connection, as the response has begun:
-// no client takes what it has for all. (One of HTTP/1.0 cannot tell.) The sequence does not run for HEAD, or if the client
-// has gone before it begins: it should itself open and close what it needs.
+// The function's error is answered as JSON's is. An error in the sequence, an item that cannot be encoded, or the end of the context
+// while the client is there, goes to the error handler. It also aborts the connection, because the response has begun: so no client
+// takes half a stream for a whole one. (A client of HTTP/1.0 cannot tell.) The sequence does not run for HEAD, or if the client has gone
+// before it begins: so the sequence itself should open and close what it needs.
 //
 // The function's context ends when the client goes away, whatever kami.Cancel says, and when the response has ended.
-// A sequence without an end should also heed kami.Draining.
+// A sequence without an end should also end when kami.Draining says so.
 func Stream[Req, Resp any](fn func(context.Context, Req) (iter.Seq2[Resp, error], error), opts ...ServerOption) *Server[Req, iter.Seq2[Resp, error]] {
 	if fn == nil {
 		panic("endpoint: Stream: the function must not be nil")
@@ -47,11 +47,10 @@ func attend(ctx context.Context, r *http.Request) (attended context.Context, end
 	}
 }
 
-// errGone ends a response whose client has gone: there is nobody to tell, and nothing to report.
+// errGone ends a response whose client has gone. It is neither answered nor reported.
 var errGone = errors.New("endpoint: the client has gone")
 
-// encodeStream writes the items as they come. Whatever keeps it from writing all of them is an error, so that the
-// connection is aborted.
+// encodeStream writes the items as they come. It returns an error if it could not write all of them, so that the connection is aborted.
 func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.Request, items iter.Seq2[Resp, error]) error {
 	if items == nil {
 		return errors.New("endpoint: the function returned neither a sequence nor an error")
@@ -96,13 +95,13 @@ func encodeStream[Resp any](ctx context.Context, w http.ResponseWriter, r *http.
 			return interrupted(ctx, r, err)
 		}
 	}
-	if ctx.Err() != nil { // perhaps it has ended for that
+	if ctx.Err() != nil { // the sequence may have ended because of that
 		return interrupted(ctx, r, context.Cause(ctx))
 	}
 	return nil
 }
 
-// flusher returns what flushes w, or does nothing if it cannot.
+// flusher returns a function that flushes w if w can be flushed.
 func flusher(w http.ResponseWriter) func() error {
 	controller := http.NewResponseController(w)
 	return func() error {
@@ -113,7 +112,7 @@ func flusher(w http.ResponseWriter) func() error {
 	}
 }
 
-// interrupted is the error of a stream that has ended too early.
+// interrupted is the error of a stream that has ended early.
 func interrupted(ctx context.Context, r *http.Request, err error) error {
 	if ctx.Err() != nil && incoming.Gone(r.Context()) {
 		return errGone

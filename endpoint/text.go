@@ -12,7 +12,7 @@ import (
 	"github.com/guregu/kami/internal/jsonbody"
 )
 
-// texter returns the texts of a value, of which a setter makes the same again.
+// texter returns the texts of a value. A setter makes the same value of them again.
 type texter func(v reflect.Value) ([]string, error)
 
 var (
@@ -20,7 +20,7 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// texterOf returns the texter of a type for which there is a setter.
+// texterOf returns the texter of a type that has a setter.
 func texterOf(t reflect.Type) (texter, error) {
 	switch {
 	case reflect.PointerTo(t).Implements(textUnmarshaler):
