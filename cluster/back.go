@@ -11,8 +11,8 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// snapshot returns the session of a context as it travels with a message, or "" if there is none: its id, its front, the type of that
-// and its user, each path-escaped, and its values as JSON if it has some, with slashes between.
+// snapshot returns the session of a context as text that travels with a message, or "" if there is none: its id, its front, the front's
+// type and its user, each path-escaped, and its values as JSON if it has some, with slashes between.
 func (s *Server) snapshot(ctx context.Context) (string, error) {
 	of := session.FromContext(ctx)
 	if of == nil {
@@ -36,7 +36,7 @@ func (s *Server) snapshot(ctx context.Context) (string, error) {
 
 var errSnapshot = errors.New("cluster: the session of a message must be its id, front, type of that, and user, each path-escaped, and values as a JSON object")
 
-// readSnapshot reads a session that has travelled.
+// readSnapshot reads the text of snapshot.
 func (v *service) readSnapshot(text string) (*session.Session, error) {
 	fields := strings.SplitN(text, "/", 5)
 	if len(fields) < 4 {

@@ -12,14 +12,14 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Call calls a route, the first segment of which is a type: any server of that type answers, this one included. The error is
-// [ErrNoServer] if there is none, and [ErrDenied] if NATS does not permit the call. It may be called at any time, by any goroutine;
-// after Leave has returned the error is [ErrLeft].
+// Call calls a route. The route's first segment is a type: any server of that type answers, this one included. The error is
+// [ErrNoServer] if there is none, and [ErrDenied] if NATS does not permit the call. Call may be called at any time, by any goroutine.
+// After Leave has returned the error is [ErrLeft].
 func (s *Server) Call(ctx context.Context, m *message.Message) (*message.Reply, error) {
 	return s.call(ctx, &calling{message: m, tree: remotesTree})
 }
 
-// To returns the Caller of one server. Its routes are the same, as "room.match.find".
+// To returns the Caller of one server. Its routes are the same, such as "room.match.find".
 func (s *Server) To(id string) message.Caller { return callerTo{s, id} }
 
 type callerTo struct {
@@ -34,21 +34,21 @@ func (c callerTo) Call(ctx context.Context, m *message.Message) (*message.Reply,
 	return c.s.call(ctx, &calling{message: m, tree: remotesTree, target: target{id: c.id}})
 }
 
-// calling is a call that is made.
+// calling is a call by this server.
 type calling struct {
 	message *message.Message
 	tree    tree
 	target
-	choose  func([]*member) (*member, error) // which server of the type, nil for any
-	session string                           // the snapshot of the client's
+	choose  func([]*member) (*member, error) // chooses the server of the type; nil for any
+	session string                           // the snapshot of the client's session
 	reply   string                           // the subject of the answer
 }
 
-// target is who is called.
+// target is the servers that a call may reach.
 type target struct {
 	serverType, id string
-	members        []*member // those in the view
-	after          uint64    // how many changes the view had had
+	members        []*member // in the view
+	after          uint64    // how many changes the view had then
 }
 
 // call makes a call.
@@ -81,7 +81,7 @@ func (s *Server) call(ctx context.Context, c *calling) (*message.Reply, error) {
 // askAbout is how long a server that the view does not know may take to say that it is there.
 const askAbout = 100 * time.Millisecond
 
-// find looks for the server to be called in the view, and asks for it where it is not known.
+// find looks for the target in the view. If it is not there, find asks for it.
 func (s *Server) find(ctx context.Context, c *calling) error {
 	c.lookUp(&s.view)
 	if len(c.members) == 0 && nameRule.MatchString(c.serverType) {
@@ -104,7 +104,7 @@ func (s *Server) find(ctx context.Context, c *calling) error {
 	return nil
 }
 
-// askFor asks whether there is a server of a type, or with an id, which then is in the view.
+// askFor asks for servers of a type, or for the server with an id. Servers that answer are then in the view.
 func (s *Server) askFor(ctx context.Context, serverType, id string) error {
 	subject := "$SRV.PING." + serverType
 	if id != "" {
@@ -173,7 +173,7 @@ func (s *Server) await(ctx context.Context, c *calling, p *pending) (*message.Re
 	}
 }
 
-// answer returns the answer that a call has ended with.
+// answer returns the answer of a call that has ended.
 func (s *Server) answer(o outcome, c *calling) (*message.Reply, error) {
 	switch {
 	case o.err != nil:
@@ -185,12 +185,12 @@ func (s *Server) answer(o outcome, c *calling) (*message.Reply, error) {
 	return decodeReply(o.msg), nil
 }
 
-// callOff tells the server that nobody waits for its answer any more.
+// callOff tells the server that its answer is no longer wanted.
 func (s *Server) callOff(to *target, reply string) {
 	_ = s.publish(s.names.cancel(to.serverType), "", nil, []byte(reply))
 }
 
-// publish publishes a message if NATS takes it: now or not at all.
+// publish publishes a message now, or returns an error: it is never sent later.
 func (s *Server) publish(subject, reply string, header nats.Header, data []byte) error {
 	if err := checkSubject(subject); err != nil {
 		return err

@@ -8,12 +8,12 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// casts is the broadcasts to groups that a front has heard lately. All fronts hear those of one publisher in one order, which their
-// numbers tell, but not at one time. A session that moves from front to front is given each broadcast by exactly one of them: the old
-// front says what it has given it, and the new one goes on from there.
+// casts has the broadcasts to groups that a front has heard lately. All fronts hear the broadcasts of one publisher in the same order,
+// which their numbers show, but not at the same time. When a session moves to another front, exactly one of the two gives it each
+// broadcast: the old front says which ones it has given, and the new one continues from there.
 type casts struct {
 	mu     sync.Mutex // a broadcast and a move come one after the other
-	since  time.Time  // this front hears all since then
+	since  time.Time  // this front has heard all broadcasts since then
 	heard  map[string]mark
 	swept  time.Time
 	recent []cast
@@ -36,11 +36,12 @@ type cast struct {
 	at     time.Time
 }
 
-// Fronts hear a broadcast within late of each other, or it counts as lost on the way to one. Broadcasts are kept for twice as long, for
-// a session may be waited for as long, and marks for three times as long, so that what one front has kept has its mark at the other.
+// Fronts hear a broadcast within late of each other, or it counts as lost on the way to one. A front keeps broadcasts for twice as long,
+// because it may wait for a session as long as late. It keeps marks for three times as long, so that the other front has the mark of
+// every broadcast that one front keeps.
 const late = time.Second
 
-// hear has a broadcast given to the members of its group, and takes note of it.
+// hear gives a broadcast to the members of its group, and keeps it.
 func (c *casts) hear(q *question, body []byte, give func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,14 +59,14 @@ func (c *casts) hear(q *question, body []byte, give func() error) error {
 	return give()
 }
 
-// begin says that this front hears all from now on.
+// begin says that this front hears all broadcasts from now on.
 func (c *casts) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.since = time.Now()
 }
 
-// forget forgets what is too old to matter.
+// forget removes broadcasts and marks that are too old.
 func (c *casts) forget(now time.Time) {
 	for len(c.recent) > 0 && now.Sub(c.recent[0].at) > 2*late {
 		c.recent[0], c.recent = cast{}, c.recent[1:]
@@ -81,7 +82,7 @@ func (c *casts) forget(now time.Time) {
 	}
 }
 
-// cut has a session given away between two broadcasts, and returns the marks of those that it has been given.
+// cut gives a session away between two broadcasts. It returns the marks of the broadcasts that the session has been given.
 func (c *casts) cut(give func()) map[string]mark {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,8 +96,8 @@ func (c *casts) cut(give func()) map[string]mark {
 	return marks
 }
 
-// adopt has a session that has moved taken in between two broadcasts: as soon as this front has heard all that the old one has given
-// it, and with those that it has heard since.
+// adopt takes in a session that has moved, between two broadcasts. It first waits until this front has heard all broadcasts that the old
+// front has given the session. Then it gives the session those that came later.
 func (c *casts) adopt(moved session.Moved, given map[string]mark, adopt func(session.Moved)) {
 	enough := time.NewTimer(late)
 	defer enough.Stop()
@@ -125,7 +126,7 @@ func (c *casts) adopt(moved session.Moved, given map[string]mark, adopt func(ses
 	adopt(moved)
 }
 
-// caughtUp reports whether all that was given before has been heard here as well. What is older than this front is not waited for.
+// caughtUp reports whether this front has heard all broadcasts of these marks. It ignores broadcasts older than this front.
 func (c *casts) caughtUp(given map[string]mark) bool {
 	for from, m := range given {
 		if c.heard[from].Number < m.Number && m.Age < time.Since(c.since) {

@@ -1,5 +1,5 @@
-// Package cluster has the handlers of one program answer on as many servers as it takes, over NATS. Servers of a type share the calls
-// of that type, and know which others there are:
+// Package cluster serves the handlers of one program on many servers, over NATS. Servers of a type share the calls of that type, and know
+// the other servers:
 //
 //	nc, err := nats.Connect(url, cluster.Options()...)
 //	server, err := cluster.Join(ctx, nc, cluster.Config{Type: "room", Version: "1.0.0", Remotes: mux})
@@ -8,8 +8,8 @@
 //	find := message.Remote[findRequest, match](server, "room.match.find")
 //	found, err := find(ctx, findRequest{Level: 3})
 //
-// The route "room.match.find" is POST /room/match/find on the mux of any server of the type room. A call is delivered at most once:
-// one whose answer does not come may have run. [ErrNoServer] says that it has not.
+// The route "room.match.find" is POST /room/match/find on the mux of any server of the type room. A call is delivered at most once. If no
+// answer comes it may have run. [ErrNoServer] says that it has not.
 package cluster
 
 import (
@@ -26,30 +26,30 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// Config says which server joins, and what it serves.
+// Config describes the server that joins.
 type Config struct {
-	// Type is the kind of server, as "room": up to 64 letters, digits, - and _. Version is a semantic version of three numbers.
+	// Type is the kind of server, such as "room": up to 64 letters, digits, - and _. Version is a semantic version of three numbers.
 	Type, Version string
-	// ID is that of this server alone, of the same characters. "" is a new one.
+	// ID is unique to this server, with the same characters. "" means a new one.
 	ID string
-	// Metadata says more, such as the region: what a [Query] asks for. Keys beginning with "kami." are the package's own.
+	// Metadata says more, such as the region. A [Query] can ask for it. Keys that begin with "kami." are the package's own.
 	Metadata map[string]string
-	// URL is where peers reach this server, if they do.
+	// URL is where peers reach this server; "" if they cannot.
 	URL string
-	// Handlers is what clients may call, forwarded by fronts, and Remotes what servers may call. Nil: nothing.
+	// Handlers serves calls of clients, which fronts forward. Remotes serves calls of servers. Nil serves nothing.
 	Handlers, Remotes http.Handler
-	// Sessions are those of this server's own clients, if it is a front.
+	// Sessions has the sessions of this server's own clients, if it is a front.
 	Sessions *session.Pool
-	// Concurrent is how many messages are handled at a time, 256 by default. Queue is how many more may wait, 4096 by default; over
-	// it the answer is 429, at once.
+	// Concurrent is how many messages are handled at a time, 256 by default. Queue is how many more may wait, 4096 by default. Any
+	// further message is answered with 429 at once.
 	Concurrent, Queue int
-	// Timeout is that of a call without a deadline, 5 seconds by default. It bounds the calls of this server, and how long its
-	// handlers may take for calls of others.
+	// Timeout is for calls without a deadline, 5 seconds by default. It limits the calls of this server, and the time that its handlers
+	// have for calls of others.
 	Timeout time.Duration
-	// Prefix is that of all subjects, "kami" by default, so that several clusters can share one NATS: segments of letters, digits,
+	// Prefix begins all subjects, "kami" by default, so that several clusters can share one NATS. It has segments of letters, digits,
 	// - and _ with dots between them.
 	Prefix string
-	// Log gets what goes wrong, slog.Default() by default.
+	// Log gets the errors, slog.Default() by default.
 	Log *slog.Logger
 	// OnRegister is called once, when this server is announced.
 	OnRegister func(Instance)
@@ -61,11 +61,11 @@ type Instance struct {
 	Metadata               map[string]string
 }
 
-// EventKind is what has happened to an instance.
+// EventKind says what has happened to an instance.
 type EventKind int
 
 const (
-	Joined EventKind = iota + 1 // Joined: it is there.
+	Joined EventKind = iota + 1 // Joined: it has joined.
 	Left                        // Left: it has said goodbye.
 	Lost                        // Lost: it is gone without a goodbye.
 )
@@ -83,13 +83,13 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("EventKind(%d)", int(k))
 }
 
-// Event is what has happened to an instance.
+// Event says what has happened to an instance.
 type Event struct {
 	Kind     EventKind
 	Instance Instance
 }
 
-// maxName is how long a type, an id and a prefix may be.
+// maxName is how many bytes a type, an id and a prefix may have.
 const maxName = 64
 
 var (
@@ -97,7 +97,7 @@ var (
 	prefixRule = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
-// complete returns the Config with what is left out, or says what is wrong with it.
+// complete returns the Config with its defaults, or an error that says what is wrong.
 func (c Config) complete() (Config, error) {
 	c.setDefaults()
 	wrong := func(format string, args ...any) (Config, error) {
@@ -129,7 +129,7 @@ func (c *Config) setDefaults() {
 	c.Metadata = maps.Clone(c.Metadata)
 }
 
-// set sets what is zero.
+// set sets a zero value to its default.
 func set[T comparable](v *T, missing func() T) {
 	if *v == *new(T) {
 		*v = missing()

@@ -9,7 +9,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Protobuf is the Codec of Protocol Buffers, application/protobuf, for values that are a proto.Message. All others are refused.
+// Protobuf is the Codec of Protocol Buffers, application/protobuf, for values that are a proto.Message. It refuses all other values.
 var Protobuf message.Codec = protobufCodec{}
 
 type protobufCodec struct{}
@@ -32,7 +32,7 @@ func (protobufCodec) Unmarshal(data []byte, v any) error {
 	return proto.Unmarshal(data, m)
 }
 
-// protoOf returns the message that v is, or points to.
+// protoOf returns v, or the value that v points to, as a message.
 func protoOf(v any) (proto.Message, error) {
 	if m, ok := v.(proto.Message); ok {
 		return m, nil

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// callContext is the context of a call that is handled: it has a deadline, and ends when the call is called off or has been answered.
+// callContext is the context of a call while it is handled. It has a deadline, and ends when the caller calls it off or when it has been
+// answered.
 //
-// optimization: most handlers never wait for its end. What can be waited for is made when somebody asks for it (BenchmarkCall).
+// optimization: most handlers never wait for its end. A context with a Done channel is made only when it is asked for (BenchmarkCall).
 type callContext struct {
 	base     context.Context // it has no deadline
 	deadline time.Time       // zero if there is none
@@ -19,7 +20,7 @@ type callContext struct {
 	over   atomic.Bool // the call has been answered
 }
 
-// madeContext is a context that package context has made.
+// madeContext is a context of package context.
 type madeContext struct {
 	context.Context
 	cancel context.CancelCauseFunc
@@ -47,7 +48,7 @@ func (c *callContext) make() *madeContext {
 	return m
 }
 
-// end ends the context, and gives back its timer.
+// end ends the context, and releases its timer.
 func (m *madeContext) end(cause error) {
 	m.cancel(cause)
 	m.stop()

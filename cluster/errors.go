@@ -10,12 +10,12 @@ import (
 )
 
 var (
-	// ErrNoServer is the error of a call for which there is no server, so that nothing was delivered. It has status 503 and wraps
+	// ErrNoServer is the error of a call for which there is no server: nothing was delivered. It has status 503 and wraps
 	// [message.ErrUndelivered].
 	ErrNoServer error = &fault{http.StatusServiceUnavailable, "cluster: there is no such server", message.ErrUndelivered}
-	// ErrDenied is the error of what NATS does not permit this server. It has status 403.
+	// ErrDenied is the error of an operation that NATS does not permit this server. It has status 403.
 	ErrDenied error = &fault{http.StatusForbidden, "cluster: NATS does not permit it", nil}
-	// ErrNone is the error of a Find that finds nothing. It has status 404.
+	// ErrNone is the error of Find if it finds nothing. It has status 404.
 	ErrNone error = &fault{http.StatusNotFound, "cluster: no server matches", nil}
 	// ErrLeft is the error of a Server that has left. It has status 503, and wraps [message.ErrUndelivered].
 	ErrLeft error = &fault{http.StatusServiceUnavailable, "cluster: this server has left", message.ErrUndelivered}
@@ -36,12 +36,12 @@ type fault struct {
 
 func (f *fault) Error() string { return f.text }
 
-// StatusCode is that of the answer of a handler which returns the error.
+// StatusCode returns the status of the answer if a handler returns the error.
 func (f *fault) StatusCode() int { return f.status }
 
 func (f *fault) Unwrap() error { return f.wraps }
 
-// withCause adds to an error how the context has ended, and why. The end of its time has status 504, that of a gateway.
+// withCause adds the context's error and its cause to an error. If the deadline has passed the status is 504, a gateway's timeout.
 func withCause(ctx context.Context, err error) error {
 	end, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(end, context.DeadlineExceeded) {

@@ -16,16 +16,16 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// RoutingFunc chooses the server for a message of a client, among those of the type that the view knows, by their ids. ctx has the
-// client's session and the call's deadline. Its error is the answer, with status 503 if it has none of its own. What is not among the
-// servers, and a panic, are answered with 500.
+// RoutingFunc chooses the server for a message of a client, among the servers of the type in the view, in the order of their ids. ctx has
+// the client's session and the call's deadline. Its error is the answer, with status 503 if it has none of its own. If it chooses a server
+// that is not among them, or panics, the answer is 500.
 type RoutingFunc func(ctx context.Context, route string, payload []byte, servers map[string]Instance) (Instance, error)
 
 // routing has the RoutingFuncs by type.
 type routing struct{ funcs sync.Map }
 
 // AddRoute has f choose the server for messages of clients that Forward forwards to a type. Without it any server of the type gets
-// them. The last f of a type counts; that it replaces another one is logged. Nil takes it away.
+// them. A type has one f: a new one replaces it, which is logged, and nil removes it.
 func (s *Server) AddRoute(serverType string, f RoutingFunc) {
 	if f == nil {
 		s.routing.funcs.Delete(serverType)
@@ -36,12 +36,12 @@ func (s *Server) AddRoute(serverType string, f RoutingFunc) {
 	}
 }
 
-// Forward returns a handler which forwards messages of clients to the servers of a type, and answers as those do:
+// Forward returns a handler that forwards messages of clients to the servers of a type, and passes their answers on:
 //
 //	front.Post("/room/*route", cluster.Forward(server, "room"))
 //
-// The path is the route, and begins with the type: any other is a 404. What those servers have as Handlers can be reached, and never
-// their Remotes. Body, headers, deadline and the client's session travel. Headers that begin with Kami- or Nats- do not.
+// The path is the route, and must begin with the type: any other path is a 404. Clients reach the Handlers of those servers, and never their
+// Remotes. Body, headers, deadline and the client's session travel. Headers that begin with Kami- or Nats- do not.
 func Forward(s *Server, serverType string) kami.HandlerFunc {
 	if s == nil || !nameRule.MatchString(serverType) {
 		panic(fmt.Sprintf("cluster: Forward: the Server must not be nil, and the type %q must have 1 to %d letters, digits, - and _", serverType, maxName))
@@ -90,7 +90,7 @@ func (s *Server) forward(ctx context.Context, items *streamTo, r *http.Request, 
 	}
 	again := *c
 	answer, err := s.call(ctx, c)
-	if errors.Is(err, ErrNoServer) && ctx.Err() == nil { // as Remote does: the view knows by now that this one has gone
+	if errors.Is(err, ErrNoServer) && ctx.Err() == nil { // as Remote repeats it: by now the server that has gone is out of the view
 		answer, err = s.call(ctx, &again)
 	}
 	if err != nil || answer == nil {
@@ -99,7 +99,7 @@ func (s *Server) forward(ctx context.Context, items *streamTo, r *http.Request, 
 	return items.end(answer)
 }
 
-// clientHeader returns a client's headers as they travel.
+// clientHeader returns the headers of a client that travel.
 func clientHeader(header http.Header) http.Header {
 	kept := maps.Clone(header)
 	maps.DeleteFunc(kept, func(name string, _ []string) bool {
@@ -112,7 +112,7 @@ func clientHeader(header http.Header) http.Header {
 	return kept
 }
 
-// streamTo writes an answer, and the items of one that streams.
+// streamTo writes an answer, and its items if it streams.
 type streamTo struct {
 	w     http.ResponseWriter
 	begun bool
@@ -129,7 +129,7 @@ func (s *streamTo) write(item []byte) error {
 	return http.NewResponseController(s.w).Flush()
 }
 
-// end answers as the back end has.
+// end writes the back end's answer.
 func (s *streamTo) end(answer *message.Reply) error {
 	if s.begun && answer.Status >= 400 {
 		return answer.Err()
@@ -148,7 +148,7 @@ func (s *streamTo) end(answer *message.Reply) error {
 	return err
 }
 
-// routed has the routing function choose.
+// routed calls the routing function.
 func (s *Server) routed(ctx context.Context, f RoutingFunc, m *message.Message, members []*member) (chosen *member, err error) {
 	servers := make(map[string]Instance, len(members))
 	for _, m := range members {

@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// What a front can be asked for.
+// The questions to fronts.
 const (
 	opPush    = "push"    // to a session
 	opBind    = "bind"    // a session
@@ -35,7 +35,7 @@ const (
 	opProbe   = "probe"   // whether it listens
 )
 
-// question is what a front is asked. What need not be UTF-8 is bytes, for JSON would lose it.
+// question is a question to a front. Texts that may not be UTF-8 are bytes, because JSON would change them.
 type question struct {
 	Op      string                     `json:"op"`
 	From    string                     `json:"from"`
@@ -50,10 +50,10 @@ type question struct {
 	Token   string                     `json:"token,omitempty"`
 	Seq     uint64                     `json:"seq,omitempty"`
 	Subject []byte                     `json:"subject,omitempty"` // who asks for the session of the Token
-	Number  uint64                     `json:"number,omitempty"`  // of a broadcast, among those of its publisher
+	Number  uint64                     `json:"number,omitempty"`  // of a broadcast, counted by its publisher
 }
 
-// reply is what a front answers.
+// reply is the answer of a front.
 type reply struct {
 	From    string           `json:"from"`
 	Status  int              `json:"status,omitempty"` // of an error
@@ -61,11 +61,11 @@ type reply struct {
 	Missed  []int            `json:"missed,omitempty"` // of the UIDs
 	Members []session.Member `json:"members,omitempty"`
 	Moved   *session.Moved   `json:"moved,omitempty"`
-	Groups  [][]byte         `json:"groups,omitempty"` // those of what has moved
-	Heard   map[string]mark  `json:"heard,omitempty"`  // the broadcasts that what has moved has been given
+	Groups  [][]byte         `json:"groups,omitempty"` // of the session that has moved
+	Heard   map[string]mark  `json:"heard,omitempty"`  // the broadcasts that the session has been given
 }
 
-// err returns the error that a front has answered with: equal to that of the front where it has a status.
+// err returns the error of an answer. It is equal to the error at the front if that has a status.
 func (r *reply) err() error {
 	if r.Status == 0 {
 		return nil
@@ -73,7 +73,7 @@ func (r *reply) err() error {
 	return endpoint.Error(r.Status, r.Text)
 }
 
-// frame puts a question, and a body that is JSON already, into one message.
+// frame makes one message of a question and a JSON body.
 func frame(q *question, body []byte) ([]byte, error) {
 	head, err := json.Marshal(q)
 	if err != nil {
@@ -93,7 +93,7 @@ func unframe(data []byte) (q *question, body []byte, err error) {
 	return q, body, json.Unmarshal(head, q)
 }
 
-// subscribeFront subscribes to what fronts of the type are asked. A server without sessions answers as well, that it has none.
+// subscribeFront subscribes to the questions to fronts of the type. A server without sessions answers too: that it has none.
 func (s *Server) subscribeFront() error {
 	s.fronted = make(chan *nats.Msg, 16384)
 	s.loops.Go(s.listenFront)
@@ -109,7 +109,7 @@ func (s *Server) subscribeFront() error {
 	return nil
 }
 
-// listenFront answers what fronts are asked, in the order in which it comes, and what may take long at the same time.
+// listenFront answers questions in the order in which they come. A question that may take long is answered in its own goroutine.
 func (s *Server) listenFront() {
 	for {
 		select {
@@ -140,7 +140,7 @@ func (q *question) mayWait() bool {
 	return false
 }
 
-// answerFront does what a front is asked for, and answers.
+// answerFront does what a question asks for, and answers.
 func (s *Server) answerFront(m *nats.Msg, q *question, body []byte) {
 	timeout := q.Timeout
 	if timeout <= 0 {
@@ -168,11 +168,11 @@ func (s *Server) answerFront(m *nats.Msg, q *question, body []byte) {
 	s.logError("answering a "+q.Op, err)
 }
 
-// doFront does what a front is asked for.
+// doFront does what a question asks for.
 func (s *Server) doFront(ctx context.Context, q *question, body []byte, r *reply) error {
 	pool := s.cfg.Sessions
 	if pool == nil {
-		pool = new(session.Pool) // which has none
+		pool = new(session.Pool) // without sessions
 	}
 	switch q.Op {
 	case opProbe:
@@ -195,7 +195,7 @@ func (s *Server) doFront(ctx context.Context, q *question, body []byte, r *reply
 	return doSession(ctx, pool, q, body)
 }
 
-// doSession does what concerns one session.
+// doSession does what a question about one session asks for.
 func doSession(ctx context.Context, pool *session.Pool, q *question, body []byte) error {
 	s := pool.ByID(q.Session)
 	if s == nil {
@@ -251,7 +251,7 @@ func (s *Server) doClaim(ctx context.Context, pool *session.Pool, q *question) e
 	return nil
 }
 
-// doTake gives a session to another front when its handlers have returned, or have taken too long to be waited for.
+// doTake gives a session to another front, after its handlers have returned or have taken too long.
 func (s *Server) doTake(ctx context.Context, pool *session.Pool, q *question, r *reply) error {
 	ctx, cancel := context.WithTimeout(ctx, late)
 	defer cancel()
@@ -296,8 +296,8 @@ func (s *Server) askFront(ctx context.Context, frontType, id string, q *question
 	return got, got.err()
 }
 
-// askAll asks all fronts of a type, and hands each answer to hear. The error names those that have not answered in time. It does
-// nothing where there is none.
+// askAll asks all fronts of a type, and passes each answer to hear. The error names the fronts that have not answered in time. It does
+// nothing if there is no front.
 func (s *Server) askAll(ctx context.Context, frontType string, q *question, body []byte, hear func(*reply)) error {
 	if !nameRule.MatchString(frontType) {
 		return nil
@@ -326,7 +326,7 @@ func (s *Server) askAll(ctx context.Context, frontType string, q *question, body
 	return nil
 }
 
-// askFronts asks fronts, and waits for their answers until the time is over, or none is to come any more. It returns false if none
+// askFronts asks fronts, and waits for their answers until the time is over or no more answers can come. It returns false if no front
 // listens.
 func (s *Server) askFronts(ctx context.Context, subject string, q *question, body []byte, w *awaited) (asked bool, err error) {
 	q.From, q.Timeout = s.cfg.ID, s.within(ctx)
@@ -349,16 +349,16 @@ func (s *Server) askFronts(ctx context.Context, subject string, q *question, bod
 	return asked, err
 }
 
-// awaited is fronts whose answers are waited for.
+// awaited is the fronts whose answers askFronts waits for.
 type awaited struct {
 	s         *Server
 	frontType string
 	hear      func(*reply)
-	after     uint64 // how many changes the view had had when they were asked
-	known     bool   // they are in the view, and one that leaves it is not waited for
+	after     uint64 // how many changes the view had when they were asked
+	known     bool   // they are in the view; a front that leaves it is no longer awaited
 
 	mu  sync.Mutex
-	ids map[string]bool // of those that have not answered; true once one does not listen
+	ids map[string]bool // of the fronts that have not answered; true for one that does not listen
 }
 
 func (s *Server) awaiting(frontType string, ids []string, hear func(*reply)) *awaited {
@@ -369,7 +369,7 @@ func (s *Server) awaiting(frontType string, ids []string, hear func(*reply)) *aw
 	return w
 }
 
-// answered takes an answer, and reports whether there are others to come.
+// answered takes an answer, and reports whether others are still awaited.
 func (w *awaited) answered(r *reply) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -380,8 +380,8 @@ func (w *awaited) answered(r *reply) bool {
 	return len(w.ids) > 0
 }
 
-// over reports whether no answers are to come but those on their way: of the fronts, each has left, does not listen, or has connected to
-// NATS anew and so may not have heard what it was asked.
+// over reports whether only answers that are already on their way can come: each front that has not answered has left, does not listen, or
+// has connected to NATS anew and so may not have heard the question.
 func (w *awaited) over() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -396,7 +396,7 @@ func (w *awaited) over() bool {
 
 func (w *awaited) hasLeft(m *member) bool { return m == nil && w.known }
 
-// silent returns those that have not answered, and have not left.
+// silent returns the fronts that have neither answered nor left.
 func (w *awaited) silent() (ids []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -409,8 +409,8 @@ func (w *awaited) silent() (ids []string) {
 	return ids
 }
 
-// probe asks those that have not answered whether they listen at all, every second until done. NATS answers for one that has crashed, or has
-// lost its connection.
+// probe asks the fronts that have not answered whether they listen at all, every second until done. NATS answers for a front that has
+// crashed or has lost its connection.
 func (w *awaited) probe(done <-chan struct{}) {
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
@@ -442,7 +442,7 @@ func (w *awaited) probeOnce() {
 	}
 }
 
-// isDeaf notes that a front does not listen. It is out of the view until it announces itself again.
+// isDeaf notes that a front does not listen. The front is out of the view until it announces itself again.
 func (w *awaited) isDeaf(id string) {
 	m := w.s.view.member(id)
 	if w.hasLeft(m) {

@@ -8,9 +8,9 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// Group returns the group with the name across all fronts of a type. The same name is the same group as that of the fronts' Pools. Its
-// Broadcast is one message, however many fronts and members there are. Its Members asks the fronts that the view knows; the error
-// names those that have not answered in time, and comes with the members of the others.
+// Group returns the group with the name across all fronts of a type. It consists of the groups with that name in the fronts' Pools.
+// Broadcast sends one message, however many fronts and members there are. Members asks the fronts in the view. Its error names the fronts
+// that have not answered in time, and comes with the members at the others.
 func (s *Server) Group(frontType, name string) session.Group { return group{s, frontType, name} }
 
 type group struct {
@@ -23,7 +23,7 @@ func (g group) Remove(ctx context.Context, of *session.Session) error {
 	return g.change(ctx, opRemove, of)
 }
 
-// change changes the membership of a session, where it is.
+// change changes the membership of a session, at its front.
 func (g group) change(ctx context.Context, op string, of *session.Session) error {
 	if of == nil {
 		return errors.New("cluster: the session of a group's member must not be nil")

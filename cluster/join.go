@@ -27,7 +27,7 @@ type Server struct {
 	service *service
 	routing routing
 	deafen  func()         // ends hearErrors
-	fronted chan *nats.Msg // what fronts are asked
+	fronted chan *nats.Msg // questions to fronts
 	casts   casts
 
 	casting sync.Mutex // broadcasts go out in the order of their numbers
@@ -38,7 +38,7 @@ type Server struct {
 
 	announcing sync.Mutex
 	saidBye    bool
-	linked     int64 // when the connection was made anew; 0 if it is the first
+	linked     int64 // when the connection was made anew; 0 for the first connection
 	announced  sync.Once
 	heard      chan struct{} // closed when this server has heard its own announcement
 
@@ -52,31 +52,32 @@ type Server struct {
 	loops    sync.WaitGroup
 }
 
-// subscriptions are those of a Server.
+// subscriptions are the subscriptions of a Server.
 type subscriptions struct {
 	changing   sync.Mutex
-	calls, all []*nats.Subscription // those for calls are drained
+	calls, all []*nats.Subscription // only those for calls are drained
 }
 
 func newID() string { return nuid.Next() }
 
-// queue is the queue group of all servers of a type, the one that NATS's services have.
+// queue is the queue group of all servers of a type. NATS's services have the same.
 const queue = "q"
 
-// beats are how often servers announce themselves, and the ends of a stream say that they are there. Who misses two is gone.
+// beats are how often servers announce themselves, and how often the ends of a stream say that they are there. A server or an end that
+// misses two beats counts as gone.
 type beats struct{ presence, stream time.Duration }
 
 var defaultBeats = beats{10 * time.Second, 5 * time.Second}
 
-// Join waits so long for another answer to who is there, and so long at most.
+// Join asks which servers there are. It waits so long for another answer, and so long in all.
 const (
 	gathering = 60 * time.Millisecond
 	gathered  = time.Second
 )
 
-// Join has this process be a server of the cluster: it asks who is there, serves, and announces itself. The connection must have
-// the options of [Options], and remains the caller's: several servers may share one. ctx bounds Join, and its values are those of
-// the contexts of handlers.
+// Join makes this process a server of the cluster: it asks which servers there are, serves, and announces itself. The connection must have
+// the options of [Options], and remains the caller's: several servers may share one. Join returns at the end of ctx. The contexts of
+// handlers have the values of ctx.
 //
 // The error is [ErrDenied] if NATS does not permit a subscription that a server needs. Another server with the same ID is an error
 // for the one that joins later.
@@ -91,7 +92,7 @@ func Join(ctx context.Context, nc *nats.Conn, cfg Config) (*Server, error) {
 	s := newServer(ctx, nc, cfg)
 	if err := s.join(ctx); err != nil {
 		if s.twin.Load() == nil {
-			_ = s.announce(bye) // those that have heard of it
+			_ = s.announce(bye) // to the servers that have heard of it
 		}
 		close(s.service.stop)
 		s.end(err)
@@ -117,7 +118,7 @@ func newServer(ctx context.Context, nc *nats.Conn, cfg Config) *Server {
 
 // join takes the steps of Join.
 func (s *Server) join(ctx context.Context) (err error) {
-	before := s.nc.LastError() // which stays
+	before := s.nc.LastError() // the connection keeps it
 	s.hearErrors()
 	if s.inbox.sub, err = s.nc.Subscribe(s.inbox.prefix+"*", s.inbox.receive); err != nil {
 		return err
@@ -162,7 +163,7 @@ func twinError(twin *Instance) error {
 	return fmt.Errorf("the ID %q is that of another server, of type %s: each needs its own", twin.ID, twin.Type)
 }
 
-// subscribe subscribes to a subject that has nothing to do with calls.
+// subscribe subscribes to a subject that is not for calls.
 func (s *Server) subscribe(subject, queue string, to chan *nats.Msg) error {
 	sub, err := s.nc.ChanQueueSubscribe(subject, queue, to)
 	if err != nil {
@@ -177,20 +178,20 @@ func (s *Server) subscribe(subject, queue string, to chan *nats.Msg) error {
 	return nil
 }
 
-// subscriptions returns all subscriptions but the inbox.
+// subscriptions returns all subscriptions except the inbox.
 func (s *Server) subscriptions() []*nats.Subscription {
 	s.subs.changing.Lock()
 	defer s.subs.changing.Unlock()
 	return slices.Clone(s.subs.all)
 }
 
-// owns reports whether a subscription is one of this server's.
+// owns reports whether the subscription belongs to this server.
 func (s *Server) owns(sub *nats.Subscription) bool {
 	return sub != nil && (sub == s.inbox.sub || slices.Contains(s.subscriptions(), sub))
 }
 
-// serve subscribes to what this server answers. It listens to all of its calls whatever it has to say: who does not listen counts as
-// lost.
+// serve subscribes to everything that this server answers. It listens to calls also if it has no handlers, because a server that does not
+// listen counts as lost.
 func (s *Server) serve() error {
 	calls := s.service.incoming
 	if err := s.subscribe(s.names.cancel(s.cfg.Type), "", calls); err != nil {
@@ -210,8 +211,8 @@ func (s *Server) serve() error {
 	return s.subscribeQuestions()
 }
 
-// settle waits until NATS has taken what was sent, and says whether it has permitted it. It tells of what it does not permit by
-// itself, on another goroutine: an error that is not the one of before says that it will.
+// settle waits until NATS has processed what was sent, and returns an error if NATS has denied a subscription. NATS reports a denial on
+// another goroutine: if the connection's error is not the one of before, that report is still to come.
 func (s *Server) settle(ctx context.Context, before error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
@@ -232,8 +233,8 @@ func (s *Server) settle(ctx context.Context, before error) error {
 
 type serverKey struct{}
 
-// FromContext returns the server that a message came to, from the context of its handler, or nil if it came by no cluster. Messages may
-// come before Join has returned.
+// FromContext returns the server that a message came to, from the context of its handler, or nil if it did not come by a cluster.
+// Messages may come before Join has returned.
 func FromContext(ctx context.Context) *Server {
 	s, _ := ctx.Value(serverKey{}).(*Server)
 	return s
@@ -242,7 +243,7 @@ func FromContext(ctx context.Context) *Server {
 // ID returns the id of this server.
 func (s *Server) ID() string { return s.cfg.ID }
 
-// Instances returns the servers of a type, this one included, as far as it knows, by their ids.
+// Instances returns the servers of a type in the view of this server, itself included, sorted by id.
 func (s *Server) Instances(serverType string) []Instance {
 	members := s.view.ofType(serverType)
 	instances := make([]Instance, len(members))

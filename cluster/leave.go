@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// patience is how long a front that leaves waits for a client to take its session to another one, since the last has done so.
+// patience is how long a leaving front waits for the next client to take its session to another front.
 const patience = 2 * time.Second
 
-// Leave says goodbye, answers what has come, and leaves: no call is lost. A front waits before that for clients that can resume, as long
-// as they come to other fronts of the type, and two seconds for the next one. At the end of ctx it stops waiting for handlers, whose
-// contexts end, and returns an error. It may be called again, and while the server is called. The connection stays open.
+// Leave says goodbye, answers all calls that have come, and leaves: no call is lost. A front first waits while clients that can resume
+// take their sessions to other fronts of the type: until two seconds have passed since the last one. At the end of ctx Leave stops
+// waiting for handlers, whose contexts end, and returns an error. It may be called again, and while the server is called. The connection
+// stays open.
 func (s *Server) Leave(ctx context.Context) (err error) {
 	first := false
 	s.once.Do(func() {
@@ -33,7 +34,7 @@ func (s *Server) Leave(ctx context.Context) (err error) {
 	}
 }
 
-// awaitClients waits until the sessions whose clients were told to go have moved. On a busy machine these come later than they were told.
+// awaitClients waits until the sessions have moved whose clients were told to go. On a busy machine clients come later than they were told.
 func (s *Server) awaitClients(ctx context.Context) {
 	if s.cfg.Sessions == nil || len(s.view.ofType(s.cfg.Type)) < 2 {
 		return
@@ -53,14 +54,14 @@ func (s *Server) awaitClients(ctx context.Context) {
 	}
 }
 
-// goodbye says goodbye, and waits until all that has come is answered.
+// goodbye says goodbye, and waits until all calls that have come are answered.
 func (s *Server) goodbye(ctx context.Context) error {
 	gone := s.announce(bye)
 	s.view.leave(s.cfg.ID, s.self.born)
 	for _, sub := range s.subs.calls {
 		_ = sub.Drain()
 	}
-	// What comes before the answer to this has been sent before NATS knew that the server does not listen any more.
+	// Messages that come before the answer were sent before NATS knew that the server no longer listens.
 	flushed := s.flush(ctx)
 	close(s.service.stop)
 	select {
@@ -72,7 +73,7 @@ func (s *Server) goodbye(ctx context.Context) error {
 	return errors.Join(gone, flushed, s.flush(ctx))
 }
 
-// flush waits until NATS has taken what was published. Without a connection there is nothing to wait for.
+// flush waits until NATS has received what was published. It does not wait without a connection.
 func (s *Server) flush(ctx context.Context) error {
 	if !s.nc.IsConnected() {
 		return errDisconnected
@@ -82,7 +83,7 @@ func (s *Server) flush(ctx context.Context) error {
 	return s.nc.FlushWithContext(ctx)
 }
 
-// end gives back all that the server has of the connection.
+// end ends all that runs for the server, and removes its subscriptions from the connection.
 func (s *Server) end(why error) {
 	s.cancel(why)
 	s.deafen()

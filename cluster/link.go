@@ -13,12 +13,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Options returns what a connection for a cluster needs, to be added to one's own options:
+// Options returns the options that a connection for a cluster needs. Add them to your own:
 //
 //	nc, err := nats.Connect(url, append(cluster.Options(), nats.Name("room 7"))...)
 //
-// Nothing is published later than it was meant to be, the connection is never given up, and one that has broken is noticed within
-// half a minute and back soon after NATS is.
+// With them nothing is published later than it was meant to be, the connection is never given up, and a broken connection is noticed
+// within half a minute and made anew soon after NATS is back.
 func Options() []nats.Option {
 	return []nats.Option{
 		nats.ReconnectBufSize(-1),
@@ -55,7 +55,7 @@ type link struct {
 	denied   map[string]error
 }
 
-// back returns a channel that is closed the next time that the connection is back.
+// back returns a channel that is closed when the connection is back the next time.
 func (l *link) back() <-chan struct{} {
 	l.changing.Lock()
 	defer l.changing.Unlock()
@@ -74,11 +74,10 @@ func (l *link) isBack() {
 	}
 }
 
-// listening is held while a server puts itself before a connection's ErrorHandler: several may join over one connection.
+// listening is held while a server puts its handler before a connection's ErrorHandler: several servers may join over one connection.
 var listening sync.Mutex
 
-// hearErrors has the server hear of errors of the connection, before the ErrorHandler that is there. What stays there does nothing when
-// the server has left.
+// hearErrors puts a handler before the connection's ErrorHandler. The handler stays there, and does nothing more after the server has left.
 func (s *Server) hearErrors() {
 	listening.Lock()
 	defer listening.Unlock()
@@ -96,10 +95,10 @@ func (s *Server) hearErrors() {
 	})
 }
 
-// violation is how NATS says, by a subject in quotes, what it has not permitted.
+// violation matches NATS's error about a denied operation, with the subject in quotes.
 var violation = regexp.MustCompile(`(Publish|Subscription) to ("(?:[^"\\]|\\.)*")`)
 
-// hearError acts on an error of the connection, which NATS tells some time after what it is about.
+// hearError acts on an error of the connection. NATS reports it some time after the operation that it is about.
 func (s *Server) hearError(sub *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrSlowConsumer) && s.owns(sub) {
 		s.slow(sub)

@@ -20,14 +20,14 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Metadata of this package's in the answers to questions of NATS's services (ADR-32).
+// This package's metadata in the answers to questions of NATS's services (ADR-32).
 const (
 	prefixKey = "kami.prefix"
 	bornKey   = "kami.born"
 	urlKey    = "kami.url"
 )
 
-// subscribeQuestions subscribes to what can be asked of a service: of all, of the type, and of this server.
+// subscribeQuestions subscribes to the questions to services: to all services, to the type, and to this server.
 func (s *Server) subscribeQuestions() error {
 	for _, verb := range []micro.Verb{micro.PingVerb, micro.InfoVerb, micro.StatsVerb} {
 		for _, who := range []string{"", "." + s.cfg.Type, "." + s.cfg.Type + "." + s.cfg.ID} {
@@ -39,7 +39,7 @@ func (s *Server) subscribeQuestions() error {
 	return nil
 }
 
-// answerQuestion answers what NATS's services can be asked. A server that has said goodbye does not say that it is there.
+// answerQuestion answers the questions to NATS's services. A server that has said goodbye no longer says that it is there.
 func (s *Server) answerQuestion(m *nats.Msg) {
 	rest, ok := strings.CutPrefix(m.Subject, "$SRV.")
 	if !ok || s.isLeaving() {
@@ -64,7 +64,7 @@ func (s *Server) answerQuestion(m *nats.Msg) {
 	s.logError("answering "+m.Subject, err)
 }
 
-// identity returns who this server is, as a service.
+// identity returns this server's identity as a service.
 func (s *Server) identity() micro.ServiceIdentity {
 	i := s.self.Instance
 	metadata := map[string]string{prefixKey: s.cfg.Prefix, bornKey: strconv.FormatInt(s.self.born, 10)}
@@ -75,7 +75,7 @@ func (s *Server) identity() micro.ServiceIdentity {
 	return micro.ServiceIdentity{Name: i.Type, ID: i.ID, Version: i.Version, Metadata: metadata}
 }
 
-// hearAnswer takes note of the server that has answered a PING or an INFO, and returns it, or nil if it is none of this cluster.
+// hearAnswer puts the server that has answered a PING or an INFO into the view, and returns it, or nil if it is not of this cluster.
 func (s *Server) hearAnswer(m *nats.Msg) *Instance {
 	var identity micro.ServiceIdentity
 	if json.Unmarshal(m.Data, &identity) != nil || identity.Metadata[prefixKey] != s.cfg.Prefix {
@@ -96,7 +96,7 @@ func (s *Server) hearAnswer(m *nats.Msg) *Instance {
 	return &i
 }
 
-// stats counts the calls of each endpoint: the routes of the muxes, and for each of the two one for all that hits none.
+// stats counts the calls of each endpoint: the routes of both muxes, and for each mux one endpoint for calls that hit no route.
 type stats struct {
 	s         *Server
 	endpoints sync.Map // statsKey -> *endpointStats
@@ -150,7 +150,7 @@ func (t *stats) patterns() iter.Seq2[statsKey, string] {
 	}
 }
 
-// patternsOf returns the patterns that a mux has for messages.
+// patternsOf returns the patterns of a mux's routes for messages.
 func patternsOf(h http.Handler) (patterns []string) {
 	mux, ok := h.(interface{ Routes() iter.Seq[kami.Route] })
 	if !ok {
@@ -165,7 +165,7 @@ func patternsOf(h http.Handler) (patterns []string) {
 	return slices.Compact(patterns)
 }
 
-// subject returns the subject of a pattern, or "" if no call by type can reach it.
+// subject returns the subject of a pattern, or "" if no call to the type can reach it.
 func (t *stats) subject(in tree, pattern string) string {
 	subject := message.Subject(pattern)
 	first, rest, more := strings.Cut(subject, ".")
@@ -182,7 +182,7 @@ func (t *stats) subject(in tree, pattern string) string {
 	return t.s.names.call(in, t.s.cfg.Type+"."+rest)
 }
 
-// endpointName returns a name for an endpoint, of the characters that such names may have.
+// endpointName returns a name for an endpoint, with the characters that NATS allows there.
 func endpointName(key statsKey) string {
 	name := "remotes"
 	if key.tree == handlersTree {
@@ -227,7 +227,7 @@ func (t *stats) all() []*micro.EndpointStats {
 	return all
 }
 
-// fill writes what was counted.
+// fill writes the counts.
 func (e *endpointStats) fill(into *micro.EndpointStats) {
 	into.NumRequests, into.NumErrors = int(e.requests.Load()), int(e.errors.Load())
 	into.ProcessingTime = time.Duration(e.time.Load())
@@ -239,7 +239,7 @@ func (e *endpointStats) fill(into *micro.EndpointStats) {
 	}
 }
 
-// data returns what only this package counts.
+// data returns the counts that NATS's services do not have.
 func (t *stats) data() json.RawMessage {
 	return fmt.Appendf(nil, `{"dropped": %d, "waiting": %d}`, t.s.dropped(), t.s.service.load.Load())
 }

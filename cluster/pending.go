@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// inbox is where the answers to calls come in: one subscription for all. The numbers of calls are never used twice, so that no
-// answer is taken for another call's.
+// inbox receives the answers to all calls, with one subscription. No call's number is used twice, so no answer can be taken for the answer
+// to another call.
 type inbox struct {
 	prefix string // of the subjects for answers, with a dot
 	sub    *nats.Subscription
@@ -20,7 +20,7 @@ type inbox struct {
 	changing sync.Mutex
 	last     uint64
 	waiting  map[uint64]*pending
-	closed   error // why nothing can wait any more
+	closed   error // why no more calls can wait
 }
 
 // pending is a call that waits for its answer.
@@ -29,7 +29,7 @@ type pending struct {
 	subject  string
 	outcomes chan outcome
 	timer    *time.Timer
-	each     func(*nats.Msg) // for what has several answers; it must not wait
+	each     func(*nats.Msg) // takes each of several answers; it must not wait
 	stream   *incomingStream
 }
 
@@ -39,15 +39,15 @@ type outcome struct {
 	err error
 }
 
-// optimization: a call's channel and timer serve later calls as well (BenchmarkCall).
+// optimization: later calls reuse a call's channel and timer (BenchmarkCall).
 var pendings = sync.Pool{New: func() any {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	return &pending{outcomes: make(chan outcome, 1), timer: timer}
 }}
 
-// open begins to wait for an answer to what is published on the subject, and returns the subject for the answer. A stream takes
-// items before it; each takes all answers.
+// open begins to wait for the answer to a message on the subject, and returns the subject for the answer. A stream gets the items that
+// come before the answer. If each is not nil, it gets all answers.
 func (b *inbox) open(subject string, stream *incomingStream, each func(*nats.Msg)) (p *pending, reply string, err error) {
 	p = pendings.Get().(*pending)
 	p.subject, p.stream, p.each = subject, stream, each
@@ -65,7 +65,7 @@ func (b *inbox) open(subject string, stream *incomingStream, each func(*nats.Msg
 	return p, b.prefix + strconv.FormatUint(p.number, 36), nil
 }
 
-// close ends the waiting. The pending must not be used after it.
+// close ends the waiting. The pending must not be used any more.
 func (b *inbox) close(p *pending) {
 	b.changing.Lock()
 	delete(b.waiting, p.number)
@@ -79,7 +79,7 @@ func (b *inbox) close(p *pending) {
 	pendings.Put(p)
 }
 
-// receive hands an answer to the call that waits for it. Others are not ours, or come too late.
+// receive hands an answer to the call that waits for it. It drops an answer that comes too late or is not ours.
 func (b *inbox) receive(m *nats.Msg) {
 	number, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, b.prefix), 36, 64)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *inbox) receive(m *nats.Msg) {
 	}
 }
 
-// receive takes what comes for a stream.
+// receive takes a message of a stream.
 func (p *pending) receive(m *nats.Msg) {
 	taken, err := p.stream.take(m)
 	if !taken || err != nil {
@@ -107,7 +107,7 @@ func (p *pending) receive(m *nats.Msg) {
 	}
 }
 
-// end ends a call, unless something else has.
+// end ends a call, unless it has ended.
 func (p *pending) end(o outcome) {
 	select {
 	case p.outcomes <- o:
@@ -115,7 +115,7 @@ func (p *pending) end(o outcome) {
 	}
 }
 
-// fail ends all calls, or those on a subject, with an error.
+// fail ends all calls, or all calls on a subject, with an error.
 func (b *inbox) fail(subject string, err error) {
 	b.changing.Lock()
 	defer b.changing.Unlock()
@@ -126,7 +126,7 @@ func (b *inbox) fail(subject string, err error) {
 	}
 }
 
-// shut ends all calls, and those that come later.
+// shut ends all calls, and makes later ones fail.
 func (b *inbox) shut(err error) {
 	b.changing.Lock()
 	b.closed = err
@@ -134,14 +134,14 @@ func (b *inbox) shut(err error) {
 	b.fail("", err)
 }
 
-// ask publishes a question to several servers and hands each answer to tell, which must not wait, until none has come for a
-// while, tell returns false, or the time is over. An error says that it could not be asked, or that ctx has ended.
+// ask publishes a question to several servers and passes each answer to tell, which must not wait, until no answer has come for a while,
+// tell returns false, or the time is over. It returns an error if it could not ask, or if ctx has ended.
 func (s *Server) ask(ctx context.Context, subject string, silence, most time.Duration, tell func(*nats.Msg) bool) error {
 	return s.askWith(ctx, subject, nil, silence, most, func(m *nats.Msg) bool { return !isNoResponders(m) && tell(m) }, nil)
 }
 
-// askWith is ask with data. NATS's own answer, that nobody listens, is an answer too. If allGone is not nil, it reports whether all have
-// left the view whose answers are waited for: then only those are waited for that are on their way.
+// askWith is ask with data. NATS's own answer that no server listens is an answer too. If allGone is not nil, it reports whether all awaited
+// servers have left the view. Then askWith only waits for answers that are already on their way.
 func (s *Server) askWith(ctx context.Context, subject string, data []byte, silence, most time.Duration, tell func(*nats.Msg) bool, allGone func() bool) error {
 	heard, enough := make(chan struct{}, 1), make(chan struct{}, 1)
 	p, reply, err := s.inbox.open(subject, nil, func(m *nats.Msg) {
@@ -179,7 +179,7 @@ func (s *Server) askWith(ctx context.Context, subject string, data []byte, silen
 		case <-heard:
 			quiet = silence
 		case o := <-p.outcomes:
-			return o.err // that of a denial, or of the connection
+			return o.err // a denial, or an error of the connection
 		case <-p.timer.C:
 			return nil
 		case <-over.C:

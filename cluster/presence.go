@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// presence is what a server announces of itself.
+// presence is a server's announcement of itself.
 type presence struct {
 	ID       string            `json:"id"`
 	Type     string            `json:"type"`
@@ -33,7 +33,7 @@ func newMember(i Instance, born int64) *member {
 	return &member{Instance: i, version: version, born: born}
 }
 
-// announce tells all servers of this one. A goodbye is the last word.
+// announce announces this server to all servers. It announces nothing after a goodbye.
 func (s *Server) announce(says string) error {
 	s.announcing.Lock()
 	defer s.announcing.Unlock()
@@ -49,7 +49,7 @@ func (s *Server) announce(says string) error {
 	return s.publish(s.names.presence(i.Type, i.ID), "", nil, body)
 }
 
-// keepAnnouncing announces the server from time to time, and takes those out of the view that do not. It watches the connection.
+// keepAnnouncing announces the server from time to time, takes servers that do not out of the view, and watches the connection.
 func (s *Server) keepAnnouncing() {
 	ticker := time.NewTicker(s.beats.presence)
 	defer ticker.Stop()
@@ -68,7 +68,7 @@ func (s *Server) keepAnnouncing() {
 	}
 }
 
-// hearStatus acts on a change of the connection. Calls that were under way have lost their answers.
+// hearStatus acts on a change of the connection. The answers to calls that were under way are lost.
 func (s *Server) hearStatus(status nats.Status) {
 	switch status {
 	case nats.RECONNECTING, nats.CLOSED:
@@ -95,7 +95,7 @@ func (s *Server) logError(doing string, err error) {
 	}
 }
 
-// listen hears of other servers, and answers questions about this one.
+// listen receives announcements of other servers, and answers questions about this one.
 func (s *Server) listen() {
 	for {
 		select {
@@ -113,7 +113,7 @@ func (s *Server) listen() {
 	}
 }
 
-// hearPresence takes note of an announcement. What is none is passed over.
+// hearPresence puts an announced server into the view. It ignores an invalid announcement.
 func (s *Server) hearPresence(data []byte) {
 	var p presence
 	if json.Unmarshal(data, &p) != nil || !nameRule.MatchString(p.ID) || !nameRule.MatchString(p.Type) {
@@ -130,7 +130,8 @@ func (s *Server) hearPresence(data []byte) {
 	s.hearOf(m)
 }
 
-// hearOf takes note of a server. Of two with the same id, all hear the announcement of one first: that one stays.
+// hearOf puts a server into the view. If two servers have the same id, all servers receive the announcement of the same one first: that one
+// stays.
 func (s *Server) hearOf(m *member) {
 	switch {
 	case m.ID != s.cfg.ID:
@@ -144,7 +145,7 @@ func (s *Server) hearOf(m *member) {
 	}
 }
 
-// hearSelf waits for this server's own announcement, and returns an error if another one with its id has come before.
+// hearSelf waits for this server's own announcement. It returns an error if that of another server with the same id has come before.
 func (s *Server) hearSelf(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()

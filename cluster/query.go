@@ -9,19 +9,19 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// Query says which servers are wanted. What is left out is any.
+// Query selects servers. An empty field matches all.
 type Query struct {
 	Type string
-	// Version is exact, as "1.2.3", or a constraint, as "1.x", "~1.2", "^1.2.3" or ">= 1.5.5, < 2". A constraint takes no
+	// Version is exact, such as "1.2.3", or a constraint, such as "1.x", "~1.2", "^1.2.3" or ">= 1.5.5, < 2". A constraint takes no
 	// pre-releases, unless it names one.
 	Version string
 	ID      string
-	// Metadata is what servers must have. They may have more.
+	// Metadata must be part of a server's metadata.
 	Metadata map[string]string
 }
 
-// Find returns the servers that match, this one included, by type and id. It asks the local view, and does not wait. The error is
-// [ErrNone] if there are none.
+// Find returns the servers that match, this one included, sorted by type and id. It reads the local view, and does not wait. The error is
+// [ErrNone] if no server matches.
 func (s *Server) Find(_ context.Context, q Query) ([]Instance, error) {
 	matches, err := q.compile()
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Server) Find(_ context.Context, q Query) ([]Instance, error) {
 	if q.Type == "" {
 		members = s.view.all()
 	}
-	// optimization: an Instance is nine times as large as a pointer to it: only those that match have room (BenchmarkView).
+	// optimization: an Instance is nine times as large as a pointer, so only matching servers are copied (BenchmarkView).
 	matching := make([]*member, 0, len(members))
 	for _, m := range members {
 		if matches(m) {
@@ -75,7 +75,7 @@ func (q Query) compile() (func(*member) bool, error) {
 	}, nil
 }
 
-// versions returns what a server's version must be.
+// versions returns the function that selects versions.
 func (q Query) versions() (func(*member) bool, error) {
 	text := strings.TrimSpace(q.Version)
 	if text == "" {
@@ -97,8 +97,8 @@ func (q Query) versions() (func(*member) bool, error) {
 	}, nil
 }
 
-// Watch returns the servers that match, as Joined, and then what happens to them. The sequence ends with an error: that of the
-// query, how ctx has ended, or [ErrLeft]. A consumer that is slow loses nothing.
+// Watch returns an event Joined for each server that matches, and then all further events of such servers. The sequence ends with an error:
+// the query's, the cause of ctx's end, or [ErrLeft]. A slow consumer loses no event.
 func (s *Server) Watch(ctx context.Context, q Query) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		matches, err := q.compile()

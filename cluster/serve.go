@@ -19,26 +19,26 @@ import (
 // service handles the calls of one server: one goroutine takes them in the order in which they come, and workers handle them.
 type service struct {
 	*Server
-	incoming chan *nats.Msg // of all subscriptions for calls, so that what comes first is seen first
+	incoming chan *nats.Msg // of all subscriptions for calls, in the order in which they come
 	workers  workers
 	load     atomic.Int64  // jobs that wait or run
 	cancels  string        // the subject of calls that are called off
-	stop     chan struct{} // closed when nothing comes any more
-	drained  chan struct{} // closed when all that has come has been handled
+	stop     chan struct{} // closed when no more calls come
+	drained  chan struct{} // closed when all calls have been handled
 
 	changing sync.Mutex
 	running  map[string]*job   // by the subject of the answer
-	sessions map[string][]*job // those that wait for another one of the same session
+	sessions map[string][]*job // jobs that wait for another job of the same session
 }
 
-// job is a call that has come.
+// job is a received call.
 type job struct {
 	msg      *nats.Msg
 	tree     tree
 	message  message.Message
 	call     callContext
 	ctx      context.Context  // the call's, with the client's session
-	unheard  atomic.Bool      // nobody waits for the answer any more
+	unheard  atomic.Bool      // the caller no longer waits for the answer
 	client   *session.Session // nil if there is none
 	session  string           // its id
 	broken   error            // why the call cannot be handled
@@ -61,7 +61,7 @@ func newService(s *Server) *service {
 	return v
 }
 
-// take takes what comes until the end of it. The channel of what comes is never closed: nats.go may yet send to it, as after a
+// take takes calls until no more come. The channel of calls is never closed, because nats.go may still send to it, for example after a
 // reconnect.
 func (v *service) take() {
 	defer close(v.drained)
@@ -87,7 +87,7 @@ func (v *service) takeOne(m *nats.Msg) {
 	}
 }
 
-// accept has a call handled, or says that there are too many.
+// accept gives a call to a worker, or answers that there are too many.
 func (v *service) accept(m *nats.Msg) {
 	if v.load.Add(1) > int64(v.cfg.Concurrent+v.cfg.Queue) {
 		v.load.Add(-1)
@@ -138,8 +138,8 @@ func (v *service) newJob(m *nats.Msg) *job {
 	return j
 }
 
-// timeoutOf returns how long a call may take, or 0 if it may take as long as it likes: a stream ends with its consumer. Serve answers
-// a timeout that is no duration.
+// timeoutOf returns how long a call may take, or 0 for no limit: a stream ends with its consumer. Serve answers a timeout that is no
+// duration.
 func (v *service) timeoutOf(m *nats.Msg, j *job, otherwise time.Duration) time.Duration {
 	text := m.Header.Get(timeoutHeader)
 	if text == "" && m.Header.Get(streamHeader) != "" {
@@ -178,7 +178,7 @@ func (v *service) enter(j *job) bool {
 	return !busy
 }
 
-// leave notes that a call has run, and returns the next one of its session.
+// leave removes a call that has run, and returns the next one of its session.
 func (v *service) leave(j *job) (next *job) {
 	v.changing.Lock()
 	defer v.changing.Unlock()
@@ -196,7 +196,7 @@ func (v *service) leave(j *job) (next *job) {
 	return next
 }
 
-// calledOff ends the context of a call whose caller does not wait any more.
+// calledOff ends the context of a call whose caller no longer waits.
 func (v *service) calledOff(reply string) {
 	v.changing.Lock()
 	j := v.running[reply]
@@ -228,7 +228,7 @@ func (v *service) run(j *job) {
 	reply = v.handle(j)
 }
 
-// handle has the handler answer.
+// handle calls the handler.
 func (v *service) handle(j *job) *message.Reply {
 	h := v.cfg.Remotes
 	if j.tree == handlersTree {
@@ -272,7 +272,7 @@ func (v *service) finish(j *job, reply *message.Reply) {
 	}
 }
 
-// reply sends an answer. One that cannot be sent becomes an error that says so.
+// reply sends an answer. If it cannot be sent, reply sends an error that says so.
 func (v *service) reply(m *nats.Msg, reply *message.Reply) {
 	header, err := encodeReply(reply)
 	if err == nil {
@@ -295,7 +295,7 @@ func (v *service) reply(m *nats.Msg, reply *message.Reply) {
 	}
 }
 
-// respond sends an answer, after the connection has come back where it is away: the caller may have another one.
+// respond sends an answer. If the connection is away it first waits until it is back: the caller may be connected.
 func (v *service) respond(m *nats.Msg, header nats.Header, body []byte) error {
 	err := v.publish(m.Reply, "", header, body)
 	if !errors.Is(err, errDisconnected) {

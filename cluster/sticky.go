@@ -7,9 +7,9 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Sticky returns a Caller that calls, for the same key, the same server of a route's type while that lives. It chooses by rendezvous
-// hashing over the local view, so that a server which joins or leaves changes only its share of the keys. Two servers whose views
-// differ for a moment may choose differently: usually it is one server, but it is no lock.
+// Sticky returns a Caller that calls the same server of a route's type for the same key, as long as that server lives. It chooses by
+// rendezvous hashing over the local view, so a server that joins or leaves changes only its share of the keys. Two callers whose views
+// differ for a moment may choose different servers: Sticky is no lock.
 func (s *Server) Sticky(key func(context.Context) string) message.Caller {
 	if key == nil {
 		panic("cluster: Sticky: the key must not be nil")
@@ -28,7 +28,7 @@ func (c sticky) Call(ctx context.Context, m *message.Message) (*message.Reply, e
 	}})
 }
 
-// choose returns the server for a key: that with the highest hash of both.
+// choose returns the server for a key: the one with the highest hash of key and server.
 func choose(members []*member, key string) (best *member) {
 	var highest uint64
 	for _, m := range members {
@@ -39,7 +39,7 @@ func choose(members []*member, key string) (best *member) {
 	return best
 }
 
-// weigh is the same for all servers.
+// weigh returns the same hash on all servers.
 func weigh(key, id string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(key))

@@ -14,8 +14,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// A stream's items come on the subject of its answer, which ends it. Each has in Reply where the producer hears how many have been
-// taken. Both sides send beats, and NATS tells them where nobody listens any more.
+// A stream's items come on the subject of its answer, and the answer ends the stream. The Reply of an item is the subject on which the
+// producer hears how many items have been taken. Both sides send beats, and NATS tells each side if the other no longer listens.
 const (
 	itemHeader = "Kami-Item" // of an item, or of a beat
 	anItem     = "1"
@@ -27,7 +27,7 @@ const (
 	maxWindow     = 1 << 16
 )
 
-// missed is how many beats one end of a stream may miss before the other takes it for gone.
+// missed is how many beats one end of a stream may miss before it counts as gone.
 const missed = 2
 
 var (
@@ -38,9 +38,9 @@ var (
 
 // incomingStream is the consumer's end of a stream.
 type incomingStream struct {
-	items chan []byte // as many as the window has
+	items chan []byte // with room for a whole window
 	heard atomic.Int64
-	acks  atomic.Pointer[string] // where the producer hears of what was taken; nil before it has begun
+	acks  atomic.Pointer[string] // the subject of the producer; nil before it has begun
 }
 
 func windowOf(m *message.Message) int {
@@ -75,7 +75,7 @@ func (i *incomingStream) take(m *nats.Msg) (bool, error) {
 	}
 }
 
-// consume gives the items of a stream to their consumer until its answer comes.
+// consume passes the items of a stream to the consumer until the answer comes.
 func (s *Server) consume(ctx context.Context, c *calling, p *pending) (*message.Reply, error) {
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
@@ -110,7 +110,7 @@ func (s *Server) consume(ctx context.Context, c *calling, p *pending) (*message.
 	}
 }
 
-// endStream gives the items that came before the answer, and returns that.
+// endStream passes on the items that came before the answer, and returns the answer.
 func (s *Server) endStream(ctx context.Context, c *calling, p *pending, o outcome) (*message.Reply, error) {
 	for o.err == nil && len(p.stream.items) > 0 {
 		if ctx.Err() != nil {
@@ -133,10 +133,10 @@ func (s *Server) endStream(ctx context.Context, c *calling, p *pending, o outcom
 // patience is how long one end of a stream may be silent.
 func (s *Server) patience() time.Duration { return missed*s.beats.stream + s.beats.stream/2 }
 
-// silence returns how long a producer may yet be silent, or an error if it has been for too long.
+// silence returns how long a producer may still be silent, or an error if it has been silent for too long.
 func (s *Server) silence(ctx context.Context, i *incomingStream, asked int64) (time.Duration, error) {
 	heard, limit, err := i.heard.Load(), s.patience(), errProducerGone
-	if heard == 0 { // it waits for its turn, as a call does
+	if heard == 0 { // the call waits for its turn
 		if _, ok := ctx.Deadline(); ok {
 			return limit, nil
 		}
@@ -149,7 +149,7 @@ func (s *Server) silence(ctx context.Context, i *incomingStream, asked int64) (t
 	return 0, err
 }
 
-// acknowledge tells the producer that items have been taken. NATS answers where it is gone.
+// acknowledge tells the producer that items have been taken. NATS answers if the producer is gone.
 func (s *Server) acknowledge(i *incomingStream, reply string, n int) {
 	if acks := i.acks.Load(); acks != nil && *acks != "" {
 		_ = s.publish(*acks, reply, nil, strconv.AppendInt(nil, int64(n), 10))
@@ -180,10 +180,10 @@ type outgoingStream struct {
 	heard    atomic.Int64
 	changing sync.Mutex
 	left     int           // how many items may be sent
-	more     chan struct{} // closed when there are more; nil while nobody waits
+	more     chan struct{} // closed when there are more; nil if no goroutine waits
 }
 
-// stream has the job's handler send items. It ends with the job.
+// stream lets the job's handler send items. It ends with the job.
 func (v *service) stream(j *job) (*outgoingStream, error) {
 	window, err := strconv.Atoi(j.msg.Header.Get(streamHeader))
 	if err != nil || window < 1 {
@@ -201,7 +201,7 @@ func (v *service) stream(j *job) (*outgoingStream, error) {
 	return o, nil
 }
 
-// end ends the stream, and returns an answer if that of the handler cannot count.
+// endStream ends a stream. It returns the handler's answer, or an error if an item could not be sent.
 func (v *service) endStream(o *outgoingStream, reply *message.Reply) *message.Reply {
 	v.inbox.close(o.p)
 	if o.broken != nil && !errors.Is(o.broken, context.Canceled) {
@@ -210,7 +210,7 @@ func (v *service) endStream(o *outgoingStream, reply *message.Reply) *message.Re
 	return reply
 }
 
-// hear takes what the consumer has said. It must not wait.
+// hear takes a message of the consumer. It must not wait.
 func (o *outgoingStream) hear(m *nats.Msg) {
 	if isNoResponders(m) {
 		o.j.call.callOff(errConsumerGone)
@@ -232,7 +232,7 @@ func (o *outgoingStream) add(n int) {
 	}
 }
 
-// spend counts an item, and returns what is closed when there may be another one, or nil if there may.
+// spend counts an item. It returns a channel that is closed when there may be another one, or nil if there may be one now.
 func (o *outgoingStream) spend() <-chan struct{} {
 	o.changing.Lock()
 	defer o.changing.Unlock()
@@ -243,7 +243,7 @@ func (o *outgoingStream) spend() <-chan struct{} {
 	return o.more
 }
 
-// send sends an item, and waits until there may be another one, so that the handler does not make more than the window has.
+// send sends an item, and waits until the window has room for another one.
 func (v *service) send(o *outgoingStream, item []byte) error {
 	err := v.publish(o.j.msg.Reply, o.acks, nats.Header{itemHeader: {anItem}}, item)
 	if err != nil {
@@ -266,7 +266,7 @@ func (v *service) beat(o *outgoingStream) {
 	_ = v.publish(o.j.msg.Reply, o.acks, nats.Header{itemHeader: {aBeat}}, nil)
 }
 
-// keepBeating tells the consumer that the producer is there, and ends the handler's context where the consumer is not.
+// keepBeating tells the consumer that the producer is there, and ends the handler's context if the consumer is gone.
 func (v *service) keepBeating(o *outgoingStream) {
 	ticker := time.NewTicker(v.beats.stream)
 	defer ticker.Stop()

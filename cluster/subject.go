@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// tree is one of the two that clients and servers call, so that no route of the one can reach the other.
+// tree is the tree of the clients' subjects or the tree of the servers', so that no route of one can reach the other.
 type tree string
 
 const (
@@ -13,16 +13,16 @@ const (
 	remotesTree  tree = "r"
 )
 
-// alone takes the place of the rest of a route that is only a type. No route has such a segment.
+// alone is the segment after the type of a route that is only a type. No route has such a segment.
 const alone = "%"
 
-// maxSubject is how long a subject may be: with the subject for the answer it fits into the 4096 bytes of NATS's control line.
+// maxSubject is how many bytes a subject may have. With the subject for the answer it fits into the 4096 bytes of NATS's control line.
 const maxSubject = 2048
 
-// subjects are the names of a cluster's subjects. It is their prefix, with a dot.
+// subjects makes the names of a cluster's subjects. It is their prefix, with a dot.
 type subjects string
 
-// call is where calls of a route go, whoever serves it.
+// call returns the subject of calls of a route, to any server.
 func (p subjects) call(t tree, route string) string {
 	if strings.IndexByte(route, '.') < 0 {
 		route += "." + alone
@@ -30,12 +30,12 @@ func (p subjects) call(t tree, route string) string {
 	return string(p) + string(t) + "." + route
 }
 
-// calls is where the calls of a type's routes go.
+// calls returns the subject of all calls of a type's routes.
 func (p subjects) calls(t tree, serverType string) string {
 	return string(p) + string(t) + "." + serverType + ".>"
 }
 
-// to is where calls of one server go.
+// to returns the subject of calls to one server.
 func (p subjects) to(id string, t tree, route string) string {
 	return string(p) + "to." + id + "." + string(t) + "." + route
 }
@@ -52,7 +52,7 @@ func (p subjects) group(frontType, name string) string {
 	return string(p) + "g." + frontType + "." + escape(name)
 }
 
-// route returns the tree and the route of a subject that a call has come on.
+// route returns the tree and the route of a call's subject.
 func (p subjects) route(subject string) (t tree, route string) {
 	rest := strings.TrimPrefix(subject, string(p))
 	if own, ok := strings.CutPrefix(rest, "to."); ok {
@@ -70,7 +70,7 @@ func typeOf(route string) string {
 	return name
 }
 
-// escape returns a name as one segment of a subject. Different names are different segments.
+// escape returns a name as one segment of a subject. Different names have different segments.
 func escape(name string) string {
 	if nameRule.MatchString(name) {
 		return name
@@ -91,7 +91,7 @@ func escape(name string) string {
 	return string(b)
 }
 
-// checkSubject says what is wrong with a subject that NATS would not take, or take as a reason to close the connection.
+// checkSubject returns an error for a subject that NATS would refuse, or for which it would close the connection.
 func checkSubject(subject string) error {
 	if len(subject) > maxSubject {
 		return fmt.Errorf("%w: its subject %.100q… has %d bytes, more than %d", errBadMessage, subject, len(subject), maxSubject)

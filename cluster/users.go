@@ -11,9 +11,9 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// Push pushes to the clients of users, at whichever front of the type they are: one message goes to each front, however many users
-// there are. missed are the users that nobody has, which are all of them where the type has no front. The error names fronts that have
-// not answered in time, or says what has failed.
+// Push pushes to the clients of users, at all fronts of the type. Each front gets one message, however many users there are. missed has
+// the users that no front has: all of them if the type has no front. The error names fronts that have not answered in time, or says what
+// has failed.
 func (s *Server) Push(ctx context.Context, frontType, route string, v any, uids ...string) (missed []string, err error) {
 	body, err := encodePush(route, v)
 	if err != nil {
@@ -22,7 +22,7 @@ func (s *Server) Push(ctx context.Context, frontType, route string, v any, uids 
 	return s.users(ctx, frontType, &question{Op: opPushTo, Route: route}, body, uids)
 }
 
-// Kick closes the connections of users, for a reason that the clients are told, and ends their sessions. See Push.
+// Kick closes the connections of users and ends their sessions. The clients get the reason. See Push.
 func (s *Server) Kick(ctx context.Context, frontType, reason string, uids ...string) (missed []string, err error) {
 	return s.users(ctx, frontType, &question{Op: opKickOf, Reason: reason}, nil, uids)
 }
@@ -39,7 +39,7 @@ func encodePush(route string, v any) ([]byte, error) {
 	return body, nil
 }
 
-// users asks all fronts to do something with users, and returns those that none has.
+// users asks all fronts to do something with users, and returns the users that no front has.
 func (s *Server) users(ctx context.Context, frontType string, q *question, body []byte, uids []string) (missed []string, err error) {
 	if len(uids) == 0 {
 		return nil, nil
@@ -47,7 +47,7 @@ func (s *Server) users(ctx context.Context, frontType string, q *question, body 
 	for _, uid := range uids {
 		q.UIDs = append(q.UIDs, []byte(uid))
 	}
-	absent := make([]int, len(uids)) // at how many fronts
+	absent := make([]int, len(uids)) // how many fronts do not have the user
 	answers := 0
 	var failed error
 	err = s.askAll(ctx, frontType, q, body, func(r *reply) {
@@ -67,7 +67,7 @@ func (s *Server) users(ctx context.Context, frontType string, q *question, body 
 	return missed, errors.Join(err, failed)
 }
 
-// pooled is the Server as the Pool of a front sees it.
+// pooled is the Server for the Pool of a front.
 type pooled struct{ s *Server }
 
 var _ session.Cluster = pooled{}

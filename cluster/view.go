@@ -12,22 +12,22 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// view is which servers there are, as far as this one knows. Reading it takes no lock.
+// view has the servers that this one knows. Reading it takes no lock.
 type view struct {
 	byID    sync.Map                             // id -> *member
-	byType  atomic.Pointer[map[string][]*member] // sorted by id; what it refers to does not change
-	changes atomic.Uint64                        // counts what has been heard
+	byType  atomic.Pointer[map[string][]*member] // sorted by id; the map and its lists do not change
+	changes atomic.Uint64                        // counts the news
 
 	changing sync.Mutex
-	gone     map[string]departure // who has left lately, against news that comes late
+	gone     map[string]departure // servers that have left lately, because older news of them may still come
 	watchers map[*watcher]struct{}
-	lost     chan struct{} // see loss; nil if nobody waits for that
+	lost     chan struct{} // see loss; nil if no goroutine waits for it
 }
 
 // member is a server in the view.
 type member struct {
 	Instance
-	version *semver.Version // nil if it is none
+	version *semver.Version // nil if it is invalid
 	born    int64           // when it began to join, in nanoseconds
 	seen    atomic.Int64    // when it was last heard of, as by since
 	heard   atomic.Uint64   // the number of changes then
@@ -38,7 +38,7 @@ type member struct {
 // departure is a server's that was born at a time, and when it was heard of.
 type departure struct{ born, at int64 }
 
-// same reports whether it is the same run of the same server.
+// same reports whether both are the same run of the same server.
 func (m *member) same(other *member) bool { return m.ID == other.ID && m.born == other.born }
 
 var start = time.Now()
@@ -72,7 +72,7 @@ func (v *view) all() (members []*member) {
 	return members
 }
 
-// hear takes note of a server that has been heard of.
+// hear puts a server into the view.
 func (v *view) hear(m *member) {
 	v.changing.Lock()
 	defer v.changing.Unlock()
@@ -135,7 +135,7 @@ func (v *view) remove(m *member, kind EventKind) {
 	v.tell(kind, m)
 }
 
-// wake wakes those that wait for a loss.
+// wake wakes the goroutines that wait for a loss.
 func (v *view) wake() {
 	if v.lost != nil {
 		close(v.lost)
@@ -153,7 +153,7 @@ func (v *view) loss() <-chan struct{} {
 	return v.lost
 }
 
-// leave takes note of a goodbye.
+// leave takes a server out that has said goodbye.
 func (v *view) leave(id string, born int64) {
 	v.changing.Lock()
 	defer v.changing.Unlock()
@@ -167,7 +167,7 @@ func (v *view) leave(id string, born int64) {
 	}
 }
 
-// lose takes out servers that do not listen, unless they have been heard of after a number of changes.
+// lose takes out servers that do not listen, unless there was news of them after that number of changes.
 func (v *view) lose(members []*member, after uint64) {
 	v.changing.Lock()
 	defer v.changing.Unlock()
@@ -179,7 +179,7 @@ func (v *view) lose(members []*member, after uint64) {
 	v.wake()
 }
 
-// expire takes out all servers but one that have not been heard of for so long, and forgets those that left before that.
+// expire takes out the servers, except one, without news for so long. It also forgets servers that left before that.
 func (v *view) expire(silence time.Duration, but string) {
 	limit := since() - int64(silence)
 	var silent []*member
@@ -194,7 +194,7 @@ func (v *view) expire(silence time.Duration, but string) {
 	maps.DeleteFunc(v.gone, func(_ string, d departure) bool { return d.at < limit })
 }
 
-// refresh has all servers count as heard of just now.
+// refresh makes all servers count as just heard of.
 func (v *view) refresh() {
 	for _, m := range v.all() {
 		m.seen.Store(since())
@@ -208,7 +208,7 @@ type watcher struct {
 	woken  chan struct{}
 }
 
-// watch returns a watcher that has those servers that are there.
+// watch returns a watcher that begins with an event for each server in the view.
 func (v *view) watch(wants func(*member) bool) *watcher {
 	w := &watcher{wants: wants, woken: make(chan struct{}, 1)}
 	v.changing.Lock()
@@ -229,7 +229,7 @@ func (v *view) unwatch(w *watcher) {
 	delete(v.watchers, w)
 }
 
-// take returns what a watcher has not been told.
+// take returns the events since the last call.
 func (v *view) take(w *watcher) (events []Event) {
 	v.changing.Lock()
 	defer v.changing.Unlock()

@@ -15,11 +15,11 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Headers of messages between servers. All others of a message that begin like these, or that NATS would take for its own, travel
-// with keptHeader before their names.
+// Headers of messages between servers. Other headers of a message that begin like these, or that NATS would take for its own, travel with
+// keptHeader before their names.
 const (
 	timeoutHeader = "Kami-Timeout"     // how long the caller waits
-	statusHeader  = "Kami-Status"      // of an answer, where it is not 200 and no error
+	statusHeader  = "Kami-Status"      // of an answer that is neither 200 nor an error
 	remoteHeader  = "Kami-Remote-Addr" // Message.RemoteAddr
 	returnsHeader = "Kami-Returns"     // Message.Returns
 	sessionHeader = "Kami-Session"     // the snapshot of the client's session
@@ -27,10 +27,10 @@ const (
 	keptHeader    = "Kami-Header-"
 )
 
-// plainJSON is the Content-Type of an answer without headers, as endpoint.JSON sets it.
+// plainJSON is the Content-Type that endpoint.JSON sets. An answer that has only this header travels without headers.
 const plainJSON = "application/json; charset=utf-8"
 
-// isOwn reports whether a header is one that NATS or this package would take for its own.
+// isOwn reports whether NATS or this package would take a header for its own.
 func isOwn(name string) bool {
 	switch {
 	case len(name) >= 5 && (strings.EqualFold(name[:5], "Kami-") || strings.EqualFold(name[:5], "Nats-")):
@@ -39,7 +39,7 @@ func isOwn(name string) bool {
 	return strings.EqualFold(name, "Status") || strings.EqualFold(name, "Description")
 }
 
-// encodeHeader adds the headers of a message to those that travel, which may be nil.
+// encodeHeader adds the headers of a message to into, which may be nil.
 func encodeHeader(header http.Header, into nats.Header) (nats.Header, error) {
 	for name, values := range header {
 		if !isToken(name) {
@@ -59,7 +59,7 @@ func encodeHeader(header http.Header, into nats.Header) (nats.Header, error) {
 	return into, nil
 }
 
-// isToken reports whether a name of a header is one as of HTTP.
+// isToken reports whether a name can be that of an HTTP header.
 func isToken(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -70,7 +70,7 @@ func isToken(name string) bool {
 	return name != ""
 }
 
-// decodeHeader returns the headers of the message that has travelled, by their canonical names. It leaves out this package's own.
+// decodeHeader returns the headers of a received message, by their canonical names, without this package's own.
 func decodeHeader(header nats.Header) http.Header {
 	if len(header) == 0 {
 		return nil
@@ -109,8 +109,8 @@ func encodeRequest(ctx context.Context, c *calling) (header nats.Header, err err
 	return header, nil
 }
 
-// timeoutIn returns how long a call may take: what is left of ctx, or the message's own timeout if that is shorter. One that is no
-// duration is the callee's to refuse.
+// timeoutIn returns how long a call may take: the time until ctx ends, or the message's own timeout if that is shorter. The callee refuses
+// a timeout that is no duration.
 func timeoutIn(ctx context.Context, own string) string {
 	end, ok := ctx.Deadline()
 	if !ok {
@@ -135,13 +135,13 @@ func with(header nats.Header, name, value string) nats.Header {
 	return header
 }
 
-// isPlain reports whether headers are no more than the Content-Type of a body that goes without saying.
+// isPlain reports whether the only header is the Content-Type that an answer without headers has anyway.
 func isPlain(header http.Header, body bool, contentType string) bool {
 	values := header["Content-Type"]
 	return body && len(header) == 1 && len(values) == 1 && values[0] == contentType
 }
 
-// maxErrorText is how much of an error's text is in a header, for those that know only NATS.
+// maxErrorText is how many bytes of an error's text are in a header, for clients that know only NATS.
 const maxErrorText = 256
 
 // encodeReply returns the headers of an answer. An answer without them is 200, and JSON if it has a body.
@@ -164,8 +164,8 @@ func encodeReply(reply *message.Reply) (header nats.Header, err error) {
 	return with(header, micro.ErrorHeader, strings.ToValidUTF8(text, "")), nil
 }
 
-// decodeReply returns the answer that a message is. It may be one of a service that is none of ours. Plain JSON has no Header: a Reply
-// without a Content-Type is JSON.
+// decodeReply returns the answer in a message, which may come from a service that is not ours. Plain JSON has no Header: a Reply without a
+// Content-Type is JSON.
 func decodeReply(m *nats.Msg) *message.Reply {
 	reply := &message.Reply{Status: http.StatusOK, Body: m.Data}
 	if len(m.Header) == 0 {
@@ -188,7 +188,7 @@ func decodeReply(m *nats.Msg) *message.Reply {
 	return reply
 }
 
-// errorText returns the body of an error that has only a header. A text that only names the status is none.
+// errorText returns the text of an error that is only in the header, or nothing if that only names the status.
 func errorText(text string, status int) []byte {
 	if text == http.StatusText(status) {
 		return nil
@@ -196,7 +196,7 @@ func errorText(text string, status int) []byte {
 	return []byte(text)
 }
 
-// statusIn returns the status that a text is, from least to 599, or 500.
+// statusIn returns the status in a text, if that is from least to 599, or 500.
 func statusIn(text string, least int) int {
 	code, err := strconv.Atoi(text)
 	if err != nil || code < least || code > 999 {
@@ -205,7 +205,7 @@ func statusIn(text string, least int) int {
 	return code
 }
 
-// errorReply is an answer by this package.
+// errorReply is an error that this package answers.
 func errorReply(status int, text string) *message.Reply {
 	return &message.Reply{
 		Status: status,
@@ -214,8 +214,8 @@ func errorReply(status int, text string) *message.Reply {
 	}
 }
 
-// isNoResponders reports whether a message is NATS's own, that nobody listens. An answer's own Status header travels by another
-// name.
+// isNoResponders reports whether a message is NATS's own, which says that no server listens. An answer's own Status header travels by
+// another name.
 func isNoResponders(m *nats.Msg) bool {
 	return len(m.Data) == 0 && m.Header.Get("Status") == "503" && m.Header.Get(micro.ErrorCodeHeader) == ""
 }

@@ -2,10 +2,10 @@ package cluster
 
 import "sync"
 
-// workers handle jobs: so many at a time at most, in the order in which they come.
+// workers handle jobs in the order in which they come, up to a number at a time.
 //
-// optimization: a goroutine that has handled a job has a stack that has grown, and the one that did so last finds its memory in the
-// processor's cache. It gets the next job (BenchmarkCall).
+// optimization: the goroutine that has handled a job last gets the next one: its stack has grown, and its memory is in the processor's cache
+// (BenchmarkCall).
 type workers struct {
 	run   func(*job)
 	most  int
@@ -23,7 +23,7 @@ func (w *workers) give(j *job) {
 	w.changing.Lock()
 	defer w.changing.Unlock()
 	if n := len(w.idle); n > 0 {
-		w.idle[n-1] <- j // there is room for one
+		w.idle[n-1] <- j // the channel has room for one
 		w.idle = w.idle[:n-1]
 		return
 	}
@@ -40,7 +40,7 @@ func (w *workers) give(j *job) {
 func (w *workers) work(jobs chan *job, j *job) {
 	ended := false
 	defer func() {
-		if !ended { // a handler has ended the goroutine, as by runtime.Goexit
+		if !ended { // a handler has ended the goroutine by runtime.Goexit
 			go w.work(jobs, nil)
 			return
 		}
@@ -55,7 +55,7 @@ func (w *workers) work(jobs chan *job, j *job) {
 	ended = true
 }
 
-// next returns the next job, or nil if there will be none.
+// next returns the next job, or nil if no more will come.
 func (w *workers) next(jobs chan *job) *job {
 	w.changing.Lock()
 	if len(w.waiting) > 0 {
@@ -74,7 +74,7 @@ func (w *workers) next(jobs chan *job) *job {
 	return <-jobs
 }
 
-// close waits until all jobs have been handled. None may be given after it but by other jobs.
+// close waits until all jobs have been handled. After it only jobs may give jobs.
 func (w *workers) close() {
 	w.changing.Lock()
 	w.closed = true

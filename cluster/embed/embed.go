@@ -16,23 +16,24 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Options says what a server does. With the zero value it is reached inside the process only, and has no JetStream.
+// Options describes a server. With the zero value only this process can reach it, and it has no JetStream.
 type Options struct {
 	// StoreDir is where JetStream keeps its data. Without it there is no JetStream.
 	StoreDir string
 	// Host is the address that the server listens on, "127.0.0.1" by default.
 	Host string
-	// Port is that of clients, and -1 a free one. With 0 there is none: only [Server.Connect] reaches the server.
+	// Port is for clients; -1 is a free port. With 0 there is no port: only [Server.Connect] reaches the server.
 	Port int
-	// ClusterName, ClusterHost, ClusterPort and Routes are for several NATS servers that work as one. Port -1 is a free one;
-	// without a ClusterPort there is no such cluster, and with one NATS needs a Port for clients too. Routes are the URLs of other servers, as "nats://10.0.0.1:6222".
+	// ClusterName, ClusterHost, ClusterPort and Routes are for several NATS servers that work as one. ClusterPort -1 is a free port.
+	// Without a ClusterPort there is no such cluster; with one NATS also needs a Port. Routes are the URLs of other servers, such as
+	// "nats://10.0.0.1:6222".
 	ClusterName string
 	ClusterHost string
 	ClusterPort int
 	Routes      []string
-	// Log gets what the server has to say, from Info up. Nil: nothing is logged.
+	// Log gets the server's log, from Info up. Nil logs nothing.
 	Log *slog.Logger
-	// Configure changes whatever else NATS can be told, such as users and their permissions, before the server starts.
+	// Configure changes all other options of NATS, such as users and their permissions, before the server starts.
 	Configure func(*server.Options)
 }
 
@@ -45,7 +46,7 @@ type Server struct {
 	port bool
 }
 
-// Start starts a server, and returns when it takes connections.
+// Start starts a server, and returns when it accepts connections.
 func Start(o Options) (*Server, error) {
 	options, err := o.nats()
 	if err != nil {
@@ -102,12 +103,12 @@ func (o Options) nats() (*server.Options, error) {
 	return options, nil
 }
 
-// Connect returns a connection inside the process, without a socket. A cluster's needs cluster.Options() among the options.
+// Connect returns a connection inside the process, without a socket. For a cluster, cluster.Options() must be among the options.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect("", append([]nats.Option{nats.InProcessServer(s.nats)}, opts...)...)
 }
 
-// URL returns the URL for clients, as "nats://127.0.0.1:4222", or "" if the server has no port.
+// URL returns the URL for clients, such as "nats://127.0.0.1:4222", or "" if the server has no port.
 func (s *Server) URL() string {
 	if !s.port {
 		return ""
@@ -123,7 +124,7 @@ func (s *Server) ClusterPort() int {
 	return 0
 }
 
-// Stop stops the server and waits for its end. Its connections are cut.
+// Stop stops the server, cuts its connections and waits for its end.
 func (s *Server) Stop() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
@@ -132,7 +133,7 @@ func (s *Server) Stop() {
 // LameDuck tells the clients that the server is about to stop, gives them the time that NATS is configured for, and stops it.
 func (s *Server) LameDuck() { s.nats.LameDuckShutdown() }
 
-// logger hands the server's log to slog, and keeps the failure that ends it.
+// logger passes the server's log to slog, and keeps the failure that ends the server.
 type logger struct {
 	log     *slog.Logger
 	once    sync.Once
@@ -152,7 +153,7 @@ func (l *logger) Errorf(format string, v ...any)  { l.say((*slog.Logger).Error, 
 func (l *logger) Debugf(string, ...any)           {}
 func (l *logger) Tracef(string, ...any)           {}
 
-// Fatalf is called where nats-server would end the process.
+// Fatalf is called in cases in which nats-server ends its process.
 func (l *logger) Fatalf(format string, v ...any) {
 	l.say((*slog.Logger).Error, format, v)
 	l.once.Do(func() {
