@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// replaced is the reason for which a session is kicked whose user has another.
+// replaced is the reason of a kick because the user has a newer session.
 const replaced = "another session of the user has begun"
 
-// Bind says who the user is, at most once: a session that has a UID returns [ErrBound]. An older session of the uid is kicked, in
-// the whole cluster; one that can be resumed is kicked by the first message of the new connection, unless that resumes it.
-// OnBind may refuse. Bind returns [ErrClosed] after the end of the session, even if OnBind has agreed meanwhile. Its errors leave the
-// session as it was.
+// Bind binds the session to a user, at most once: if the session has a UID, Bind returns [ErrBound]. An older session of the user is
+// kicked, in the whole cluster. If that session can be resumed, it is kicked at the first message of the new connection, unless that
+// message resumes it. OnBind may refuse. After the end of the session Bind returns [ErrClosed], even if OnBind has agreed. If Bind
+// returns an error the session is as it was.
 func (s *Session) Bind(ctx context.Context, uid string) error {
 	switch {
 	case uid == "":
@@ -73,7 +73,7 @@ func (p *Pool) logPanic(s *Session, where string, v any) {
 	p.log().Error("session: recovered from a panic", "in", where, "session", s.id, "uid", s.UID(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
-// bind gives the session its uid, in the whole cluster, and kicks the older sessions.
+// bind gives the session its uid, in the whole cluster, and kicks older sessions.
 func (p *Pool) bind(ctx context.Context, s *Session, uid string) error {
 	older, err := p.take(s, uid)
 	if err != nil {
@@ -87,7 +87,7 @@ func (p *Pool) bind(ctx context.Context, s *Session, uid string) error {
 	return nil
 }
 
-// take makes the session the one of the uid, and returns those to kick.
+// take makes the session the uid's, and returns the sessions to kick.
 func (p *Pool) take(s *Session, uid string) (older []*Session, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,8 +105,7 @@ func (p *Pool) take(s *Session, uid string) (older []*Session, err error) {
 	return older, nil
 }
 
-// untake undoes take where the cluster could not be told. If there is a newer session of the uid meanwhile, it returns the older ones
-// to kick.
+// untake undoes take if the cluster could not be told. If the uid has a newer session by now, untake returns the older ones to kick.
 func (p *Pool) untake(s *Session, uid string, older []*Session) []*Session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +128,7 @@ func (p *Pool) untake(s *Session, uid string, older []*Session) []*Session {
 	return nil
 }
 
-// olders returns the session of the uid, and the one that it has spared, which is older.
+// olders returns the session of the uid, and the older one that it has spared.
 func (p *Pool) olders(uid string) (older []*Session) {
 	for s := p.byUID[uid]; s != nil && !s.ended; s = s.spared {
 		older = append(older, s)
@@ -137,8 +136,8 @@ func (p *Pool) olders(uid string) (older []*Session) {
 	return older
 }
 
-// mayComeBack reports whether the client can resume the session. That it still has a connection proves nothing: the end of one is
-// often noticed after the client is back.
+// mayComeBack reports whether the client can resume the session. The session may still have its connection, because the end of one is often
+// noticed after the client is back.
 func (s *Session) mayComeBack() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,7 +152,7 @@ func (p *Pool) kick(ctx context.Context, all []*Session) {
 	}
 }
 
-// settle says that the session will not resume another one. One that it has spared is kicked, in the whole cluster.
+// settle says that the session will not resume another one. It kicks a session that this one has spared, in the whole cluster.
 func (s *Session) settle() {
 	spared, was := s.pool.settled(s)
 	if !was {

@@ -12,21 +12,21 @@ import (
 
 // Cluster is what a Pool needs of the other fronts of a cluster. A transport between servers implements it.
 type Cluster interface {
-	// Claim tells the other fronts of a Bind. Each hands it to the Claimed of its Pool. An error lets the Bind fail.
+	// Claim tells the other fronts of a Bind. Each passes it to Claimed of its Pool. If Claim returns an error the Bind fails.
 	Claim(ctx context.Context, c Claim) error
-	// Take asks the front that the token names for its session, which answers by the Give of its Pool, and hands it to adopt: from
-	// then on the Pool broadcasts to it. subject is who was authenticated, or "". It returns false where that front has none, or does
-	// not answer.
+	// Take asks the front that the token names for its session, and passes the session to adopt: from then on the Pool broadcasts to
+	// it. That front answers with Give of its Pool. subject is the authenticated user, or "". Take returns false if that front has no
+	// such session or does not answer.
 	Take(token string, seq uint64, subject string, adopt func(Moved)) bool
 }
 
-// Claim says that a session has been bound to a user. Of two claims the one with the greater Order is newer, or else the one with the
-// greater ID.
+// Claim says that a session has been bound to a user. Of two claims the one with the greater Order is newer; if both are equal, the one with
+// the greater ID.
 type Claim struct {
 	UID   string `json:"uid"`
 	ID    string `json:"id"`
 	Order uint64 `json:"order"`
-	// Spare says that the session may yet resume an older one: one with a token must not be kicked. Another claim follows then.
+	// Spare says that the session may still resume an older one, so sessions with a token must not be kicked yet. Another claim follows.
 	Spare bool `json:"spare,omitempty"`
 }
 
@@ -44,22 +44,22 @@ type Pushed struct {
 	Body  json.RawMessage `json:"body"`
 }
 
-// Join makes the Pool part of a cluster, in which this server has the id, before there are connections. It is for transports between
-// servers.
+// Join makes the Pool part of a cluster, in which this server has the id. It must be called before there are connections. It is for
+// transports between servers.
 func (p *Pool) Join(id string, c Cluster) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.name, p.cluster = id, c
 }
 
-// next returns the order of a new claim: greater than those of all claims that the Pool has seen. It has the time, so that a front
-// that has seen none is not behind the others.
+// next returns the order of a new claim, greater than the orders of all claims that the Pool has seen. It includes the time, so that a front
+// that has seen no claim is not behind the others.
 func (p *Pool) next() uint64 {
 	p.clock = max(p.clock+1, uint64(time.Now().UnixNano()))
 	return p.clock
 }
 
-// compare compares a claim with that of a session.
+// compare compares the claim with a session's.
 func (c Claim) compare(s *Session) int {
 	return cmp.Or(cmp.Compare(c.Order, s.order), cmp.Compare(c.ID, s.id))
 }
@@ -78,8 +78,8 @@ func (p *Pool) claim(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// Claimed takes note of another front's claim: an older session of the uid is kicked. A newer one is claimed again, for the other
-// front may not have heard of it. It is for transports between servers.
+// Claimed acts on another front's claim: it kicks an older session of the uid. It claims a newer session again, because the other front may
+// not have heard of that. It is for transports between servers.
 func (p *Pool) Claimed(ctx context.Context, c Claim) {
 	var older, newer []*Session
 	p.mu.Lock()
@@ -106,8 +106,8 @@ func (p *Pool) reclaim(ctx context.Context, s *Session) {
 	}
 }
 
-// Rest has no handler of a session begin any more, and waits for those that run, until ctx ends. Give then gives all that they have
-// done. It does nothing where Give would not give. It is for transports between servers.
+// Rest lets no more handlers of a session begin, and waits for the running ones, until ctx ends. So Give gives all that they have done. It
+// does nothing if Give would not give the session. It is for transports between servers.
 func (p *Pool) Rest(ctx context.Context, token, subject string) {
 	p.mu.RLock()
 	s := p.byToken[token]
@@ -130,8 +130,8 @@ func (p *Pool) Rest(ctx context.Context, token, subject string) {
 	}
 }
 
-// Give gives a session to another front, as Resume does to another connection: it ends here without OnClose, which the other front
-// calls in time. It returns false where Resume would not recover. It is for transports between servers.
+// Give gives a session to another front, as Resume gives one to another connection. The session ends here without OnClose, which the other
+// front calls when it ends there. Give returns false if Resume would not recover the session. It is for transports between servers.
 func (p *Pool) Give(token string, seq uint64, subject string) (Moved, bool) {
 	p.mu.RLock()
 	s := p.byToken[token]
@@ -139,7 +139,7 @@ func (p *Pool) Give(token string, seq uint64, subject string) (Moved, bool) {
 	if s == nil {
 		return Moved{}, false
 	}
-	snapshot, err := s.Snapshot() // without a lock, for it runs the values' code
+	snapshot, err := s.Snapshot() // without a lock, because it runs the values' code
 	if err != nil {
 		p.log().Error("session: a session cannot move to another front", "session", s.id, "uid", snapshot.UID, "err", err)
 		return Moved{}, false
@@ -188,7 +188,7 @@ func (m Pushed) message() *message.Message {
 	return &message.Message{Route: m.Route, Body: m.Body, Notify: true}
 }
 
-// adopt makes the session that has moved here, and returns those of its user that it replaces. Its client has come last.
+// adopt makes the session that has moved here, and returns the sessions of its user that it replaces, because its client has come last.
 func (p *Pool) adopt(moved Moved, link Link) (s *Session, older []*Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

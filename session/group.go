@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Group is sessions that are pushed to together. All methods may be called at any time.
+// Group is a set of sessions to push to. All methods may be called at any time.
 type Group interface {
 	// Add makes the session a member, until Remove or its end. It returns ErrClosed if it has ended. A member may be added again.
 	Add(ctx context.Context, s *Session) error
@@ -15,8 +15,8 @@ type Group interface {
 	Remove(ctx context.Context, s *Session) error
 	// Members returns the members, in no order.
 	Members(ctx context.Context) ([]Member, error)
-	// Broadcast pushes to all members, as [Session.Push]. v is encoded once. A slow member holds nobody up, and one that takes no
-	// pushes is passed over.
+	// Broadcast pushes to all members, as [Session.Push] does. v is encoded once. A slow member does not delay others, and a member that
+	// takes no pushes is left out.
 	Broadcast(ctx context.Context, route string, v any) error
 }
 
@@ -27,8 +27,7 @@ type Member struct {
 	Front string `json:"front,omitempty"`
 }
 
-// Group returns the group with the name. The same name is the same group, as long as it has members and after that. A group
-// without members costs nothing.
+// Group returns the group with the name. The same name is always the same group. A group without members costs nothing.
 func (p *Pool) Group(name string) Group { return namedGroup{p, name} }
 
 type namedGroup struct {
@@ -57,7 +56,7 @@ func (n namedGroup) Add(_ context.Context, s *Session) error {
 	return nil
 }
 
-// check returns an error for a session that can be no member.
+// check returns an error for a session that cannot be a member.
 func (n namedGroup) check(s *Session) error {
 	if s == nil || s.pool != n.pool {
 		return fmt.Errorf("session: group %.260q: only sessions of its Pool can be members", n.name)
@@ -116,12 +115,12 @@ func (n namedGroup) Broadcast(ctx context.Context, route string, v any) error {
 		return err
 	}
 	for _, s := range n.sessions() {
-		_ = s.send(ctx, m) // it ends, or its connection does
+		_ = s.send(ctx, m) // an error means that it, or its connection, ends
 	}
 	return nil
 }
 
-// sessions returns the members that there are now.
+// sessions returns the present members.
 func (n namedGroup) sessions() []*Session {
 	n.pool.mu.RLock()
 	defer n.pool.mu.RUnlock()

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Begin says that a handler is about to run for a message of the session. It is for transports, which call Returned after it.
-// It returns false after the end of the session, and while it moves to another front: then the handler must not run. Away from the front it does nothing.
+// Begin says that a handler is about to run for a message of the session. It is for transports, which call Returned after the handler.
+// It returns false after the end of the session, and while the session moves to another front: then the handler must not run. Away from
+// the front it does nothing.
 func (s *Session) Begin() bool {
 	if s.back != nil {
 		return true
@@ -24,8 +25,8 @@ func (s *Session) Begin() bool {
 	return !ended
 }
 
-// Returned says that the handler of a message has returned. It is for transports. At a back end, values that the handler has set and
-// not committed are logged, once. At the front, the end of the session waits for it with OnClose.
+// Returned says that the handler of a message has returned. It is for transports. At a back end it logs, once, values that the handler
+// has set and not committed. At the front OnClose waits for it.
 func (s *Session) Returned(ctx context.Context, route string) {
 	if s.back != nil {
 		s.logUncommitted(ctx, route)
@@ -55,8 +56,8 @@ func (s *Session) logUncommitted(ctx context.Context, route string) {
 	}
 }
 
-// Kick closes the connection, after the pushes that wait for it, and ends the session, which is not resumed. It returns nil where the
-// session has ended, and the error of the connection's Link.
+// Kick closes the connection, after the pushes that wait for it, and ends the session, which cannot be resumed. It returns the error of the
+// connection's Link, and nil if the session has already ended.
 func (s *Session) Kick(ctx context.Context, reason string) error {
 	if s.back != nil {
 		return s.back.link.Kick(ctx, reason)
@@ -66,7 +67,7 @@ func (s *Session) Kick(ctx context.Context, reason string) error {
 	return s.end(ctx, s.outbox, reason)
 }
 
-// close closes a connection after what waits for it. Where its transport has not let pushes follow yet, it is closed at once.
+// close closes a connection after the pushes that wait for it. If its transport has not called Resumed yet, it closes at once.
 func (s *Session) close(ctx context.Context, out *outbox, reason string) error {
 	if out == nil {
 		return nil
@@ -79,8 +80,8 @@ func (s *Session) close(ctx context.Context, out *outbox, reason string) error {
 	return s.flush(out)
 }
 
-// Detach says that the connection of the session is gone. It is for transports, which call it once for each connection. The session
-// ends, or, if its client has a token, waits to be resumed. A session that has been resumed by another connection goes on.
+// Detach says that the connection of the session is gone. It is for transports, which call it once for each connection. The session ends
+// or, if its client has a token, waits to be resumed. It does nothing to a session that another connection has resumed.
 func (s *Session) Detach() {
 	if s.back != nil {
 		return
@@ -102,7 +103,7 @@ func (s *Session) Detach() {
 	s.tell()
 }
 
-// suspend has the session wait for its client, for a caller that has the lock.
+// suspend makes the session wait for its client, for a caller that has the lock.
 func (s *Session) suspend() {
 	s.outbox.clear()
 	s.outbox = nil
@@ -112,7 +113,7 @@ func (s *Session) suspend() {
 	s.events = append(s.events, (*Pool).onSuspend)
 }
 
-// expire ends the session if it still waits in the pause.
+// expire ends the session if it still waits in the same pause.
 func (s *Session) expire(pause uint64) {
 	s.pool.mu.Lock()
 	s.mu.Lock()
@@ -124,7 +125,7 @@ func (s *Session) expire(pause uint64) {
 	_ = s.end(context.Background(), nil, "")
 }
 
-// end ends the session, unless it has ended, and closes a connection. It gives back both locks, which the caller has taken.
+// end ends the session, unless it has ended, and closes a connection. It unlocks both locks, which the caller has locked.
 func (s *Session) end(ctx context.Context, out *outbox, reason string) error {
 	if s.ended {
 		s.mu.Unlock()
@@ -146,7 +147,7 @@ func (s *Session) closeIfDue() {
 	}
 }
 
-// leave takes the session out of all that the Pool has.
+// leave takes the session out of the Pool.
 func (s *Session) leave() {
 	p := s.pool
 	s.ended = true
@@ -170,7 +171,7 @@ func (s *Session) leave() {
 	s.fresh, s.spared, s.groups, s.outbox, s.timer, s.kept = false, nil, nil, nil, nil, kept{}
 }
 
-// release gives the uid of a session that ends back to the one that it has spared.
+// release gives the uid of a session that ends back to the session that it has spared.
 func (p *Pool) release(s *Session) {
 	if s.uid == "" || p.byUID[s.uid] != s {
 		return
@@ -181,7 +182,7 @@ func (p *Pool) release(s *Session) {
 	}
 }
 
-// tell tells the app of the events that it has not been told yet, unless another goroutine does so.
+// tell runs the hooks for the events that are still to be told, unless another goroutine does so.
 func (s *Session) tell() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +199,7 @@ func (s *Session) tell() {
 	s.telling, s.events = false, nil
 }
 
-// tellOne runs a hook, and takes the lock again. A hook that ends its goroutine, as runtime.Goexit does, leaves the rest to another.
+// tellOne runs a hook, and takes the lock again. If the hook ends its goroutine by runtime.Goexit, another goroutine goes on.
 func (s *Session) tellOne(event func(*Pool, *Session)) {
 	returned := false
 	defer func() {

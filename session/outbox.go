@@ -13,11 +13,11 @@ import (
 type outbox struct {
 	link   Link
 	queue  []delivery
-	first  [1]delivery   // optimization: room for a queue of one, as most are (BenchmarkBroadcast)
-	busy   bool          // a goroutine gives
-	held   bool          // a transport resumes the session, and will say when pushes may follow
-	broken error         // of the Link: it gets nothing but Close
-	idle   chan struct{} // is closed when nobody gives any more; nil if nobody waits for it
+	first  [1]delivery   // optimization: room for a queue of one, because most have one (BenchmarkBroadcast)
+	busy   bool          // a goroutine gives deliveries to the Link
+	held   bool          // a transport resumes the session, and will call Resumed
+	broken error         // the Link's error, after which it only gets Close
+	idle   chan struct{} // closed when busy ends; nil if no goroutine waits for that
 }
 
 // delivery is a push, or the end of the connection.
@@ -28,8 +28,8 @@ type delivery struct {
 	reason  string
 }
 
-// deliver gives the Link a delivery. A panic is logged, and is an error. If the Link ends its goroutine, as runtime.Goexit does, another
-// one goes on.
+// deliver gives the Link a delivery. A panic is logged, and becomes an error. If the Link ends its goroutine by runtime.Goexit, another
+// goroutine goes on.
 func (s *Session) deliver(d delivery, out *outbox) (err error) {
 	returned := false
 	defer func() {
@@ -58,7 +58,7 @@ func (s *Session) goOn(out *outbox, broken error) {
 	_ = s.give(out)
 }
 
-// pushContext is the context of a push. The pusher's end does not end it, for the push has its number.
+// pushContext is the context of a push. The end of the pusher's context does not end it, because the push already has its number.
 type pushContext struct {
 	values context.Context
 	seq    uint64
@@ -75,9 +75,9 @@ func (c pushContext) Value(key any) any {
 	return c.values.Value(key)
 }
 
-// flush gives the Link what is in the queue now, unless another goroutine does so. What is queued meanwhile is left to a goroutine
-// of its own, so that no pusher works for all others. It returns the error of the last delivery, which is the caller's own. It
-// unlocks the session.
+// flush gives the Link the deliveries that are in the queue now, unless another goroutine does so. Deliveries that are queued while it runs
+// are left to another goroutine, so that no pusher works for all others. It returns the error of the last delivery, which is the
+// caller's own. It unlocks the session.
 func (s *Session) flush(out *outbox) error {
 	if out.busy {
 		s.mu.Unlock()
@@ -114,7 +114,7 @@ func (o *outbox) rest() {
 	o.busy = false
 	if len(o.queue) == 0 {
 		o.first[0] = delivery{}
-		o.queue = o.first[:0] // a quiet session keeps no memory for a longer one
+		o.queue = o.first[:0] // a quiet session keeps no memory for a longer queue
 	}
 	if o.idle != nil {
 		close(o.idle)
@@ -122,7 +122,7 @@ func (o *outbox) rest() {
 	}
 }
 
-// fail leaves nothing in the queue but the end.
+// fail removes all deliveries except the end of the connection.
 func (o *outbox) fail(err error) {
 	o.broken = err
 	for len(o.queue) > 0 && o.queue[0].message != nil {
@@ -130,14 +130,14 @@ func (o *outbox) fail(err error) {
 	}
 }
 
-// clear empties the queue of a connection that the session has no more. A goroutine that gives stops.
+// clear empties the queue of a connection that the session no longer has. A goroutine that gives stops.
 func (o *outbox) clear() {
 	if o != nil {
 		o.queue = nil
 	}
 }
 
-// hold stops what is given to the Link, and waits for a push that is being given.
+// hold stops deliveries to the Link, and waits for one that is under way.
 func (s *Session) hold() {
 	s.mu.Lock()
 	out := s.outbox

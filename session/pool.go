@@ -15,32 +15,32 @@ import (
 // Pool has the sessions of one process. Its zero value is ready. Its fields must not change once it has a session; its methods may be
 // called at any time.
 type Pool struct {
-	// OnBind is asked before a session gets its UID. Its error, or a panic, refuses: Bind returns the error, and nothing has
+	// OnBind is called before a session gets its UID. If it returns an error or panics, Bind returns the error, and nothing has
 	// changed.
 	OnBind func(ctx context.Context, s *Session, uid string) error
-	// OnClose is told that a session has ended. It runs once for each session, after the last handler of the session has returned.
-	// The session is in no group any more, and has its UID and values. The goroutine that has ended the session runs it, as a Kick
-	// does. A panic is logged. This is so for OnSuspend and OnResume too.
+	// OnClose is called when a session has ended: once for each session, after the last handler of the session has returned. The session
+	// is no longer in any group, and still has its UID and values. OnClose runs in the goroutine that has ended the session, such as
+	// one that called Kick. A panic is logged. OnSuspend and OnResume run like this too.
 	OnClose func(s *Session)
-	// OnSuspend is told that the connection of a session is gone, and that the session waits to be resumed. It, OnResume and
-	// OnClose run in the order in which these things happen to a session, one after the other.
+	// OnSuspend is called when the connection of a session is gone and the session waits to be resumed. OnSuspend, OnResume and OnClose
+	// of one session run one after the other, in the order of the events.
 	OnSuspend func(s *Session)
-	// OnResume is told that a client is back. What it pushes comes after the pushes that the client has missed.
+	// OnResume is called when a client is back. Its pushes come after the pushes that the client has missed.
 	OnResume func(s *Session)
-	// ResumeWithin is how long a session waits for its client after its connection is gone. Zero means that sessions end with their
+	// ResumeWithin is how long a session waits for its client after its connection is gone. With zero sessions end with their
 	// connections.
 	ResumeWithin time.Duration
-	// Keep is how many pushes of a session are kept for a client that comes back, 300 by default. They have 1 MiB at most. Pushes
-	// are only kept for clients that may come back, see [Session.Token].
+	// Keep is how many pushes of a session are kept for a client that comes back, 300 by default. They have at most 1 MiB. Pushes
+	// are kept only for clients that may come back, see [Session.Token].
 	Keep int
 	// Log gets errors and panics. By default it is slog.Default.
 	Log *slog.Logger
 
-	mu      sync.RWMutex // before that of a session
+	mu      sync.RWMutex // locked before a session's
 	byID    map[string]*Session
 	byUID   map[string]*Session
 	byToken map[string]*Session
-	byLink  map[Link]*Session // those that are fresh
+	byLink  map[Link]*Session // fresh sessions
 	groups  map[string]*group
 	name    string // of this server
 	cluster Cluster
@@ -86,14 +86,14 @@ func (p *Pool) ByUID(uid string) *Session {
 	return p.byUID[uid]
 }
 
-// Len returns how many sessions there are, including those that wait to be resumed.
+// Len returns the number of sessions, including those that wait to be resumed.
 func (p *Pool) Len() int {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return len(p.byID)
 }
 
-// All returns the sessions that there are when the loop begins, in no order.
+// All returns the sessions at the beginning of the loop, in no order.
 func (p *Pool) All() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		p.mu.RLock()
@@ -107,8 +107,8 @@ func (p *Pool) All() iter.Seq[*Session] {
 	}
 }
 
-// Push pushes to users, with v encoded once. It returns those of the uids that have no session, or one that takes no pushes. The
-// error is that of [Session.Push]; then nothing has been pushed.
+// Push pushes to users. v is encoded once. It returns the uids that have no session, or a session that takes no pushes. If it returns an
+// error, which is as of [Session.Push], nothing has been pushed.
 func (p *Pool) Push(ctx context.Context, route string, v any, uids ...string) (missed []string, err error) {
 	m, err := encode(ctx, route, v)
 	if err != nil {
@@ -123,7 +123,7 @@ func (p *Pool) Push(ctx context.Context, route string, v any, uids ...string) (m
 	return missed, nil
 }
 
-// Close kicks all sessions that there are, including those that wait to be resumed, and returns the errors of their connections.
+// Close kicks all sessions, including those that wait to be resumed, and returns the errors of their connections.
 func (p *Pool) Close(ctx context.Context, reason string) error {
 	var failed []error
 	for s := range p.All() {

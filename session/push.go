@@ -8,10 +8,10 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Push sends a notification to the client, with v as JSON. The pushes of a session arrive in one order: the order of the calls
-// where one comes after the other. Push does not wait for the client: nil says that the push is on its way, or kept for a client
-// that comes back. It returns [ErrClosed] after the end of the session, and an error if v cannot be encoded, if the route is
-// malformed (see [message.Path]), or if the connection takes no pushes any more.
+// Push sends a notification to the client, with v as JSON. The pushes of a session arrive in the order of the calls, if those
+// come one after the other. Push does not wait for the client. Nil means that the push is on its way, or kept for a client that comes
+// back. Push returns [ErrClosed] after the end of the session, and an error if v cannot be encoded, if the route is malformed (see
+// [message.Path]), or if the connection takes no more pushes.
 func (s *Session) Push(ctx context.Context, route string, v any) error {
 	m, err := encode(ctx, route, v)
 	if err != nil {
@@ -70,13 +70,13 @@ const (
 	maxKept     = 1 << 20 // bytes
 )
 
-// kept is the last pushes of a session.
+// kept has the last pushes of a session.
 type kept struct {
 	messages []*message.Message
 	bytes    int
 }
 
-// add keeps a push, and forgets the oldest if there are too many.
+// add keeps a push, and removes the oldest ones if there are too many.
 func (k *kept) add(m *message.Message, limit int) {
 	k.messages = append(k.messages, m)
 	k.bytes += size(m)
@@ -89,7 +89,7 @@ func (k *kept) add(m *message.Message, limit int) {
 
 func size(m *message.Message) int { return len(m.Route) + len(m.Body) }
 
-// since returns the pushes after a number, of all that were pushed, or false if it does not have all of them.
+// since returns the pushes after a number, or false if it no longer has all of them.
 func (k *kept) since(seq, pushed uint64) ([]*message.Message, bool) {
 	if seq > pushed || pushed-seq > uint64(len(k.messages)) {
 		return nil, false

@@ -7,12 +7,12 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// superseded is the reason for which a connection is closed whose session another one has resumed.
+// superseded is the reason of closing a connection because another one has resumed its session.
 const superseded = "another connection has resumed the session"
 
-// Token returns what a client shows to resume the session, and makes it if there is none. It is for transports, once a client has
-// asked for it: from then on the session outlives its connection, and keeps its last pushes. It returns "" where sessions do not
-// outlive their connections, which is so without ResumeWithin, after the end of the session, and away from the front.
+// Token returns the token that a client shows to resume the session, and makes it if there is none. It is for transports, once a client has
+// asked for it: from then on the session outlives its connection, and keeps its last pushes. It returns "" if the session cannot outlive
+// its connection: without ResumeWithin, after the end of the session, and away from the front.
 //
 // In a cluster the token names the server: it ends with a dot and [Session.Front].
 func (s *Session) Token() string {
@@ -33,7 +33,7 @@ func (s *Session) Token() string {
 	return s.token
 }
 
-// Suspended returns how many sessions wait for their clients. It is for transports between servers.
+// Suspended returns the number of sessions that wait for their clients. It is for transports between servers.
 func (p *Pool) Suspended() (n int) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -56,24 +56,24 @@ func (p *Pool) addToken(s *Session) {
 	p.byToken[s.token] = s
 }
 
-// Seq returns the number of the last push that the session's connection was given. It is for transports, which tell it with the
-// token: between Resume and Resumed it stands still.
+// Seq returns the number of the last push that the session's connection was given. It is for transports, which send it with the token.
+// Between Resume and Resumed it does not change.
 func (s *Session) Seq() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.given
 }
 
-// Resume returns the session of a client that is back. It is for transports, whose first message has asked for it. seq is the number
-// of the last push that the client has got, and missed are those after it, in order.
+// Resume returns the session of a client that is back. It is for transports, when the first message of a connection asks for it. seq is
+// the number of the last push that the client has received, and missed are the pushes after it, in order.
 //
-// It returns recovered as false where the token is no session's or that of another user, see [Link], and where the session does not
-// have all pushes after seq any more, which ends it. Then s is a new one: the one that Open has returned for the link, if the transport
-// has called it. With recovered it is the other way round: the session that Open has returned for the link ends, without OnClose, and
-// another connection that the resumed session had is closed.
+// If it recovers the session, the session that Open has returned for the link ends, without OnClose, and another connection of the resumed
+// session is closed. It returns recovered as false if the token belongs to no session, or to another user's, see [Link], and if the session
+// no longer has all pushes after seq, which ends it. Then s is a new session: the one that Open has returned for the link, if the
+// transport has called it.
 //
-// The session gives the link nothing before Resumed: Resume waits for a push that it is being given. A transport answers first, then
-// sends what was missed, and then calls Resumed.
+// The session pushes nothing to the link before Resumed, and Resume waits for a push that is under way. A transport answers first, then
+// sends the missed pushes, and then calls Resumed.
 func (p *Pool) Resume(token string, seq uint64, link Link) (s *Session, missed []*message.Message, recovered bool) {
 	if s, missed, recovered = p.recover(token, seq, link); recovered {
 		return s, missed, true
@@ -123,8 +123,8 @@ func (p *Pool) recover(token string, seq uint64, link Link) (s *Session, missed 
 	return s, missed, true
 }
 
-// find returns the session of a token, with both locks taken, and what its client has missed. It ends one that does not have all of
-// that. A session that has the link already is not found, and neither is another user's.
+// find returns the session of a token, with both locks locked, and the pushes that its client has missed. It ends a session that no longer
+// has all of them. It does not find a session that already has the link, or another user's.
 func (p *Pool) find(token string, seq uint64, subject string, link Link) (s *Session, missed []*message.Message, found bool) {
 	p.mu.Lock()
 	s = p.byToken[token]
@@ -140,7 +140,7 @@ func (p *Pool) find(token string, seq uint64, subject string, link Link) (s *Ses
 	return nil, nil, false
 }
 
-// subjectOf returns who was authenticated by the link, or "".
+// subjectOf returns the authenticated user of the link, or "".
 func subjectOf(link Link) string {
 	if l, ok := link.(interface{ Subject() string }); ok {
 		return l.Subject()
@@ -148,8 +148,8 @@ func subjectOf(link Link) string {
 	return ""
 }
 
-// isOf reports whether the subject may have the session. A session without a user belongs to anybody. A connection without a
-// subject needs only the token.
+// isOf reports whether the subject may have the session. For a session without a user, or a connection without a subject, the token is
+// enough.
 func (s *Session) isOf(subject string) bool {
 	uid := s.UID()
 	return subject == "" || uid == "" || subject == uid
@@ -184,8 +184,8 @@ func (p *Pool) drop(link Link) {
 	s.leave()
 }
 
-// Resumed says that the transport of the link has answered, and has sent what was missed, so that new pushes follow. It is for
-// transports, after Resume. It does nothing where another connection has resumed the session meanwhile.
+// Resumed says that the transport of the link has answered and has sent the missed pushes, so that new pushes may follow. It is for
+// transports, after Resume. It does nothing if another connection has resumed the session since.
 func (s *Session) Resumed(link Link) {
 	s.mu.Lock()
 	out := s.outbox

@@ -1,4 +1,4 @@
-// Package session has the client at the other end of a connection: its user, values and groups. A handler gets the [Session] from
+// Package session keeps what a server knows of the client of a connection: its user, values and groups. A handler gets the [Session] from
 // its context, and pushes to the client or to a group:
 //
 //	func join(ctx context.Context, r joinRequest) (joined, error) {
@@ -31,14 +31,14 @@ import (
 )
 
 var (
-	// ErrBound is the error of a Bind where the session has a UID, or is being bound by another goroutine.
+	// ErrBound is the error of Bind if the session has a UID, or another goroutine is binding it.
 	ErrBound = endpoint.Error(409, "session: it is bound already")
 	// ErrClosed is the error of a method that needs a session that has not ended.
 	ErrClosed = endpoint.Error(410, "session: it has ended")
 )
 
-// Session is one client, and may outlive its connection, see [Pool.Resume]. The front, which is the server that holds the
-// connection, has the session itself. A back end has a copy for one message, whose methods reach the front, see [Remote].
+// Session is one client. It may outlive its connection, see [Pool.Resume]. The front, the server that holds the connection, has the session
+// itself. A back end has a copy for one message, whose methods reach the front, see [Remote].
 //
 // All methods may be called at any time by any goroutine.
 type Session struct {
@@ -46,7 +46,7 @@ type Session struct {
 	pool *Pool    // nil away from the front
 	back *backEnd // nil at the front
 
-	// Code that has both locks took that of the Pool first. No lock is held while a transport or code of the app runs.
+	// Code that needs both locks locks the Pool's first. No lock is held while a transport or code of the app runs.
 	mu     sync.Mutex
 	values values
 
@@ -54,8 +54,8 @@ type Session struct {
 	uid    string
 	order  uint64 // of its Claim
 	ended  bool
-	fresh  bool     // no message has come, so that it may be about to resume another session
-	spared *Session // could be resumed when this one, which was fresh, was bound to its uid
+	fresh  bool     // no message has come, so it may still resume another session
+	spared *Session // an older session of the uid, which could be resumed when this one was bound while it was fresh
 	token  string
 
 	groups []*group // with the Pool's lock
@@ -76,32 +76,32 @@ type Session struct {
 	telling bool // a goroutine runs the events
 }
 
-// Link is a connection, as its session needs it. A transport implements it, by a type that can be compared, such as a pointer.
-// One that also has a method Subject() string says who was authenticated, or "" for nobody: it resumes no other user's session.
+// Link is the connection of a session. A transport implements it, by a type that can be compared, such as a pointer. A Link may have a method
+// Subject() string that returns the authenticated user, or "". Such a Link cannot resume another user's session.
 type Link interface {
-	// Push writes a notification, or queues it. It never waits for a slow client. It is called by one goroutine at a time, in the
-	// order of the numbers that Seq(ctx) returns, without a gap. After an error it is not called again. The message is shared with
-	// other sessions: it must not be changed. ctx has the values of the pusher's context, and does not end.
+	// Push writes a notification, or queues it. It must not wait for a slow client. It is called by one goroutine at a time, in the
+	// order of the numbers that Seq(ctx) returns, without a gap. After an error it is not called again. Other sessions share the
+	// message, so Push must not change it. ctx has the values of the pusher's context, and does not end.
 	Push(ctx context.Context, m *message.Message) error
-	// Close closes the connection, for a reason that the client may be told. The transport then calls Detach. It does not wait for
-	// the client. ctx does not end.
+	// Close closes the connection. The client may be told the reason. Close does not wait for the client. The transport then calls
+	// Detach. ctx does not end.
 	Close(ctx context.Context, reason string) error
 }
 
 // ID returns the id of the session: random letters and digits, the same at front and back ends.
 func (s *Session) ID() string { return s.id }
 
-// String returns id and UID, for logs. It does not tell the token.
+// String returns id and UID, for logs, without the token.
 func (s *Session) String() string { return "session " + s.id + " of " + strconv.Quote(s.UID()) }
 
-// UID returns the id of its user, or "" before Bind.
+// UID returns the id of the user, or "" before Bind.
 func (s *Session) UID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.uid
 }
 
-// Front returns the id of the server that holds the connection, or "" if that is in no cluster.
+// Front returns the id of the server that holds the connection, or "" if it is in no cluster.
 func (s *Session) Front() string {
 	if s.back != nil {
 		return s.back.front
@@ -126,5 +126,5 @@ func (s *Session) Done() <-chan struct{} {
 	return s.done
 }
 
-// member describes the session for those that ask for a group's members.
+// member describes the session for Group.Members.
 func (s *Session) member() Member { return Member{s.ID(), s.UID(), s.Front()} }

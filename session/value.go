@@ -13,8 +13,8 @@ import (
 //
 //	var Level = session.NewKey[int]("level")
 //
-// Values are JSON where they cross servers, so that two Keys of one name and of types with the same JSON are one value. What a value
-// refers to must not change after Set, nor through what Get returns.
+// Between servers values travel as JSON. So two Keys with the same name, and types with the same JSON, are one value. The data that a value
+// refers to must not change after Set, neither directly nor through the result of Get.
 type Key[T any] struct{ name string }
 
 // NewKey returns the Key with the name. It panics if the name is empty or not UTF-8.
@@ -25,7 +25,7 @@ func NewKey[T any](name string) Key[T] {
 	return Key[T]{name}
 }
 
-// Get returns the session's value. It returns false if there is none, or one that is no T.
+// Get returns the session's value. It returns false if there is none, or if it is no T.
 func (k Key[T]) Get(s *Session) (T, bool) {
 	v := s.value(k.name)
 	if v == nil {
@@ -45,11 +45,11 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 	return decoded, true
 }
 
-// Set sets the value. Away from the front it is lost at the end of the message without [Session.Commit]. A value whose JSON is null
-// is none once it has crossed servers.
+// Set sets the value. At a back end it is lost at the end of the message without [Session.Commit]. A value whose JSON is null is deleted
+// when it travels to another server.
 func (k Key[T]) Set(s *Session, v T) { s.set(k.name, &value{typed: &v}) }
 
-// Delete deletes the value, as Set sets it.
+// Delete deletes the value. At a back end it needs [Session.Commit], as Set does.
 func (k Key[T]) Delete(s *Session) { s.set(k.name, nil) }
 
 // value is a value of a session. It does not change.
@@ -71,7 +71,7 @@ func (v *value) encode() (json.RawMessage, error) {
 	return text, nil
 }
 
-// marshal is json.Marshal, but a panic of the value's own code is an error: transports encode values, and they have no PanicHandler.
+// marshal is json.Marshal that returns a panic of the value's own code as an error: transports encode values, and have no PanicHandler.
 func marshal(v any) (text json.RawMessage, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -81,7 +81,7 @@ func marshal(v any) (text json.RawMessage, err error) {
 	return json.Marshal(v)
 }
 
-// encodedValue returns the value of JSON, or nil for null.
+// encodedValue returns the value with that JSON, or nil for null.
 func encodedValue(text json.RawMessage) *value {
 	if len(text) == 0 || string(text) == "null" {
 		return nil
@@ -103,7 +103,7 @@ func (all values) index(key string) int {
 	return slices.IndexFunc(all, func(e entry) bool { return e.key == key })
 }
 
-// with returns the values with one that is new or changed.
+// with returns the values with one set.
 func (all values) with(key string, v *value) values {
 	if i := all.index(key); i >= 0 {
 		all[i].value = v
@@ -117,7 +117,7 @@ func (all values) without(key string) values {
 	return slices.DeleteFunc(all, func(e entry) bool { return e.key == key })
 }
 
-// encode returns the values as JSON, and those that were deleted as null. Its error names the key.
+// encode returns the values as JSON. Deleted values are null. Its error names the key.
 func (all values) encode() (map[string]json.RawMessage, error) {
 	if len(all) == 0 {
 		return nil, nil
@@ -163,7 +163,7 @@ func (s *Session) put(key string, v *value) {
 	s.values = s.values.with(key, v)
 }
 
-// Snapshot is a session as it travels to another server, as JSON for example.
+// Snapshot is the data of a session for another server. It may travel as JSON.
 type Snapshot struct {
 	ID     string                     `json:"id"`
 	UID    string                     `json:"uid,omitempty"`
@@ -171,7 +171,7 @@ type Snapshot struct {
 	Values map[string]json.RawMessage `json:"values,omitempty"`
 }
 
-// Snapshot returns what another server needs of the session. It is for transports. Its error names the key of a value that cannot be
+// Snapshot returns the data of the session that another server needs. It is for transports. Its error names the key of a value that cannot be
 // encoded.
 func (s *Session) Snapshot() (Snapshot, error) {
 	s.mu.Lock()
@@ -181,8 +181,8 @@ func (s *Session) Snapshot() (Snapshot, error) {
 	return Snapshot{ID: s.id, UID: uid, Front: s.Front(), Values: texts}, err
 }
 
-// Apply sets values that a back end has committed; null deletes. It is for transports. It is all or nothing: the error names the key
-// of a value that is not JSON.
+// Apply sets values that a back end has committed; null deletes. It is for transports. If it returns an error, which names the key of a value
+// that is not JSON, nothing has changed.
 func (s *Session) Apply(values map[string]json.RawMessage) error {
 	for key, text := range values {
 		if len(text) > 0 && !json.Valid(text) {

@@ -8,8 +8,8 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// BackEnd returns the session as a server gets it that a message was forwarded to: a copy, whose Push, Bind, Kick and Commit reach the
-// session itself. The error is that of [session.Session.Snapshot].
+// BackEnd returns the session as a back end gets it with a forwarded message: a copy, whose Push, Bind, Kick and Commit reach the session
+// itself. The error is the error of [session.Session.Snapshot].
 func BackEnd(front *session.Session) (*session.Session, error) {
 	snapshot, err := front.Snapshot()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package sessiontest is a transport of sessions in memory, for the tests of apps. It connects clients, has a handler answer their
-// messages, and returns what they were pushed:
+// Package sessiontest is a transport of sessions in memory, for the tests of apps. It connects clients, serves their messages with a
+// handler, and returns the pushes to them:
 //
 //	ann, bob := sessiontest.Connect(&pool), sessiontest.Connect(&pool)
 //	reply := ann.Serve(mux, &message.Message{Route: "room.7.say", Body: []byte(`{"text": "hello"}`)})
@@ -32,7 +32,7 @@ type Client struct {
 	seq     uint64 // of the last push
 	pushed  []*message.Message
 	read    int           // how many Next has returned
-	changed chan struct{} // is closed when there is something new
+	changed chan struct{} // closed when there is something new
 }
 
 // Connect connects a client to the Pool. If the Pool has ResumeWithin, the client has a token and can Resume.
@@ -85,8 +85,8 @@ func (c *Client) Context() context.Context {
 	return session.NewContext(context.Background(), c.Session())
 }
 
-// Serve has a handler answer a message of the client, as transports do it: OnClose waits for its end, and after the end of the session
-// the answer is 410.
+// Serve serves a message of the client with a handler, as transports do: OnClose waits for the handler, and after the end of the session the
+// answer is 410.
 func (c *Client) Serve(h http.Handler, m *message.Message) *message.Reply {
 	ctx := c.Context()
 	s := session.FromContext(ctx)
@@ -97,7 +97,7 @@ func (c *Client) Serve(h http.Handler, m *message.Message) *message.Reply {
 	return message.Serve(ctx, h, m)
 }
 
-// Pushed returns all that the client has been pushed, in order.
+// Pushed returns all pushes to the client, in order.
 func (c *Client) Pushed() []*message.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,8 +119,7 @@ func Values[T any](c *Client, route string) (values []T, err error) {
 	return values, nil
 }
 
-// Next returns the first push that it has not returned yet, and waits for one. It returns an error when ctx ends, or when the server
-// has closed the connection.
+// Next returns the next push, and waits for it. It returns an error when ctx ends, or when the server has closed the connection.
 func (c *Client) Next(ctx context.Context) (*message.Message, error) {
 	for {
 		m, changed, err := c.next()
@@ -135,7 +134,7 @@ func (c *Client) Next(ctx context.Context) (*message.Message, error) {
 	}
 }
 
-// next is Next without waiting. Without a push and an error it returns what to wait for.
+// next is Next without waiting. If there is neither a push nor an error it returns a channel to wait for.
 func (c *Client) next() (m *message.Message, changed <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +155,7 @@ func (c *Client) Closed() (reason string, closed bool) {
 	return c.link.reason, c.link.closed
 }
 
-// Cut ends the connection, as a network that fails does.
+// Cut ends the connection, like a failing network.
 func (c *Client) Cut() {
 	c.connecting.Lock()
 	defer c.connecting.Unlock()
