@@ -2,9 +2,8 @@
 //
 //	kami.LogHandler = accesslog.New(slog.Default())
 //
-// The functions that [New] and [Combined] return go into LogHandler, of package kami or of a kami.Mux, and may be in several of
-// them. They log exactly once per request, at its end, whatever that was. They are safe for concurrent use, and never change the
-// response.
+// Set the function that [New] or [Combined] returns as the LogHandler of package kami or of a kami.Mux, or of several. It logs exactly once
+// per request, however that ends. It is safe for concurrent use, and never changes the response.
 //
 // To log only the requests of a scope, register it as afterware. It then runs before the afterware of the scopes above:
 //
@@ -12,23 +11,23 @@
 //
 // # What the status says
 //
-// It is the status that the handler has sent, and 200 if it has sent nothing, as net/http does then. It is missing
-// where the server itself has sent none:
+// It is the status that the handler has sent, and 200 if it has sent nothing, because net/http then sends that. It is missing if the
+// server has sent none:
 //
-//   - A panic goes on to net/http, with nothing written before it: the connection is cut without an answer. That is
-//     any panic without a PanicHandler, one of the PanicHandler itself, and http.ErrAbortHandler. (A PanicHandler that
-//     writes nothing answers 500, which is logged as that by a LogHandler, but not by afterware, which runs before.)
-//   - The connection was hijacked, and only the handler knows what was said on it. A request with an Upgrade header is
-//     logged as 101 even so, since that is what an upgrade sends, by WriteHeader or on the connection.
+//   - A panic goes on to net/http, and nothing was written before it: the connection is cut without an answer. These panics go on: all
+//     without a PanicHandler, panics of the PanicHandler itself, and http.ErrAbortHandler. (If a PanicHandler writes nothing, kami answers
+//     500. A LogHandler logs that, but afterware does not, because it runs before.)
+//   - The connection was hijacked, and only the handler knows what was sent on it. A request with an Upgrade header is still logged as 101,
+//     because an upgrade sends that, by WriteHeader or on the connection.
 //
-// After a panic that goes on, a status that was sent before is logged, although the client may have got no part of that
-// answer, or half of it. What is beyond this package: a handler outside of the Mux may answer a panic, and runtime.Goexit, which
-// cuts the connection too, looks like an empty answer.
+// After a panic that goes on, the status that was sent before it is logged, although the client may have got nothing of that answer, or half
+// of it. This package cannot see two things: a handler outside of the Mux may answer a panic, and runtime.Goexit, which also cuts
+// the connection, looks like an empty answer.
 //
-// # What is kept out
+// # What is not logged
 //
-// Queries hold tokens and names, so the query of the request and the query of its Referer are logged only with [WithQuery]. The
-// fragment of a Referer, and user and password in a URL, never are.
+// Queries may hold tokens and names, so the query of the request and the query of its Referer are logged only with [WithQuery]. The
+// fragment of a Referer, and user and password in a URL, are never logged.
 package accesslog
 
 import (
@@ -54,7 +53,7 @@ type options struct {
 	proxies   proxies
 }
 
-// newOptions returns what the Options set, for a logger to be. It is the one who asks for the time of each request.
+// newOptions returns the options of a new logger. It makes kami take the time of each request.
 func newOptions(opts []Option) options {
 	incoming.Time()
 	o := options{requestID: responseID}
@@ -64,14 +63,13 @@ func newOptions(opts []Option) options {
 	return o
 }
 
-// WithQuery has queries logged: by [New] that of the request, as the attribute "query" unless it is empty, and by
-// [Combined] that of the request and that of its Referer.
+// WithQuery logs queries. [New] logs the request's query as the attribute "query", unless it is empty. [Combined] logs the queries of the
+// request and of its Referer.
 func WithQuery() Option { return func(o *options) { o.query = true } }
 
-// RequestID sets what finds the id of a request for [New]; Combined has no ids. It gets what LogHandler does, with the
-// headers of the response, which it must not change, in the place of the writer. It is called by many goroutines at
-// once, and only for what is logged. An empty id is left out, and of a long one all but the first 128 bytes or less:
-// whole runes.
+// RequestID sets the function that returns the id of a request for [New]; Combined has no ids. It gets the arguments of LogHandler, but
+// instead of the writer the headers of the response, which it must not change. Many goroutines call it at once, and only for requests
+// that are logged. An empty id is left out. A long id is cut to at most 128 bytes, at the end of a rune.
 //
 // Without this option the id is the X-Request-Id of the response. RequestID(nil) logs none.
 func RequestID(find func(context.Context, http.Header, *http.Request) string) Option {
@@ -85,7 +83,7 @@ func responseID(_ context.Context, header http.Header, _ *http.Request) string {
 // maxRequestID is how many bytes an id has at most.
 const maxRequestID = 128
 
-// cutID cuts an id that is too long where a rune begins. In text that is not UTF-8 that may be nowhere near.
+// cutID cuts a long id where a rune begins. Text that is not UTF-8 may have no such place nearby.
 func cutID(id string) string {
 	if len(id) <= maxRequestID {
 		return id
@@ -98,25 +96,25 @@ func cutID(id string) string {
 	return id[:maxRequestID]
 }
 
-// New returns a LogHandler that logs to the logger, or if that is nil to what slog.Default is at the time. A request is
-// a record with the message "request" and these attributes:
+// New returns a LogHandler that logs to the logger, or if that is nil to slog.Default at the time of each request. A request is a
+// record with the message "request" and these attributes:
 //
 //	method      GET
-//	path        /users/a%2Fb, as it was sent (or is left of it by http.StripPrefix), without the query; of CONNECT host and port, if it has no path
+//	path        /users/a%2Fb, as it was sent (or as http.StripPrefix has left it), without the query; host and port of a CONNECT without a path
 //	query       the query, only with WithQuery and if it is not empty
-//	pattern     /users/:id, the path of the route; empty if there was none, as for 404
-//	handler     (*Room).Join, what the handler's method HandlerName says; missing if it has none
+//	pattern     /users/:id, the path of the route; empty if there was none, for example for a 404
+//	handler     (*Room).Join, the result of the handler's method HandlerName; missing if it has none
 //	status      200; missing if the server has sent none, see the package
-//	bytes       of the body that were accepted from the handler; 0 for HEAD, of which they are not sent
-//	duration    from when the Mux got the request; missing if the context is none of a kami.Mux
+//	bytes       of the body that were accepted from the handler; 0 for HEAD, whose body is not sent
+//	duration    from when the Mux got the request; missing if the context is not a kami.Mux's
 //	remote      the client's IP address, without port or zone; see TrustXForwardedFor and TrustForwarded
 //	protocol    HTTP/1.1
 //	request_id  see RequestID; missing if it is empty
 //	panic       the value of the last panic, as text unless it is an error; missing if there was none
 //
-// The level is Error for a status of 5xx, Warn for 4xx, and Info for all else. A panic with any other status, or none,
-// is an Error too, except for http.ErrAbortHandler. The logger's handler gets the request's context. If it has the
-// level disabled nothing is computed.
+// The level is Error for a status of 5xx, Warn for 4xx, and Info for all others. A panic with another status, or none,
+// is an Error too, except for http.ErrAbortHandler. The logger's handler gets the request's context. If the
+// level is disabled nothing is computed.
 func New(logger *slog.Logger, opts ...Option) func(context.Context, mutil.WriterProxy, *http.Request) {
 	o := newOptions(opts)
 	return func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {
@@ -128,7 +126,7 @@ func New(logger *slog.Logger, opts ...Option) func(context.Context, mutil.Writer
 	}
 }
 
-// record has the handler handle the record of a request.
+// record passes the record of a request to the handler.
 //
 // optimization: all attributes are added at once, so that the record grows once (TestAllocations).
 func (o *options) record(ctx context.Context, to slog.Handler, w mutil.WriterProxy, r *http.Request) {
@@ -164,13 +162,13 @@ func (o *options) record(ctx context.Context, to slog.Handler, w mutil.WriterPro
 	if exception != nil {
 		attrs = append(attrs, slog.Attr{Key: "panic", Value: panicValue(exception)})
 	}
-	record := slog.NewRecord(now, level, "request", 0) // 0: no line of code has asked for it
+	record := slog.NewRecord(now, level, "request", 0) // 0: no line of the program logs it
 	record.AddAttrs(attrs...)
 	_ = to.Handle(ctx, record)
 }
 
-// panicValue is what is logged of a panic. Handlers may know errors; anything else could be what they cannot encode, or
-// what others still change, and becomes the text that net/http prints.
+// panicValue returns the value to log for a panic. Handlers may know errors. Every other value becomes the text that net/http prints,
+// because a handler may not be able to encode it, or other code may still change it.
 func panicValue(v any) slog.Value {
 	if err, ok := v.(error); ok {
 		return slog.AnyValue(err)
@@ -178,7 +176,7 @@ func panicValue(v any) slog.Value {
 	return slog.StringValue(fmt.Sprint(v))
 }
 
-// pathOf returns the path as it was sent, or the host and port that a CONNECT names in its place.
+// pathOf returns the path as it was sent, or the host and port of a CONNECT without one.
 func pathOf(r *http.Request) string {
 	if path := r.URL.EscapedPath(); path != "" || r.Method != http.MethodConnect {
 		return path

@@ -9,24 +9,23 @@ import (
 	"github.com/guregu/kami/internal/list"
 )
 
-// TrustXForwardedFor has the client's address found in the lines of X-Forwarded-For, if the request comes from one of
-// the proxies.
+// TrustXForwardedFor finds the client's address in the lines of X-Forwarded-For, if the request comes from one of the proxies.
 //
-// Each proxy adds the address that it was called from at the end. So the lines are read as one list, from its end on:
-// the client is the first address that is none of the proxies', or the one at the beginning. What is no IP address,
-// with or without a port, ends the walk, for nobody can be trusted beyond it: then the client is the address before
-// that. Empty elements count for nothing.
+// Each proxy adds the address of its caller at the end. So the lines are read as one list, from its end: the client is the first address
+// that does not belong to one of the proxies, or the address at the beginning. An element that is no IP address, with or without a port,
+// ends the search, because nothing before it can be trusted: then the client is the last address that was read. Empty elements are
+// ignored.
 //
-// Trust a header only if all these proxies set it: they pass on, as the client has sent it, the one that they do not.
-// For that reason only one is believed, that of the last such option. Without any the client is RemoteAddr.
+// Trust a header only if all these proxies set it: a header that they do not set they pass on as the client has sent it. Therefore only one
+// header is trusted, the header of the last such option. Without an option the client is RemoteAddr.
 //
-// An IPv4 address is the same in IPv6's form (::ffff:192.0.2.1), and zones are ignored. A peer at a Unix socket, whose
-// RemoteAddr is empty or begins with @ or a slash, is on this host: it is one of the proxies if 127.0.0.1 or ::1 is.
-// Its RemoteAddr is logged as it is, and so is any other that is no address; the latter is nobody's.
+// An IPv4 address is the same in IPv6's form (::ffff:192.0.2.1), and zones are ignored. A peer at a Unix socket, whose RemoteAddr is empty
+// or begins with @ or a slash, is on this host: it is one of the proxies if 127.0.0.1 or ::1 is. Its RemoteAddr is logged as it is, and
+// so is every other RemoteAddr that is no address, which belongs to no proxy.
 func TrustXForwardedFor(proxies ...netip.Prefix) Option { return trust(xForwardedFor, proxies) }
 
-// TrustForwarded is like [TrustXForwardedFor], for the parameter "for" in the lines of Forwarded (RFC 7239). An element
-// without one, and "unknown" or a hidden name in it, ends the walk. An address need neither be quoted nor in brackets.
+// TrustForwarded is like [TrustXForwardedFor], for the parameter "for" in the lines of Forwarded (RFC 7239). An element without that
+// parameter, or with "unknown" or a hidden name in it, ends the search. An address need neither be quoted nor in brackets.
 func TrustForwarded(proxies ...netip.Prefix) Option { return trust(forwarded, proxies) }
 
 func trust(header header, trusted []netip.Prefix) Option {
@@ -40,16 +39,16 @@ func trust(header header, trusted []netip.Prefix) Option {
 	return func(o *options) { o.proxies = p }
 }
 
-// proxies are whom to believe who the client is.
+// proxies are the trusted proxies and their header.
 type proxies struct {
 	trusted []netip.Prefix
 	header
 }
 
-// header is where proxies say whom they were called by, in lines of elements.
+// header is a header in which proxies name their callers, in lines of elements.
 type header struct {
 	name string
-	node func(element string) string // returns what must be the address of an element, or ""
+	node func(element string) string // returns the text in an element that must be an address, or ""
 }
 
 var (
@@ -92,11 +91,11 @@ func (p *proxies) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// isLocal reports whether a RemoteAddr that is no IP address is that of a Unix socket.
+// isLocal reports whether a RemoteAddr that is no IP address belongs to a Unix socket.
 func isLocal(remote string) bool { return remote == "" || remote[0] == '@' || remote[0] == '/' }
 
 // parseNode parses an IP address, with or without port, brackets around IPv6, and zone. It returns the address and its
-// usual text, or "" if it is none.
+// canonical text, or "" if it is none.
 func parseNode(node string) (netip.Addr, string) {
 	host, port := node, ""
 	bracketed := strings.HasPrefix(node, "[")
@@ -107,15 +106,15 @@ func parseNode(node string) (netip.Addr, string) {
 		}
 		host, port = node[1:end], node[end+1:]
 	} else if colon := strings.IndexByte(node, ':'); colon >= 0 && colon == strings.LastIndexByte(node, ':') {
-		host, port = node[:colon], node[colon:] // IPv6 has more of them
+		host, port = node[:colon], node[colon:] // IPv6 has more colons
 	}
-	host, zone, zoned := strings.Cut(host, "%") // first: any text could be one
+	host, zone, zoned := strings.Cut(host, "%") // first, because a zone may be any text
 	addr, err := netip.ParseAddr(host)
 	if err != nil || addr.Is4() && (bracketed || zoned) || zoned && zone == "" || !isPort(port) {
 		return netip.Addr{}, ""
 	}
 	addr = addr.Unmap()
-	// optimization: text is made only where it was not the usual one already (TestAllocations).
+	// optimization: text is made only if it is not canonical already (TestAllocations).
 	var room [len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]byte
 	if usual := addr.AppendTo(room[:0]); string(usual) != host {
 		host = string(usual)
@@ -123,8 +122,8 @@ func parseNode(node string) (netip.Addr, string) {
 	return addr, host
 }
 
-// isPort reports whether the text is nothing, or a colon and a port: up to five digits, or a name that begins with an
-// underscore, as Forwarded may have it.
+// isPort reports whether the text is empty, or a colon and a port: up to five digits or, in Forwarded, a name that begins with an
+// underscore.
 func isPort(text string) bool {
 	if text == "" {
 		return true
@@ -145,7 +144,7 @@ func isAlphanumeric(c rune) bool {
 
 // forwardedFor returns the parameter "for" of an element of Forwarded, or "" if it has none or is malformed.
 func forwardedFor(element string) (node string) {
-	for pair := range list.Backward(element, ';') { // of which some may be empty
+	for pair := range list.Backward(element, ';') { // some may be empty
 		name, value, ok := cutPair(pair)
 		if !ok {
 			return ""
@@ -173,7 +172,7 @@ func cutPair(pair string) (name, value string, ok bool) {
 	return name, value, value != "" && strings.IndexFunc(value, notValue) < 0
 }
 
-// unquote returns what is in a quoted string, whose first quote is not there any more. The other one must be its end.
+// unquote returns the text of a quoted string without its first quote. The other quote must be at the end.
 func unquote(text string) (value string, ok bool) {
 	var unescaped []byte
 	begin := 0
@@ -196,6 +195,6 @@ func unquote(text string) (value string, ok bool) {
 // notToken reports whether a token may not have the character.
 func notToken(c rune) bool { return !isAlphanumeric(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c) }
 
-// notValue reports whether a value without quotes may not have the character. Those of addresses, which should have
-// them, may.
+// notValue reports whether a value without quotes may not have the character. The characters of addresses, which should be quoted, are
+// allowed.
 func notValue(c rune) bool { return notToken(c) && c != ':' && c != '[' && c != ']' }

@@ -20,18 +20,17 @@ import (
 //
 //	192.0.2.1 - greg [02/Jan/2026:15:04:05 +0000] "GET /users/7 HTTP/1.1" 200 42 "http://example.com/" "Mozilla/5.0"
 //
-// These are the client's IP address (see [New]), the user name that the client claims by basic authentication, when the
-// request came (in local time), the request line, the status, the size of the body in bytes, Referer and User-Agent. A
-// hyphen stands for what there is not, a size of 0 and a status that was not sent among that. The target of the request
-// line is the path, with scheme and host before it if they were sent there, the host and port of CONNECT, or an
-// asterisk.
+// These are the client's IP address (see [New]), the user name that the client claims by basic authentication, the time at which the
+// request came (local time), the request line, the status, the size of the body in bytes, Referer and User-Agent. A missing value is a
+// hyphen, and so are a size of 0 and a status that was not sent. The target of the request line is the path, with scheme and host
+// before it if they were sent there, the host and port of CONNECT, or an asterisk.
 //
-// As in Apache's logs a quote, a backslash and whatever is no printable ASCII are escaped, as \", \\, \n, \t or \xhh: a
-// request is one line. Here a space is too, as \x20, but in Referer and User-Agent: the fields before them are always
-// as many.
+// As in Apache's logs a quote, a backslash and characters that are no printable ASCII are escaped, as \", \\, \n, \t or \xhh, so a
+// request is one line. Here spaces are escaped too, as \x20, except in Referer and User-Agent, so the number of fields before these is
+// always the same.
 //
-// Each line is one Write, and they come one after the other. When writing begins to fail, that is said once to
-// slog.Default; lines are lost until it succeeds again. Combined panics if w is nil.
+// Each line is one Write, one after the other. When writing begins to fail this is logged once by slog.Default, and lines are lost until
+// it succeeds again. Combined panics if w is nil.
 func Combined(w io.Writer, opts ...Option) func(context.Context, mutil.WriterProxy, *http.Request) {
 	if w == nil {
 		panic("accesslog: the writer must not be nil")
@@ -46,7 +45,7 @@ type combined struct {
 
 	mu      sync.Mutex
 	out     io.Writer
-	line    []byte // the last one, for its room
+	line    []byte // the last line, reused for its memory
 	failing bool   // whether the last Write has failed
 }
 
@@ -56,10 +55,10 @@ func (c *combined) log(ctx context.Context, w mutil.WriterProxy, r *http.Request
 	}
 }
 
-// maxRoom is how large a line may be whose room is kept.
+// maxRoom is how large a line may be for its memory to be reused.
 const maxRoom = 16 << 10
 
-// write writes a line, and returns an error if the one before went well.
+// write writes a line. It returns an error only if the write before has succeeded.
 func (c *combined) write(ctx context.Context, w mutil.WriterProxy, r *http.Request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,11 +102,11 @@ func (c *combined) append(ctx context.Context, line []byte, w mutil.WriterProxy,
 	return append(line, '"', '\n')
 }
 
-// target returns the target of the request line, without what is kept out of it.
+// target returns the target of the request line, without the parts that are not logged.
 func (o *options) target(r *http.Request) string {
 	target, scheme := pathOf(r), r.URL.Scheme
 	switch {
-	case scheme != "" && r.URL.Opaque != "": // mailto:greg@example.com, which nobody should ask for
+	case scheme != "" && r.URL.Opaque != "": // such as mailto:greg@example.com
 		target = scheme + ":" + r.URL.Opaque[strings.LastIndexByte(r.URL.Opaque, '@')+1:]
 	case scheme != "" && r.URL.Host != "":
 		target = scheme + "://" + r.URL.Host + target
@@ -118,7 +117,7 @@ func (o *options) target(r *http.Request) string {
 	return target
 }
 
-// referer returns the Referer, without what is kept out of it. It need not be a URL.
+// referer returns the Referer, without the parts that are not logged. It need not be a URL.
 func (o *options) referer(r *http.Request) string {
 	text, _, _ := strings.Cut(r.Referer(), "#")
 	if !o.query {
@@ -152,13 +151,13 @@ func appendField(line []byte, text string) []byte { return appendEscaped(line, t
 // appendText appends text that ends at a quote, or a hyphen if there is none.
 func appendText(line []byte, text string) []byte { return appendEscaped(line, text, '"') }
 
-// appendEscaped appends the text with all escaped that may not be in a line, and the end.
+// appendEscaped appends the text, escaped, and the end.
 func appendEscaped(line []byte, text string, end byte) []byte {
 	const hex = "0123456789abcdef"
 	if text == "" {
 		return append(line, '-')
 	}
-	line = slices.Grow(line, len(`\xhh`)*len(text)) // at once: a long text would have it grow, and be copied, many times
+	line = slices.Grow(line, len(`\xhh`)*len(text)) // at once, or a long text would make it grow, and be copied, many times
 	for i := range len(text) {
 		switch b := text[i]; {
 		case b == '"' || b == '\\':

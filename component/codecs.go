@@ -11,10 +11,10 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// codecs are those of a component. The first one is for JSON.
+// codecs are the codecs of a component. The first one is for JSON.
 type codecs []message.Codec
 
-// with returns the codecs with one more. One for JSON replaces message.JSON.
+// with returns the codecs with one more. A codec for JSON replaces message.JSON.
 func (all codecs) with(c message.Codec) (codecs, error) {
 	if c == nil {
 		return all, errors.New("a codec of WithCodecs must not be nil")
@@ -39,7 +39,7 @@ func (all codecs) with(c message.Codec) (codecs, error) {
 // of returns the codec of a request, or nil if there is none for its Content-Type.
 func (all codecs) of(r *http.Request) message.Codec {
 	contentType := jsonbody.First(r.Header, "Content-Type")
-	if contentType == "" || len(all) == 1 && jsonbody.IsJSON(contentType) { // as most often
+	if contentType == "" || len(all) == 1 && jsonbody.IsJSON(contentType) { // optimization: most requests
 		return all[0]
 	}
 	kind := mediaType(contentType)

@@ -1,4 +1,4 @@
-// Package component makes handlers of the methods of a struct, which requests and messages call:
+// Package component makes the methods of a struct handlers of requests and messages:
 //
 //	type Room struct{}
 //
@@ -23,19 +23,19 @@
 //	(context.Context, []byte)    ([]byte, error)
 //	                             and none
 //
-// Methods of embedded types count too. A method without a context.Context as its first parameter is no handler. One that has it and
-// fits nothing here is refused, unless it is a lifecycle method.
+// Methods of embedded types count too. A method without a context.Context as its first parameter is no handler. A method that has one
+// and has other parameters or results than these is refused, unless it is a lifecycle method.
 //
 // # Requests and answers
 //
-// The codec of the request's Content-Type, JSON if it has none, makes a T of the body and a body of the R. An empty body is the zero T;
-// the pointer is never nil. A []byte is the body itself, of any type, which the method may keep and must not change once it has returned
-// it. A nil *R without an error is null. The answer is 204 if the method has no results, or only an error, which is nil.
-// Bytes are answered with the codec's Content-Type.
+// The codec of the request's Content-Type, JSON if it has none, decodes the body into a T and encodes the R. An empty body is the zero T;
+// the pointer is never nil. A []byte is the body itself, of any type: the method may keep it, and must not change it after returning it.
+// A nil *R without an error is null. The answer is 204 if the method has no results, or only a nil error. Bytes are answered with
+// the codec's Content-Type.
 //
 // The answer is 400 for a body that the codec cannot decode, 413 for a body of more than endpoint.DefaultMaxBody bytes, 415 for a
-// Content-Type without a codec, and 503 before Start and after Stop. These, and the errors of methods, are answered as those of other handlers of kami are: see kami.DefaultErrorHandler.
-// As JSON, an R is encoded by endpoint.EncodeJSONResponse, so that it may say status and headers.
+// Content-Type without a codec, and 503 before Start and after Stop. kami answers these, and the errors of methods, like the errors of
+// other handlers: see kami.DefaultErrorHandler. JSON is encoded by endpoint.EncodeJSONResponse, so an R may set status and headers.
 //
 // # Lifecycle
 //
@@ -57,11 +57,11 @@ import (
 	"github.com/guregu/kami/internal/where"
 )
 
-// Set is components that start and stop together. The zero Set is empty and ready to use. All methods may be called at any time, also
+// Set is a set of components that start and stop together. The zero Set is empty and ready to use. All methods may be called at any time, also
 // while serving and by several goroutines at once. A Set must not be copied.
 type Set struct {
 	registering sync.Mutex // held by Register
-	changing    sync.Mutex // held while what follows changes
+	changing    sync.Mutex // held while the fields below change
 	components  []*component
 	turn        chan struct{} // full while Start or Stop runs; nil before the first time
 }
@@ -83,24 +83,24 @@ func (*Base) Shutdown() {}
 
 // Method is a method that is a handler.
 type Method struct {
-	Route    string       // as "room.join"; a handle function that changes the path changes its route too
-	Name     string       // as "(*Room).Join"
+	Route    string       // such as "room.join"; a handle function that changes the path changes its route too
+	Name     string       // such as "(*Room).Join"
 	Request  reflect.Type // *T or []byte, nil if it takes neither
 	Response reflect.Type // *R or []byte, nil if it returns neither
 }
 
-// Register has handle, which is kami.Handle or that of a Mux, register all handlers among the methods of c: for POST, under
-// /prefix/name/method. The name is that of c's type without [WithName], the method's its Go name without [WithNameFunc]. All are
-// segments that stand for themselves: in ":x" the colon is text. The methods answer 503 until [Set.Start] has returned. What is
-// registered after that, or meanwhile, waits for another Start.
+// Register registers all handlers among the methods of c by handle, which is kami.Handle or a Mux's: for POST, under
+// /prefix/name/method. The name is the name of c's type, or [WithName]'s. The method's name is its Go name, or [WithNameFunc]'s. In these
+// segments a colon or an asterisk is ordinary text. The methods answer 503 until [Set.Start] has returned. Components that are registered
+// after Start has begun need another Start.
 //
-// It panics, and nothing is registered, if c is not a pointer to a struct of an exported type, or nil; if it has no handler, or a
-// method with a context.Context as its first parameter which the package does not list; if a name is no segment of a path, or is used
+// Register panics, and registers nothing, if c is nil or not a pointer to a struct of an exported type; if it has no handler, or a
+// method with a context.Context as its first parameter that is not listed above; if a name is no segment of a path, or is used
 // twice; or if the mux has one of the routes. The message says where both were registered.
 //
-// The function may also change the path, as a wrapper that adds a prefix does, or register with several Muxes, of which each registers
-// all or nothing. If it puts the handler into another one, the routes are registered one by one, and those before one that the mux
-// refuses stay. For an http.ServeMux there is h.(http.Handler). It must not call Register of the same Set.
+// The function may also change the path, for example to add a prefix, or register with several Muxes, each of which registers all or
+// nothing. If it wraps the handler in another one, the routes are registered one by one, and if the mux refuses one the routes before it
+// stay. For an http.ServeMux use h.(http.Handler). The function must not call Register of the same Set.
 func (s *Set) Register(handle func(method, path string, h kami.HandlerType), c any, opts ...Option) {
 	place := where.Caller()
 	added, err := newComponent(c, place, opts)
@@ -158,20 +158,20 @@ func (s *Set) Methods() iter.Seq[Method] {
 // component is one registered struct.
 type component struct {
 	path     []string // the segments of the prefix, and the name
-	typeName string   // as "*app.Room"
+	typeName string   // such as "*app.Room"
 	place    where.Place
 	handlers []*handler
 	hooks    [hookCount]hook
 	gate     gate
 
-	// For those whose turn it is:
+	// Guarded by turn:
 	stage stage
-	late  *lateHook // nil if no hook has outlived the context of its Start or Stop
+	late  *lateHook // nil if no lifecycle method has outlived the context of its Start or Stop
 }
 
 func (c *component) name() string { return c.path[len(c.path)-1] }
 
-// register has all handlers registered, in the batch.
+// register registers all handlers, in the batch.
 func (c *component) register(handle func(method, path string, h kami.HandlerType), together *batch.Batch) {
 	for _, h := range c.handlers {
 		h.batch = together

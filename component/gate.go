@@ -5,10 +5,10 @@ import (
 	"sync/atomic"
 )
 
-// gate lets calls through while it is open, and knows how many run. The zero gate is closed.
+// gate lets calls run while it is open, and counts them. The zero gate is closed.
 type gate struct {
 	state atomic.Int64  // how many calls run, and isOpen
-	idle  chan struct{} // closed when, after the gate, the last call has ended
+	idle  chan struct{} // closed when the gate is closed and the last call has ended
 }
 
 // isOpen is the bit of a gate's state that says so.
@@ -20,7 +20,7 @@ func (g *gate) open() {
 	g.state.Store(isOpen)
 }
 
-// enter reports whether a call may run, which is to leave then.
+// enter reports whether a call may run. The call must leave then.
 func (g *gate) enter() bool {
 	for {
 		state := g.state.Load()
@@ -46,7 +46,7 @@ func (g *gate) shut() {
 	}
 }
 
-// wait waits, once the gate is closed, for the calls that run, or for the end of ctx, and reports whether they have ended.
+// wait waits for the calls that still run after the gate was closed, or for the end of ctx. It reports whether they have ended.
 func (g *gate) wait(ctx context.Context) bool {
 	if g.idle == nil { // it was never open
 		return true

@@ -21,16 +21,16 @@ type handler struct {
 	function    reflect.Value
 	method      Method
 	fails       bool // the last result is an error
-	keeps       bool // the request type may keep the text that it is decoded from
+	keeps       bool // the request type may keep the text that it was decoded from
 	codecs      codecs
 	pattern     string
 	gate        *gate
 	unavailable error
 
-	batch *batch.Batch // in which it is being registered
+	batch *batch.Batch // that it is being registered in
 }
 
-// HandlerName is for kami, which names the handler by it.
+// HandlerName returns the name that kami shows.
 func (h *handler) HandlerName() string { return h.method.Name }
 
 // Batch is for batch.Member.
@@ -49,7 +49,7 @@ func (h *handler) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r
 	}
 	defer h.gate.leave()
 	c := &call{ctx: ctx}
-	proxy := c.place.Wrap(w) // by which HandleError knows whether the response has begun
+	proxy := c.place.Wrap(w) // so that HandleError knows whether the response has begun
 	if err := h.serve(c, proxy, r); err != nil {
 		kami.HandleError(ctx, proxy, r, err)
 	}
@@ -90,7 +90,7 @@ func (h *handler) serve(c *call, w http.ResponseWriter, r *http.Request) error {
 	return h.answer(c.ctx, w, codec, results[0])
 }
 
-// decode makes the method's parameter of the body. The codec is nil if there is none for the body's type.
+// decode decodes the body into the method's parameter. The codec is nil if there is none for the body's type.
 func (h *handler) decode(codec message.Codec, r *http.Request) (reflect.Value, error) {
 	hasBody := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 	if h.method.Request == bytesType {
@@ -117,7 +117,7 @@ func (h *handler) decode(codec message.Codec, r *http.Request) (reflect.Value, e
 	return request, decode(codec, b, request.Interface())
 }
 
-// decode decodes what is in the buffer into what the pointer points to.
+// decode decodes the buffer into the value that the pointer points to.
 func decode(codec message.Codec, b *jsonbody.Buffer, into any) error {
 	if codec == message.JSON {
 		if err := b.Decode(into, false); err != nil {
@@ -132,11 +132,11 @@ func decode(codec message.Codec, b *jsonbody.Buffer, into any) error {
 	return nil
 }
 
-// foreign finds requests of pages of other origins. A browser lets those send a body without a Content-Type, and with the user's
-// cookies, without asking the server first, as it does before JSON.
+// foreign finds requests from pages of other origins. Before JSON a browser asks the server first. It does not ask before a body without a
+// Content-Type, which it sends with the user's cookies.
 var foreign http.CrossOriginProtection
 
-// unsupported is the error of a request for whose type there is no codec.
+// unsupported is the error of a request whose type has no codec.
 func (h *handler) unsupported(r *http.Request) error {
 	known := mediaType(h.codecs[0].ContentType())
 	for _, c := range h.codecs[1:] {
@@ -149,7 +149,7 @@ func (h *handler) unsupported(r *http.Request) error {
 	return endpoint.Error(http.StatusUnsupportedMediaType, text)
 }
 
-// answer writes what the method has returned.
+// answer writes the method's results.
 func (h *handler) answer(ctx context.Context, w http.ResponseWriter, codec message.Codec, response reflect.Value) (err error) {
 	var body []byte
 	if h.method.Response == bytesType {

@@ -27,7 +27,7 @@ func isHook(method string) bool { return slices.Contains(hookNames[:], method) }
 // hook is a lifecycle method.
 type hook func(context.Context) error
 
-// hooksOf returns the lifecycle methods of v, nil where it has none.
+// hooksOf returns the lifecycle methods of v, nil for each that it does not have.
 func hooksOf(v reflect.Value) (hooks [hookCount]hook, err error) {
 	for i, name := range hookNames {
 		method := v.MethodByName(name)
@@ -50,7 +50,7 @@ func hooksOf(v reflect.Value) (hooks [hookCount]hook, err error) {
 	return hooks, nil
 }
 
-// stage says how far a component is on its way.
+// stage is a stage of a component's life.
 type stage int
 
 const (
@@ -66,18 +66,18 @@ type lateHook struct {
 	done  chan error
 }
 
-// grace is how long a Start whose context has ended waits for the Shutdowns by which it undoes what had begun.
+// grace is how long a Start whose context has ended waits for the Shutdowns of the components that had begun.
 const grace = 500 * time.Millisecond
 
 // Start calls Init of each component and then AfterInit of each, in the order of registration. When it returns nil, all methods
-// answer. A component that has started stays as it is: Start again is for those registered since.
+// answer. Components that have started stay as they are: another Start is for components registered since.
 //
-// It stops at the first error, and undoes what it has done: it calls Shutdown of the components whose Init had succeeded, in reverse.
-// Then it returns the error, with the component's name, and may be called again. A panic is an error with its stack.
+// Start stops at the first error, and calls Shutdown of the components whose Init had succeeded, in reverse. Then it returns the error,
+// with the component's name, and may be called again. A panic is an error with its stack.
 //
-// The end of ctx is an error too. A lifecycle method that does not heed it runs on, and Start undoes the others within half a second;
-// the next Start or Stop waits for that method, and undoes the rest; it returns the error of a BeforeShutdown or Shutdown that has come
-// late. Only one of them runs at a time, while others wait for their turn.
+// The end of ctx is an error too. If a lifecycle method goes on after the end of ctx, Start calls Shutdown of the others within half a
+// second. The next Start or Stop waits for that method, calls what is left to call, and returns the error of a BeforeShutdown or Shutdown
+// that has come late. Only one Start or Stop runs at a time; others wait for their turn.
 func (s *Set) Start(ctx context.Context) error {
 	if err := s.takeTurn(ctx); err != nil {
 		return fmt.Errorf("component: Start: %w", err)
@@ -118,14 +118,14 @@ func undo(ctx context.Context, all []*component, err error) error {
 	return errors.Join(err, shutdown(longer, all))
 }
 
-// Stop calls BeforeShutdown of each component that has started, in the reverse order of registration, while all methods answer as
-// ever. From then on they answer 503. It waits for the calls that run, though not for goroutines that they have started, and calls
-// Shutdown of each in reverse. It goes on after errors, and returns them joined. The components may be started again.
+// Stop calls BeforeShutdown of each component that has started, in the reverse order of registration, while all methods still answer.
+// After that they answer 503. Stop waits for the calls that run, but not for goroutines that they have started, and calls Shutdown of
+// each component, in reverse. It goes on after errors, and returns them joined. The components may be started again.
 //
-// At the end of ctx it returns, with the cause; Shutdown is not called while methods run. Stop may then be called again, and
-// goes on with what is left.
+// At the end of ctx it returns the cause. Shutdown is not called while methods run. Stop may then be called again, and goes on where it
+// was.
 //
-// Methods and lifecycle methods must not call Start or Stop, which would wait for them.
+// Methods and lifecycle methods must not call Start or Stop, because these would wait for them.
 func (s *Set) Stop(ctx context.Context) error {
 	if err := s.takeTurn(ctx); err != nil {
 		return fmt.Errorf("component: Stop: %w", err)
@@ -148,8 +148,8 @@ func (s *Set) Stop(ctx context.Context) error {
 	return errors.Join(append(errs, shutdown(ctx, all))...)
 }
 
-// shutdown has the components answer no more, waits for the calls that run, and calls Shutdown of each, in reverse. It goes on after
-// errors, but not after the end of ctx.
+// shutdown closes the components, waits for the calls that run, and calls Shutdown of each component, in reverse. It goes on after errors,
+// but not after the end of ctx.
 func shutdown(ctx context.Context, all []*component) error {
 	for _, c := range all {
 		c.gate.shut()
@@ -232,7 +232,7 @@ func (c *component) run(ctx context.Context, which int) error {
 	return nil
 }
 
-// call is run for a method that there is.
+// call is run for a method that is not nil.
 func (c *component) call(ctx context.Context, which int) error {
 	done := make(chan error, 1)
 	go c.hooks[which].guarded(ctx, done)
@@ -243,7 +243,7 @@ func (c *component) call(ctx context.Context, which int) error {
 	case <-ctx.Done():
 	}
 	select {
-	case err := <-done: // both have happened at once
+	case err := <-done: // it has returned at the same time
 		c.returned(which, err)
 		return err
 	default:
@@ -264,7 +264,7 @@ func (c *component) returned(which int, err error) {
 	}
 }
 
-// guarded calls the hook and sends its error, or that which a panic makes.
+// guarded calls the hook and sends its error, or the error of its panic.
 func (h hook) guarded(ctx context.Context, done chan<- error) {
 	err := errors.New("it has ended its goroutine")
 	defer func() {
@@ -280,7 +280,7 @@ func (h hook) guarded(ctx context.Context, done chan<- error) {
 	err = h(ctx)
 }
 
-// ended returns an error that wraps how ctx has ended, and why.
+// ended returns an error that wraps the error of ctx and its cause.
 func ended(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != ctx.Err() {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)

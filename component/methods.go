@@ -24,7 +24,7 @@ var (
 const acceptedMethods = "a handler takes (context.Context), (context.Context, *T) or (context.Context, []byte), " +
 	"and returns nothing, error, (*R, error) or ([]byte, error)"
 
-// newComponent finds all that is to be known of a component.
+// newComponent makes a component of a struct.
 func newComponent(c any, place where.Place, opts []Option) (*component, error) {
 	o, err := newOptions(opts)
 	if err != nil {
@@ -104,7 +104,7 @@ func (h *handler) locate(above []string, name string) error {
 	return nil
 }
 
-// literal returns the segment of a pattern that stands for the text.
+// literal returns the segment of a pattern that matches only the text.
 func literal(text string) string {
 	if strings.IndexByte(":*", text[0]) >= 0 || text[0] == '\\' && len(text) > 1 && strings.IndexByte(`:*\`, text[1]) >= 0 {
 		return `\` + text
@@ -139,5 +139,5 @@ func newHandler(method reflect.Value, all codecs) (*handler, error) {
 	return h, nil
 }
 
-// isPayload reports whether a type is one of those that are decoded or encoded.
+// isPayload reports whether values of the type are decoded or encoded.
 func isPayload(t reflect.Type) bool { return t == bytesType || t.Kind() == reflect.Pointer }

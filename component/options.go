@@ -17,7 +17,7 @@ type options struct {
 	nameFunc func(string) string
 	prefix   string
 	codecs   codecs
-	err      error // the first that is wrong
+	err      error // of the first wrong option
 }
 
 func newOptions(opts []Option) (options, error) {
@@ -31,10 +31,10 @@ func newOptions(opts []Option) (options, error) {
 	return o, o.err
 }
 
-// WithName sets the component's name, which is that of its type by default.
+// WithName sets the component's name. By default it is the name of its type.
 func WithName(name string) Option { return func(o *options) { o.name = &name } }
 
-// WithNameFunc sets what makes the name of a method of its Go name, as strings.ToLower. By default it is the Go name.
+// WithNameFunc sets a function that makes a method's name of its Go name, such as strings.ToLower. By default it is the Go name.
 func WithNameFunc(f func(string) string) Option {
 	return func(o *options) {
 		if f == nil {
@@ -45,10 +45,10 @@ func WithNameFunc(f func(string) string) Option {
 	}
 }
 
-// WithPrefix sets what stands before the name: one segment or, with slashes between them, several.
+// WithPrefix sets a prefix of the name: one segment, or several with slashes between them.
 func WithPrefix(prefix string) Option { return func(o *options) { o.prefix = prefix } }
 
-// WithCodecs adds codecs, by their content types, to message.JSON. One for application/json replaces message.JSON.
+// WithCodecs adds codecs, by their content types, to message.JSON. A codec for application/json replaces message.JSON.
 func WithCodecs(all ...message.Codec) Option {
 	return func(o *options) {
 		for _, c := range all {
@@ -66,7 +66,7 @@ func (o *options) refuse(err error) {
 	}
 }
 
-// segments returns those of the path of a component whose type has the name.
+// segments returns the segments of the path of a component whose type has the name.
 func (o *options) segments(typeName string) ([]string, error) {
 	var all []string
 	if prefix := strings.Trim(o.prefix, "/"); prefix != "" {

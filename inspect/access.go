@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Option sets what is optional of [Handler].
+// Option is an option of [Handler].
 type Option func(*handler)
 
-// Hosts adds names or IP addresses of this server for which the page is answered, besides the loopback ones: localhost,
-// names that end in .localhost, 127.0.0.0/8 and ::1. They have no port: the page is answered for any. Behind a proxy that
-// passes the Host header on, name the host that browsers ask for.
+// Hosts adds names or IP addresses of this server for which the page is answered, in addition to the loopback ones: localhost,
+// names that end in .localhost, 127.0.0.0/8 and ::1. They have no port, and any port counts. Behind a proxy that passes the Host
+// header on, name the host that browsers ask for.
 //
 //	inspect.Handler(mux, inspect.Hosts("admin.example.com"))
 //
-// A page of another site can have its own name resolve to this server (DNS rebinding), and could then read this page as if
-// it were its own. So name only hosts that are yours.
+// Another site can make its own name resolve to this server (DNS rebinding), and could then read this page as if it were its own. So
+// name only hosts that are yours.
 //
-// Hosts panics if one is no such name, as https://admin.example.com, *.example.com, localhost:8000 or bücher.example, which
+// Hosts panics if one is no such name, such as https://admin.example.com, *.example.com, localhost:8000 or bücher.example, which
 // browsers send as xn--bcher-kva.example.
 func Hosts(names ...string) Option {
 	known := make([]string, len(names))
@@ -34,7 +34,7 @@ func Hosts(names ...string) Option {
 	return func(h *handler) { h.hosts = append(h.hosts, known...) }
 }
 
-// canonical returns a name or an IP address in the one spelling that it is compared in.
+// canonical returns a name or an IP address in the spelling in which they are compared.
 func canonical(host string) string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")); err == nil {
@@ -51,11 +51,11 @@ func isHost(canonical string) bool {
 	return err == nil || canonical != "" && !strings.ContainsFunc(canonical, foreign)
 }
 
-// refuse returns the status and the text for a request that is not answered, or 0. Both checks are needed: browsers send
-// Sec-Fetch-Site only by https and to loopback hosts, and a request that a rebound name brings is one of the same origin.
+// refuse returns the status and the text for a request that must not get the page, or 0. Both checks are needed: browsers send
+// Sec-Fetch-Site only over https and to loopback hosts, and a request by a rebound name is one of the same origin.
 //
-// The status for another host is 421: with that an origin rejects a host that is not its own (RFC 9110, section 15.5.20).
-// That for another site is 403, as [http.CrossOriginProtection] answers.
+// The status for another host is 421, by which an origin rejects a host that is not its own (RFC 9110, section 15.5.20).
+// The status for another site is 403, as of [http.CrossOriginProtection].
 func (h handler) refuse(r *http.Request) (status int, why string) {
 	if !h.answersFor(r.Host) {
 		return http.StatusMisdirectedRequest, fmt.Sprintf("inspect: the page is not answered for the host %.100q. "+

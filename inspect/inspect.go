@@ -1,14 +1,14 @@
-// Package inspect is a page for the question that middleware for scopes of paths raises: what runs for this request,
-// and why? It has a box for a method and a path, and tables of all routes and scopes, which can be searched.
+// Package inspect is a page that says what runs for a request, and why. It has a box for a method and a path, and tables of all
+// routes and scopes, which can be searched.
 //
-//	kami.Use("/debug/", operators) // lets nobody else in
+//	kami.Use("/debug/", operators) // lets only operators pass
 //	kami.Get("/debug/kami", inspect.Handler(kami.Handler()))
 //
-// It lists the routes of mounted Muxes too, and goes on into them to explain a request.
+// It also lists the routes of mounted Muxes, and explains what runs inside them.
 //
-// The page shows the names and places of everything that is registered, so it is not for everybody: [kami.Check]
-// reports one that no scope of its own guards. It runs nothing that is registered, but for what covers the page itself,
-// and the method HandlerName of handlers that have it.
+// The page shows the names and places of everything that is registered, so the public must not see it: [kami.Check] reports a page that
+// no scope of its own guards. The page runs nothing that is registered, except the middleware that covers the page itself, and the
+// method HandlerName of handlers that have it.
 package inspect
 
 import (
@@ -31,22 +31,22 @@ import (
 // Handler returns the page about a Mux, which must be a *kami.Mux: one of kami.New, or the default one, kami.Handler().
 // It panics if it is not. The page may be a route of that Mux, of another one or of net/http, under any path.
 //
-// GET and HEAD are answered, other methods with 405. These parameters of the query are for links:
+// GET and HEAD are answered, other methods get 405. Links can use these parameters of the query:
 //
-//	?method=GET&path=/hello/greg     explains this request; the method is GET if it is left out
+//	?method=GET&path=/hello/greg     explains this request; without a method GET
 //	?method=GET&fill=/hello/:name    fills the box and explains nothing yet
-//	?q=post+users                    lists what has all of these words, in any letter case
+//	?q=post+users                    lists the entries with all of these words, in any letter case
 //	?under=/users/                   lists the routes that this scope covers
 //
-// The path is that of [kami.Mux.Explain], less white space around it. If the query is malformed, or there can be no such
-// request or scope, the page says why and its status is 400; 414 if one of these parameters has more than 8 KiB.
+// The path is the argument of [kami.Mux.Explain], without white space around it. If the query is malformed, or there can be no such
+// request or scope, the page says why and its status is 400, or 414 if one of these parameters has more than 8 KiB.
 //
-// Requests whose Accept names application/json are answered with JSON: the [kami.Explanation], or without a path in
-// the query an object of the routes, scopes and findings that the page would list, or an object with an error. A route that
-// messages of package message get to has the key message: how they name it, as room.:id.join.
+// A request whose Accept names application/json gets JSON: the [kami.Explanation], or without a path in the query an object of the
+// routes, scopes and findings that the page would list, or an object with an error. If messages of package message can reach a route,
+// it has the key message: its name for them, such as room.:id.join.
 //
-// The page is answered for loopback hosts and those of [Hosts], else with 421; and for browsers only if they ask for it
-// directly or from the page itself, not from a link or a script of another site, else with 403.
+// Requests for hosts other than loopback hosts and [Hosts] get 421. A browser gets the page only if the user opens it directly or from the
+// page itself. A link or a script of another site gets 403.
 func Handler(mux http.Handler, options ...Option) http.Handler {
 	m, ok := mux.(*kami.Mux)
 	if !ok {
@@ -72,7 +72,7 @@ type handler struct {
 	hosts []string // in their canonical spelling
 }
 
-// NeedsGuard says why the page is not for everybody, for [kami.Mux.Check].
+// NeedsGuard says why the page needs a guard, for [kami.Mux.Check].
 func (handler) NeedsGuard() string { return "shows all routes and scopes" }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +126,7 @@ func fail(w http.ResponseWriter, r *http.Request, status int, why string) {
 	_ = json.NewEncoder(w).Encode(failure{why}) // an error means that the client has gone
 }
 
-// failure is the JSON of what goes wrong.
+// failure is an error as JSON.
 type failure struct {
 	Error string `json:"error"`
 }
@@ -137,12 +137,12 @@ func wantsJSON(header http.Header) bool {
 	return named == accept.Exact && weight > 0
 }
 
-// question is what the query asks, and the answer.
+// question is the question in the query, and its answer.
 type question struct {
 	Method, Path string
 	Fill         bool   // the box and explain nothing
-	Words        string // that all which is listed has
-	Under        string // the scope that covers the routes which are listed
+	Words        string // that all listed entries have
+	Under        string // the scope that covers the listed routes
 
 	Status      int    // of the problem, 0 without one
 	Field       string // the name of the parameter that has the problem
@@ -199,7 +199,7 @@ func (q *question) explain(mux *kami.Mux) {
 	}
 }
 
-// registered is all that is registered, and what is probably a mistake in it.
+// registered has all that is registered, and the probable mistakes.
 type registered struct {
 	Routes   []route        `json:"routes"`
 	Scopes   []kami.Scope   `json:"scopes"`
@@ -218,7 +218,7 @@ func (h handler) all() registered {
 	}
 }
 
-// pick returns what is to be listed.
+// pick returns the entries to list.
 func (q question) pick(all registered) registered {
 	words := strings.Fields(strings.ToLower(q.Words))
 	has := func(texts ...string) bool {
@@ -235,7 +235,7 @@ func (q question) pick(all registered) registered {
 	}
 }
 
-// picked returns those that are wanted, not nil.
+// picked returns the entries that are wanted. It never returns nil.
 func picked[T any](all []T, wanted func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(all), func(v T) bool { return !wanted(v) })
 }

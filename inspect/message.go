@@ -10,7 +10,7 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// route is a route and how messages name it.
+// route is a route and its name for messages.
 type route struct {
 	kami.Route
 	Message string `json:"message,omitempty"` // see messageName
@@ -18,9 +18,9 @@ type route struct {
 
 func newRoute(r kami.Route) route { return route{r, messageName(r)} }
 
-// messageName returns how a message names the route: room.:id.join for POST /room/:id/join. Params are written as in the pattern,
-// and so is a colon that begins ordinary text; dots in their names are escaped, as in a message's route. It is "" where no message
-// gets to: messages are POST requests, and some paths are no message's.
+// messageName returns the name of the route for messages: room.:id.join for POST /room/:id/join. Params are written as in the pattern,
+// and so is a colon that begins ordinary text. Dots in their names are escaped, as in a message's route. It returns "" for a route that
+// messages cannot reach: they are POST requests, and some paths have no route of messages.
 func messageName(r kami.Route) string {
 	subject := message.Subject(r.Pattern)
 	pattern, err := treemux.Parse(r.Pattern)

@@ -25,8 +25,8 @@ var (
 
 	page = template.Must(template.New("page").Funcs(template.FuncMap{"visible": visible, "plural": plural}).Parse(pageHTML))
 
-	// policy allows the page its own style sheet, its own forms and the icon that it brings along. The page has no script,
-	// and none would run whatever was registered or asked.
+	// policy allows the page its own style sheet, its own forms and its embedded icon. The page has no script, and the policy lets none
+	// run, whatever was registered or asked.
 	policy = "default-src 'none'; style-src 'sha256-" + digest(pageCSS) + "'; img-src data:; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -40,8 +40,8 @@ func digest(text string) string {
 type view struct {
 	Style template.CSS
 	question
-	Answer                string // that is no route's
-	Message               string // how a message names the path that is asked about; "" if none answers
+	Answer                string // if no route answers
+	Message               string // the name for messages of the path that is asked about; "" if no route answers them
 	Found, All            registered
 	Groups                []group // of the routes
 	Middleware, Afterware []scope
@@ -50,15 +50,15 @@ type view struct {
 
 // group is routes whose patterns begin alike.
 type group struct {
-	Name   string // how they begin, as /users; "" for all routes
+	Name   string // their beginning, such as /users; "" for all routes
 	Routes []link
 }
 
 // many routes are split into groups.
 const many = 24
 
-// grouped returns the routes in groups by their first n segments, in the order of the first route of each. One of many is
-// split by one segment more, unless that leaves about as many groups as routes.
+// grouped returns the routes in groups by their first n segments, in the order of the first route of each. It splits a group of many routes
+// by one more segment, unless that gives about as many groups as routes.
 func grouped(routes []route, n int) (groups []group) {
 	var names []string
 	named := make(map[string][]route)
@@ -153,20 +153,20 @@ func linked(r route) link {
 		case s == "":
 		case s[0] == ':' || s[0] == '*':
 			wild = true
-		case len(s) > 1 && s[0] == '\\' && strings.IndexByte(`:*\`, s[1]) >= 0: // which the backslash makes ordinary
+		case len(s) > 1 && s[0] == '\\' && strings.IndexByte(`:*\`, s[1]) >= 0: // the backslash makes it ordinary text
 			segments[i] = s[1:]
 		}
 	}
 	path := (&url.URL{Path: strings.Join(segments, "/")}).EscapedPath()
 	asks := r.Method
-	if asks == "*" { // which stands for all
+	if asks == "*" { // all methods
 		asks = http.MethodGet
 	}
-	return link{r, asks, strings.ReplaceAll(path, "%2A", "*"), wild} // the asterisk stays to be read, as the colon does
+	return link{r, asks, strings.ReplaceAll(path, "%2A", "*"), wild} // the asterisk stays readable, as the colon does
 }
 
-// visible returns the text as it is, or quoted if there is something in it that would not be seen for what it is, such
-// as a control, or a mark that changes the direction of what follows. Of a long text it returns the beginning.
+// visible returns the text as it is, or quoted if it has characters that would not be visible, such as a control character or a mark that
+// changes the direction of text. It returns only the beginning of a long text.
 func visible(text string) string {
 	const most = 512 // bytes
 	if end := most; len(text) > most {
@@ -182,7 +182,7 @@ func visible(text string) string {
 	return text
 }
 
-// plural returns the number and what is counted: 1 route, 2 routes.
+// plural returns the number and the counted thing: 1 route, 2 routes.
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -2,12 +2,11 @@
 // proxy around an http.ResponseWriter that knows the status, counts the body
 // bytes and can copy the body elsewhere.
 //
-// A proxy has those of the optional interfaces http.Flusher, http.Hijacker,
-// io.ReaderFrom, http.Pusher and http.CloseNotifier that the writer it wraps
-// has, and no others of these. The rest is reached by http.ResponseController,
-// through Unwrap.
+// Of the optional interfaces http.Flusher, http.Hijacker, io.ReaderFrom,
+// http.Pusher and http.CloseNotifier a proxy has exactly those that the wrapped
+// writer has. http.ResponseController reaches everything else, through Unwrap.
 //
-// A proxy keeps no state outside itself, and nothing of it is reused.
+// A proxy keeps no state outside itself, and is not reused.
 package mutil
 
 import (
@@ -24,10 +23,10 @@ import (
 // Status is the final status, 0 until something was sent: informational codes
 // do not count, except 101, which is final. BytesWritten is the number of body
 // bytes that the writer below accepted. Tee has every such byte written to its
-// argument too, after the client's and ignoring errors; another call replaces
-// the argument and Tee(nil) ends it. Unwrap returns the writer below; where that
-// has no Hijack but an Unwrap itself there is a step in between, with which a
-// hijack by http.ResponseController is seen.
+// argument too, after the client and ignoring errors; another call replaces
+// the argument and Tee(nil) ends it. Unwrap returns the writer below. If that has
+// no Hijack but an Unwrap, Unwrap returns a writer in between, so that the proxy
+// sees a hijack by http.ResponseController.
 //
 // A proxy belongs to one request and, like the writer below, is not safe for
 // concurrent use.
@@ -38,10 +37,10 @@ type WriterProxy = mutil.WriterProxy
 // an error matching http.ErrNotSupported if nothing below can flush.
 //
 // The first final WriteHeader is passed on and later ones are ignored. A body
-// or a flush without one means 200, as it does to w. It counts from when w gets
-// something to send: the source of a ReadFrom that panics, fails or ends before
-// its first byte has sent nothing. If w itself panics while it has something to
-// send, the status stays, since part of it may have been sent.
+// or a flush without one means 200, as it does to w. The 200 counts as soon as w
+// gets something to send: if the source of a ReadFrom panics, fails or ends before
+// its first byte, nothing was sent. If w itself panics while it has something to
+// send, the status stays, because part of it may have been sent.
 //
 // Once the connection was hijacked through the proxy, or by the
 // http.ResponseController of a writer around it, the proxy writes nothing: the
@@ -54,19 +53,18 @@ type WriterProxy = mutil.WriterProxy
 func WrapWriter(w http.ResponseWriter) WriterProxy { return new(Place).Wrap(w) }
 
 // Place is room for a proxy in a value that is allocated anyway. It is for code
-// that wraps the writer of each request and counts allocations, as kami does;
-// all other code calls [WrapWriter]. The zero Place is empty. A Place that holds
+// that wraps the writer of each request and counts allocations, such as kami.
+// All other code calls [WrapWriter]. The zero Place is empty. A Place that holds
 // a proxy must not be copied.
 //
 // optimization: the proxy needs no allocation of its own (kami's
 // BenchmarkServe/Observed).
 type Place struct{ proxy proxy }
 
-// Wrap is WrapWriter, but that the proxy is in the place. It must be called once
-// only.
+// Wrap is WrapWriter with the proxy in the place. It must be called only once.
 //
-// optimization: one switch finds the usual shapes, at the cost of one question
-// (BenchmarkWrapWriter).
+// optimization: one switch finds the shapes of net/http's writers, with one type
+// assertion (BenchmarkWrapWriter).
 func (p *Place) Wrap(w http.ResponseWriter) WriterProxy {
 	own := &p.proxy
 	own.ResponseWriter = w
@@ -98,15 +96,15 @@ func (p *Place) Wrap(w http.ResponseWriter) WriterProxy {
 }
 
 // WrapFor is Wrap for the response to r: if that has an Upgrade header, and the
-// connection is hijacked before a status was sent, the status is 101. Whoever
-// hijacks sends that on the connection, where the proxy cannot see it.
+// connection is hijacked before a status was sent, the status is 101. The code
+// that hijacks sends it on the connection, where the proxy cannot see it.
 func (p *Place) WrapFor(w http.ResponseWriter, r *http.Request) WriterProxy {
 	p.proxy.asked = r.Header
 	return p.Wrap(w)
 }
 
 // Hijacked reports whether the connection of a proxy of WrapWriter was hijacked,
-// as far as the proxy has noticed. Of other proxies nothing is known.
+// as far as the proxy has noticed. It returns false for other proxies.
 func Hijacked(p WriterProxy) bool {
 	own, ok := p.(interface{ Hijacked() bool })
 	return ok && own.Hijacked()
@@ -138,7 +136,7 @@ func lengthIn(header http.Header) int64 {
 	return int64(length)
 }
 
-// Sent returns the headers of a response for those who do not change them. It
+// Sent returns the headers of a response for code that does not change them. It
 // is p.Header(), of which net/http makes a copy while the response is on its
 // way; a proxy of WrapWriter spares that.
 func Sent(p WriterProxy) http.Header {

@@ -28,16 +28,16 @@ func (p *proxy) Status() int { return int(p.status) }
 // BytesWritten returns how many body bytes the writer below accepted.
 func (p *proxy) BytesWritten() int { return p.bytes }
 
-// Hijacked is what the function of that name asks.
+// Hijacked is for the function of that name.
 func (p *proxy) Hijacked() bool { return p.hijacked }
 
-// ContentLength is what the function of that name asks.
+// ContentLength is for the function of that name.
 func (p *proxy) ContentLength() int64 { return p.limit - 1 }
 
-// Sent is what the function of that name asks.
+// Sent is for the function of that name.
 func (p *proxy) Sent() http.Header { return p.sent }
 
-// Tee has w get every body byte from now on; nil ends it.
+// Tee writes every body byte to w too from now on; nil ends it.
 func (p *proxy) Tee(w io.Writer) {
 	p.tee = nil
 	if w != nil {
@@ -45,8 +45,8 @@ func (p *proxy) Tee(w io.Writer) {
 	}
 }
 
-// Unwrap returns the writer below. One that cannot hijack but unwraps to another, which may, comes after a step in
-// between, so that a hijack by http.ResponseController is seen.
+// Unwrap returns the writer below. If that cannot hijack but unwraps to another writer, which may be able to, Unwrap returns a writer in
+// between, so that the proxy sees a hijack by http.ResponseController.
 func (p *proxy) Unwrap() http.ResponseWriter {
 	if _, ok := p.ResponseWriter.(unwrapper); ok {
 		if _, ok := p.ResponseWriter.(http.Hijacker); !ok {
@@ -58,7 +58,7 @@ func (p *proxy) Unwrap() http.ResponseWriter {
 
 type unwrapper interface{ Unwrap() http.ResponseWriter }
 
-// between is the proxy once more, able to hijack, on the way to the writer below.
+// between is the writer between the proxy and the writer below. It can hijack.
 type between struct{ withH }
 
 // Unwrap returns the writer below.
@@ -79,7 +79,7 @@ func (p *proxy) WriteHeader(code int) {
 // record records the status, and what the header says with it.
 func (p *proxy) record(code int) { p.note(code, p.ResponseWriter.Header()) }
 
-// note is record with the header as it is now. What is set later is not sent.
+// note is record with the present header. Headers that are set later are not sent.
 //
 // optimization: it is inlined, and searches no empty header (BenchmarkServe/Observed).
 func (p *proxy) note(code int, header http.Header) {
@@ -92,7 +92,7 @@ func (p *proxy) note(code int, header http.Header) {
 // retract takes back a status that was not sent.
 func (p *proxy) retract() { p.status, p.limit = 0, 0 }
 
-// refuses reports whether no n more bytes are written, for the reason that refusal returns.
+// refuses reports whether n more bytes must not be written. refusal returns the reason.
 func (p *proxy) refuses(n int) bool { return p.hijacked || n > 0 && int64(p.bytes)+1 == p.limit }
 
 func (p *proxy) refusal() error {
@@ -102,7 +102,7 @@ func (p *proxy) refusal() error {
 	return http.ErrContentLength
 }
 
-// Write passes b on, then gives the tee what was accepted of it.
+// Write passes b on, then gives the accepted bytes to the tee.
 func (p *proxy) Write(b []byte) (int, error) {
 	if p.refuses(len(b)) {
 		return 0, p.refusal()
@@ -116,8 +116,8 @@ func (p *proxy) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteString is Write for a string; neither the writer below nor the tee has
-// it copied if it has a WriteString itself.
+// WriteString is Write for a string. The string is not copied for a writer below,
+// or a tee, that has a WriteString itself.
 func (p *proxy) WriteString(s string) (int, error) {
 	if p.refuses(len(s)) {
 		return 0, p.refusal()
@@ -145,11 +145,10 @@ func (p *proxy) FlushError() error {
 	return err
 }
 
-// flush is FlushError for those who do not ask for the error.
+// flush is FlushError without the error.
 func (p *proxy) flush() { _ = p.FlushError() }
 
-// readFrom copies src to the client. Without a tee the writer below gets a file or a connection as it is, so that it may
-// use sendfile.
+// readFrom copies src to the client. Without a tee the writer below gets a file or a connection itself, so that it may use sendfile.
 func (p *proxy) readFrom(src io.Reader) (int64, error) {
 	if p.hijacked {
 		return 0, http.ErrHijacked
@@ -174,7 +173,7 @@ func (p *proxy) readFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
-// isFile reports whether src is what the system itself can copy from, or a limited part of it.
+// isFile reports whether the system itself can copy from src, or from the source of a limited src.
 func isFile(src io.Reader) bool {
 	if part, ok := src.(*io.LimitedReader); ok {
 		src = part.R
@@ -183,8 +182,8 @@ func isFile(src io.Reader) bool {
 	return ok
 }
 
-// source is what the writer below reads from when nothing was sent before. Its first byte implies 200: until then the
-// source may panic, fail or end, or answer otherwise itself.
+// source is the source for the writer below if nothing was sent before. Its first byte implies 200: until then the source may panic, fail
+// or end, or write another answer.
 type source struct {
 	io.Reader
 	to      *proxy
@@ -200,11 +199,11 @@ func (s *source) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// implyOK records the 200 that a body or a flush implies, and reports whether it did. It leaves sending it to the writer
-// below, which may do more then than for a WriteHeader: httptest.ResponseRecorder detects the content type.
+// implyOK records the 200 that a body or a flush implies, and reports whether it did. The writer below sends the status, because it may do
+// more then than for a WriteHeader: httptest.ResponseRecorder detects the content type.
 //
-// It comes when the writer below gets what to send, and not after that: if it panics in the middle of sending, a second
-// answer must not be appended to half a first one.
+// It is called when the writer below gets something to send, and not after that: if that writer panics in the middle of sending, a second
+// answer must not follow half of the first.
 func (p *proxy) implyOK() (implied bool) {
 	if p.status != 0 {
 		return false
@@ -229,7 +228,7 @@ func (p *proxy) unsent(implied bool, err error) {
 	}
 }
 
-// hijack is the Hijack of the writer below, or of the one that it unwraps to; after it the proxy writes nothing.
+// hijack is the Hijack of the writer below, or of the one that it unwraps to. After it the proxy writes nothing.
 func (p *proxy) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(p.ResponseWriter).Hijack()
 	p.hijacked = p.hijacked || err == nil || errors.Is(err, http.ErrHijacked)

@@ -7,18 +7,18 @@ import (
 	"net/http"
 )
 
-// closeNotifier is http.CloseNotifier, which is deprecated for those who ask. A proxy still has to pass the question on:
-// httputil.ReverseProxy asks whether the client has left if the request's context never ends.
+// closeNotifier is http.CloseNotifier, which is deprecated. A proxy must still have it: httputil.ReverseProxy uses it to see whether the
+// client has left if the request's context never ends.
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// http1 has the methods of net/http's HTTP/1 writers, and of many around them, except those of http.CloseNotifier.
+// http1 has the methods of net/http's HTTP/1 writers, and of many writers around them, except http.CloseNotifier's.
 type http1 interface {
 	http.Flusher
 	io.ReaderFrom
 	http.Hijacker
 }
 
-// http2 is what net/http's HTTP/2 writers have.
+// http2 has the methods of net/http's HTTP/2 writers.
 type http2 interface {
 	http.Flusher
 	closeNotifier
@@ -45,14 +45,13 @@ func shapeOf(w http.ResponseWriter) (i int) {
 	return i
 }
 
-// shapes has a function for each set of optional interfaces, which returns the proxy as a value that has these and no
-// others.
+// shapes has a function for each set of optional interfaces. It returns the proxy as a value with exactly these interfaces.
 //
-// The types of these values are named after what they have: F for http.Flusher, C for http.CloseNotifier, R for
+// The types of these values are named after their interfaces: F for http.Flusher, C for http.CloseNotifier, R for
 // io.ReaderFrom, P for http.Pusher and H for http.Hijacker. Each embeds the type without its first letter, and adds the
 // method of that.
 //
-// optimization: all are no more than the pointer to the proxy, which becomes an interface value without an allocation
+// optimization: each value is only the pointer to the proxy, which becomes an interface value without an allocation
 // (BenchmarkWrapWriter).
 var shapes = [...]func(p *proxy) WriterProxy{
 	func(p *proxy) WriterProxy { return p },

@@ -5,30 +5,30 @@ import (
 	"sync/atomic"
 )
 
-// Draft is a tree in the making, for one goroutine at a time. It is for code that adds many patterns before it needs the [Tree]; to add
-// a few, use [Tree.With]. The zero Draft is empty and ready to use. It must not be copied once it has been used.
+// Draft builds a [Tree], for one goroutine at a time. Use it to add many patterns before the Tree is needed; to add a few, use [Tree.With].
+// The zero Draft is empty and ready to use. It must not be copied once it has been used.
 //
 // optimization: a Draft changes the nodes that it has made since it last returned a Tree in place, and copies only the others, so that
-// many additions in a row cost what is added (BenchmarkDraft).
+// the cost of many additions in a row depends only on what they add (BenchmarkDraft).
 type Draft[V any] struct {
 	root *node[V]
-	id   uint32 // what it marks its nodes with; 0 if it has none yet
+	id   uint32 // marks its nodes; 0 if it has none yet
 }
 
-// drafts counts them, so that each has another id.
+// drafts counts the drafts, so that each has another id.
 var drafts atomic.Uint64
 
-// Draft returns a draft that begins as the tree. What is done to it leaves the tree alone.
+// Draft returns a draft that begins as the tree. Changes of the draft do not change the tree.
 func (t Tree[V]) Draft() Draft[V] { return Draft[V]{root: t.root} }
 
-// Tree returns the tree as it is now. What is done to the draft from now on leaves it alone.
+// Tree returns the present tree. Later changes of the draft do not change it.
 func (d *Draft[V]) Tree() Tree[V] {
 	d.id = 0
 	return Tree[V]{d.root}
 }
 
-// Edit gives the pattern the value that edit makes of its present one (the zero V if it has none). The error is edit's;
-// then nothing has changed.
+// Edit gives the pattern the value that edit returns for its present one (the zero V if it has none). If edit returns an error, Edit
+// returns it and changes nothing.
 func (d *Draft[V]) Edit(pattern Pattern, edit func(V) (V, error)) error {
 	present, _ := Tree[V]{d.root}.Get(pattern)
 	value, err := edit(present)
@@ -48,7 +48,7 @@ func (d *Draft[V]) rewrite(pattern Pattern, rewrite func(above, value V) V) {
 	d.root = d.rewrittenAt(d.root, pattern.Segments, above, rewrite)
 }
 
-// rewrittenAt rewrites what is at the segments below n, and returns the draft's own n. Nil stays nil.
+// rewrittenAt rewrites the node at the segments below n, and returns the draft's own n. Nil stays nil.
 func (d *Draft[V]) rewrittenAt(n *node[V], segments []Segment, above V, rewrite func(above, value V) V) *node[V] {
 	if n == nil || len(segments) == 0 {
 		return d.rewritten(n, above, rewrite)
@@ -62,14 +62,14 @@ func (d *Draft[V]) rewrittenAt(n *node[V], segments []Segment, above V, rewrite 
 	return n
 }
 
-// begin gives the draft an id if it has none. Once there are no more it gets one that own takes for nobody's.
+// begin gives the draft an id if it has none. When all ids are used it gets one that own never matches.
 func (d *Draft[V]) begin() {
 	if d.id == 0 {
 		d.id = uint32(min(drafts.Add(1), math.MaxUint32))
 	}
 }
 
-// own returns the node if the draft has made it, else a copy to be changed. Of nil it makes a new one.
+// own returns the node if the draft has made it, and otherwise a copy that may be changed. For nil it returns a new node.
 func (d *Draft[V]) own(n *node[V]) *node[V] {
 	if n != nil && n.by == d.id && d.id < math.MaxUint32 {
 		return n
@@ -83,10 +83,10 @@ func (d *Draft[V]) own(n *node[V]) *node[V] {
 	return copied
 }
 
-// to returns the draft's own node of the pattern, and makes what is missing on the way.
+// to returns the draft's own node of the pattern, and makes missing nodes on the way.
 //
-// optimization: that is one piece of memory, so that a search in a large tree comes to fewer pages of it (bench, Growth). A node
-// that is replaced later stays in memory as long as another of its piece is in use.
+// optimization: the new nodes are one piece of memory, so a search in a large tree touches fewer pages (bench, Growth). A node that is
+// replaced later stays in memory as long as another node of its piece is in use.
 func (d *Draft[V]) to(pattern Pattern) *node[V] {
 	d.root = d.own(d.root)
 	n := d.root
@@ -122,7 +122,7 @@ func (d *Draft[V]) link(n *node[V], segment Segment, child *node[V]) {
 	}
 }
 
-// putStatic makes child the static one of its name.
+// putStatic makes child the static child of its name.
 func (d *Draft[V]) putStatic(n, child *node[V]) {
 	switch {
 	case n.many != nil:

@@ -32,10 +32,10 @@ type Pattern struct {
 // Parse reads a pattern such as "/users/:id/files/*path":
 // segments with a leading colon are params, one with a leading asterisk is a catch-all, all others are static.
 // A backslash before the colon, asterisk or backslash that begins a segment makes the segment static and is dropped.
-// Nothing may follow a catch-all but a slash, which says nothing and is dropped.
+// Only a slash may follow a catch-all, and it is dropped.
 // The grammar is the one of github.com/dimfeld/httptreemux/v5.
 //
-// The error says which rule the pattern breaks; it leaves naming the pattern to the caller, who knows what it is for.
+// The error says which rule the pattern breaks. It does not name the pattern: the caller knows what it is for.
 func Parse(pattern string) (Pattern, error) {
 	if !strings.HasPrefix(pattern, "/") {
 		return Pattern{}, errors.New(`a path must begin with "/"`)
@@ -86,8 +86,8 @@ func parseSegment(text string) Segment {
 	}
 }
 
-// Names returns the names of the pattern's params and of its catch-all, from left to right, "" for those without one.
-// Their order is that of the spans which [Tree.Lookup] and [Tree.Visit] report.
+// Names returns the names of the pattern's params and of its catch-all, from left to right, "" for one without a name.
+// The spans of [Tree.Lookup] and [Tree.Visit] have the same order.
 func (p Pattern) Names() []string {
 	var names []string
 	for _, segment := range p.Segments {
@@ -108,7 +108,7 @@ func (p Pattern) Wild() bool {
 	return slices.ContainsFunc(p.Segments, func(s Segment) bool { return s.Kind != Static })
 }
 
-// Alike reports whether two patterns differ in nothing but names and a trailing slash, so that they have one place in a
+// Alike reports whether two patterns differ only in names and a trailing slash, so that they have the same place in a
 // [Tree].
 func (p Pattern) Alike(other Pattern) bool {
 	return slices.EqualFunc(p.Segments, other.Segments, func(a, b Segment) bool {
@@ -133,8 +133,8 @@ func (p Pattern) Is(path string) bool {
 }
 
 // Compare orders patterns from the least specific to the most specific one, the order in which [Tree.Visit] meets them:
-// segment by segment from the left a pattern that has ended comes before a catch-all, that before a param,
-// and that before a static segment. It returns 0 for patterns that are equally specific, whatever their texts.
+// segment by segment from the left, a pattern that has ended comes before a catch-all, a catch-all before a param,
+// and a param before a static segment. It returns 0 for patterns that are equally specific, whatever their texts.
 func Compare(a, b Pattern) int {
 	return slices.CompareFunc(a.Segments, b.Segments, func(a, b Segment) int {
 		return cmp.Compare(a.Kind, b.Kind)

@@ -2,18 +2,18 @@ package treemux
 
 import "strings"
 
-// Spans are the places of a match's params in its path, in the order of [Pattern.Names]. Any number of lookups may use the
-// same ones, one after the other.
+// Spans are the places of a match's params in its path, in the order of [Pattern.Names]. Lookups may reuse
+// them, one after the other.
 type Spans struct {
 	n    int
 	few  [8]Span
-	more []Span // what few has no room for
+	more []Span // the ones for which few has no room
 }
 
 // Span is the place of a param's text in a path: path[Start:End].
 type Span struct{ Start, End int32 }
 
-// Len returns how many there are.
+// Len returns the number of spans.
 func (s *Spans) Len() int { return s.n }
 
 // At returns the span of the param with that index, which must be less than Len.
@@ -24,7 +24,7 @@ func (s *Spans) At(i int) Span {
 	return s.more[i-len(s.few)]
 }
 
-// put makes a param the one with that index.
+// put sets the span of the param with that index.
 func (s *Spans) put(i, start, end int) {
 	if i < len(s.few) {
 		s.few[i].Start, s.few[i].End = int32(start), int32(end)
@@ -33,32 +33,30 @@ func (s *Spans) put(i, start, end int) {
 	}
 }
 
-// Options of a lookup. The zero Options are those of most.
+// Options of a lookup. The zero Options have neither.
 type Options[V any] struct {
 	// Decode, if set, says that the path is an encoded one: it is split as it stands, then each segment is decoded before it
 	// is compared.
 	Decode func(string) string
-	// Accept, if set, is offered the values of all matching patterns, the best first, until it takes one.
+	// Accept, if set, gets the values of all matching patterns, the best first, until it returns true.
 	Accept func(V) bool
 }
 
-// Lookup finds the best pattern that matches the path. It returns the value, and whether there is one; spans then tell where
-// its params are. Nil options are the zero ones.
+// Lookup finds the best pattern that matches the path. It returns the value, and whether there is one. Then spans has the places of its
+// params. Nil options are the zero Options.
 //
-// Path must begin with "/". Nothing matches a path that is not clean: one with an empty segment or a dot segment, "." or "..".
-// A slash at the end makes an empty segment, except for "/" itself. Dot segments are found where they stand in plain text;
-// with Decode the caller looks for those that are encoded.
+// Path must begin with "/". Nothing matches a path that is not clean, which has an empty segment or a dot segment, "." or "..".
+// A slash at the end makes an empty segment, except for "/" itself. Lookup finds dot segments in plain text; with Decode the caller must
+// look for encoded ones.
 //
-// Lookup does not allocate, for patterns of up to eight params. Each node is visited once at most, at a cost linear in its
-// segment.
+// Lookup does not allocate for patterns of up to eight params. It visits each node at most once, at a cost linear in the segment.
 func (t Tree[V]) Lookup(path string, spans *Spans, o *Options[V]) (value V, ok bool) {
 	return search(t.root, path, len("/"), 0, spans, o)
 }
 
-// search looks for the match at n or below it, with the segment that begins at start. Spans has so many
-// params by now.
+// search looks for the match at n or below it, with the segment that begins at start. Spans already has so many params.
 //
-// optimization: it goes on in its loop where there is but one way, finds the end of a segment and its hash in one loop over
+// optimization: it goes on in its loop if there is only one way, finds the end of a segment and its hash in one loop over
 // the bytes, and needs no hash to compare with an only child (BenchmarkLookup).
 func search[V any](n *node[V], path string, start, params int, spans *Spans, o *Options[V]) (V, bool) {
 	for n != nil && start < len(path) {
@@ -95,7 +93,7 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 		}
 		start = end + len("/")
 	}
-	ended := start > len(path) || path == "/" // else there is an empty segment left
+	ended := start > len(path) || path == "/" // if not, an empty segment is left
 	if n == nil || !n.set || !ended || o != nil && o.Accept != nil && !o.Accept(n.value) {
 		spans.n = 0
 		var none V
@@ -105,7 +103,7 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 	return n.value, true
 }
 
-// branch goes on with search where there are several ways, with the segment from start to end.
+// branch goes on with search if there are several ways, with the segment from start to end.
 func (n *node[V]) branch(
 	static *node[V], path string, start, end, params int, spans *Spans, o *Options[V],
 ) (value V, ok bool) {
@@ -124,7 +122,7 @@ func (n *node[V]) branch(
 
 // rest returns the value of n's catch-all if that matches the rest of the path, whose first segment is from start to end.
 func (n *node[V]) rest(path string, start, end, params int, spans *Spans, o *Options[V]) (value V, ok bool) {
-	c := n.catchAll // which has a value, as nothing may follow it
+	c := n.catchAll // it has a value, because nothing may follow it
 	if !isClean(path, start, end) || o != nil && o.Accept != nil && !o.Accept(c.value) {
 		return value, false
 	}

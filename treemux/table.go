@@ -3,21 +3,21 @@ package treemux
 import "slices"
 
 const (
-	crowd  = 768 // so many children stay in one table
-	fanout = 256 // pages of a table of more, as pageOf has it
+	crowd  = 768 // a table has at most so many children
+	fanout = 256 // pages of a larger table, see pageOf
 )
 
-// table holds the static children of a node, found by the hash of their names: each in the first free slot from where its
-// hash says. One of very many children holds pages instead: nodes that have but a table of some of the children.
+// table is a hash table of the static children of a node, by their names: each child is in the first free slot from its hash on. A table of
+// very many children holds pages instead: nodes that only have a table of some of the children.
 //
-// optimization: a table of its own is faster than a Go map (BenchmarkLookup), and pages are what is copied of a hundred
-// thousand children for one more (BenchmarkInsertWide).
+// optimization: this is faster than a Go map (BenchmarkLookup), and one more of a hundred thousand children copies only a page
+// (BenchmarkInsertWide).
 type table[V any] struct {
 	slots   []slot[V] // a power of two
 	count   int       // of children, while they are not in pages
 	longest int       // no child has a longer name than this
 	paged   bool      // whether the slots hold pages
-	page    bool      // whether the table is that of a page, and so has none
+	page    bool      // whether the table belongs to a page, and so has no pages
 }
 
 type slot[V any] struct {
@@ -25,7 +25,7 @@ type slot[V any] struct {
 	node *node[V]
 }
 
-// hashOf is FNV-1a, as the search computes it on its way through a path.
+// hashOf is FNV-1a. The search computes the same on its way through a path.
 func hashOf(name string) uint32 {
 	hash := uint32(hashBegin)
 	for i := range len(name) {
@@ -36,7 +36,7 @@ func hashOf(name string) uint32 {
 
 const hashBegin, hashPrime = 2166136261, 16777619
 
-// pageOf returns the slot of the hash's page: its eight high bits are for pages, low ones for the slots of a table.
+// pageOf returns the slot of the hash's page. The eight high bits select a page, the low ones the slot of a table.
 func (t *table[V]) pageOf(hash uint32) *slot[V] { return &t.slots[hash>>24] }
 
 // find returns the child of that name, or nil.
@@ -48,7 +48,7 @@ func (t *table[V]) find(hash uint32, name string) *node[V] {
 		}
 		t = page.many
 	}
-	for i := int(hash); ; i++ { // a slot is free
+	for i := int(hash); ; i++ { // ends, because a slot is always free
 		s := &t.slots[i&(len(t.slots)-1)]
 		if s.node == nil {
 			return nil
@@ -69,7 +69,7 @@ func (t *table[V]) clone() *table[V] {
 	return &copied
 }
 
-// put makes child the one of its name in the draft's own table.
+// put makes child the child of its name, in the draft's own table.
 func (d *Draft[V]) put(t *table[V], child *node[V]) { d.putSlot(t, slot[V]{hashOf(child.name), child}) }
 
 func (d *Draft[V]) putSlot(t *table[V], added slot[V]) {
@@ -104,7 +104,7 @@ func (t *table[V]) set(added slot[V]) {
 	}
 }
 
-// grow makes the table larger, or has its children put into pages if they are too many.
+// grow makes the table larger, or moves its children into pages if they are too many.
 func (d *Draft[V]) grow(t *table[V]) {
 	before := t.slots
 	size := max(4, 2*len(before))

@@ -6,8 +6,8 @@
 //	var spans treemux.Spans
 //	value, ok := tree.Lookup("/users/7", &spans, nil)
 //
-// A static segment goes before a param and a param before a catch-all, and a search that ends nowhere goes back to
-// the next best:
+// A static segment goes before a param, and a param before a catch-all. If that way leads to no match, the search goes back to the next
+// best:
 //
 //	patterns               path            match
 //	/users/new             /users/new      /users/new
@@ -23,9 +23,9 @@ type Tree[V any] struct {
 	root *node[V]
 }
 
-// node stands for all patterns that begin alike, up to one of their segments.
+// node is the place of all patterns that begin alike, up to one of their segments.
 type node[V any] struct {
-	name     string    // of a static one
+	name     string    // of a static node
 	only     *node[V]  // the static child, if there is one
 	many     *table[V] // the static children, if there are more
 	param    *node[V]
@@ -53,19 +53,19 @@ func (t Tree[V]) Get(pattern Pattern) (value V, ok bool) {
 	return n.value, n.set
 }
 
-// All calls yield for the values of all patterns, in no order to rely on, until it returns false.
+// All calls yield for the values of all patterns, in no particular order, until it returns false.
 func (t Tree[V]) All(yield func(V) bool) { t.root.all(yield) }
 
-// With returns a tree in which the pattern has the value that edit makes of its present one (the zero V if it has
-// none). The error is edit's; the tree is then returned as it was.
+// With returns a tree in which the pattern has the value that edit returns for its present one (the zero V if it has none). If edit
+// returns an error, With returns it and the unchanged tree.
 func (t Tree[V]) With(pattern Pattern, edit func(V) (V, error)) (Tree[V], error) {
 	d := t.Draft()
 	err := d.Edit(pattern, edit)
 	return d.Tree(), err
 }
 
-// Rewritten returns a tree in which the values at the pattern and below it are replaced, from the top down, by what
-// rewrite makes of them. Its first argument is the nearest value above, already rewritten, or the zero V.
+// Rewritten returns a tree in which rewrite has replaced the values at the pattern and below it, from the top down. The first argument of
+// rewrite is the nearest value above, already rewritten, or the zero V.
 func (t Tree[V]) Rewritten(pattern Pattern, rewrite func(above, value V) V) Tree[V] {
 	d := t.Draft()
 	d.rewrite(pattern, rewrite)
@@ -96,7 +96,7 @@ func (n *node[V]) static(name string) *node[V] {
 	}
 }
 
-// longest returns how long the longest name of a static child may be.
+// longest returns the greatest length of a static child's name.
 func (n *node[V]) longest() int {
 	switch {
 	case n.many != nil:

@@ -1,18 +1,18 @@
 package treemux
 
-// Path is a path as it is read to find the scopes that it lies in. An encoded slash can be part of a segment or end it.
+// Path is one reading of a path, for finding its scopes. An encoded slash can be part of a segment or end it.
 type Path struct {
 	Text  string // with its escapes, each of which is valid
 	Plain string // the same decoded: equal to Text if that has no escapes, and shorter otherwise
-	Split int    // from this place in Text on an encoded slash ends a segment, as a slash does
+	Split int    // from this place in Text on, encoded slashes end segments as slashes do
 }
 
 // mark is a place in a path.
 type mark struct{ text, plain int }
 
-// begin returns where the first segment begins after the one that ends there: at the end of the path if none does.
+// begin returns the beginning of the segment after the one that ends there, or the end of the path.
 func (p *Path) begin(at mark) mark {
-	if len(p.Text) == len(p.Plain) { // optimization: then a slash is but that (bench, outside a wildcard scope)
+	if len(p.Text) == len(p.Plain) { // optimization: no slash is encoded (bench, outside a wildcard scope)
 		start := segmentStart(p.Text, at.text)
 		return mark{start, start}
 	}
@@ -23,7 +23,7 @@ func (p *Path) begin(at mark) mark {
 	return at
 }
 
-// end returns where the segment ends that begins there.
+// end returns the end of the segment that begins there.
 func (p *Path) end(at mark) mark {
 	if len(p.Text) == len(p.Plain) {
 		end := segmentEnd(p.Text, at.text)
@@ -40,7 +40,7 @@ func (p *Path) end(at mark) mark {
 	return at
 }
 
-// segmentStart returns where the first segment begins from there on.
+// segmentStart returns the beginning of the first segment from there on.
 func segmentStart(path string, at int) int {
 	for at < len(path) && path[at] == '/' {
 		at++
@@ -62,7 +62,7 @@ func (p *Path) slash(at int) int {
 
 // Deepest returns the value of the longest pattern that matches the path or the path up to the end of one of its segments, and
 // whether the path ends with it. Only static segments are looked at. Slashes at the end do not count, and several in a row
-// are one. Dot segments are like any others.
+// count as one. Dot segments are like any others.
 func (t Tree[V]) Deepest(p Path) (value V, ended, ok bool) {
 	for n, at := t.root, (mark{}); n != nil; {
 		at = p.begin(at)
@@ -82,9 +82,9 @@ func (t Tree[V]) Deepest(p Path) (value V, ended, ok bool) {
 // specific to the most specific (see [Compare]): the patterns of the scopes that the path lies in. It reads slashes as
 // [Tree.Deepest] does.
 //
-// Ended says whether the path ends with the pattern. A catch-all is visited with any rest, even none; ended is then what it
-// is for the pattern without it. The spans are those of the params in the plain path; they are valid during the call. That of
-// a catch-all leaves out slashes around the rest.
+// Ended says whether the path ends with the pattern. A catch-all matches any rest, even none; ended is then as for the pattern without the
+// catch-all. The spans are the places of the params in the plain path, and valid only during the call. A catch-all's span leaves out
+// slashes around the rest.
 func (t Tree[V]) Visit(p Path, visit func(value V, ended bool, spans []Span)) {
 	if t.root == nil {
 		return
@@ -95,7 +95,7 @@ func (t Tree[V]) Visit(p Path, visit func(value V, ended bool, spans []Span)) {
 	w.at(t.root, mark{}, visit)
 }
 
-// last returns where the plain path ends without the slashes at its end.
+// last returns the end of the plain path without the slashes at its end.
 func (p *Path) last() int {
 	last := len(p.Plain)
 	for end := len(p.Text); end > 0; last-- {
@@ -113,18 +113,18 @@ func (p *Path) last() int {
 // walk is one visit under way.
 type walk[V any] struct {
 	path  Path
-	last  int // where the plain path ends without the slashes at its end; 0 while nobody has asked
+	last  int // the result of Path.last; 0 until it is needed
 	spans []Span
 }
 
-// at visits n, whose segment ends there, and what is below it.
+// at visits n, whose segment ends there, and the nodes below it.
 func (w *walk[V]) at(n *node[V], end mark, visit func(value V, ended bool, spans []Span)) {
 	start := w.path.begin(end)
 	ended := start.text == len(w.path.Text)
 	if n.set {
 		visit(n.value, ended, w.spans)
 	}
-	if c := n.catchAll; c != nil { // it has a value, as nothing may follow it
+	if c := n.catchAll; c != nil { // it has a value, because nothing may follow it
 		if w.last == 0 {
 			w.last = w.path.last()
 		}
