@@ -17,7 +17,7 @@ import (
 // keep is how many lines are kept in memory, and are there for clients that come back.
 const keep = 10_000
 
-// line is what somebody has said. In a private line To is who it is for.
+// line is a line of the chat. To is set in a private line.
 type line struct {
 	ID   int64     `json:"id"` // its place in the file: the same for all processes
 	Room string    `json:"room"`
@@ -35,7 +35,7 @@ func (l line) visible(room, owner string) bool {
 	return l.Room == room && !l.Kick && (l.To == "" || slices.Contains(l.For, owner))
 }
 
-// owner tells users apart who have had the same name, by their keys. These are secret, and the history has no secrets of that kind.
+// owner returns a hash of a client's key. It tells clients with the same name apart in the history, which must not have the secret keys.
 func owner(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
@@ -45,7 +45,7 @@ func owner(key string) string {
 type mark struct{ from, mark string }
 
 // history is the file that all lines go through, in the order in which it has them. In a rolling restart two processes share it:
-// each appends to it, and tells its own clients what has been appended.
+// each appends to it, and tells its own clients of new lines.
 type history struct {
 	file *os.File
 

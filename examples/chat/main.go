@@ -4,8 +4,8 @@
 //
 // Say something, click a name to write to that user alone, stop the program and start it again while you write.
 //
-// It can be restarted at any time: nobody misses a line. A tab whose connection is lost comes back to its session, or, if the
-// process was replaced, says again who it is and gets from the history what it lacks.
+// It can be restarted at any time: no line is lost. A tab whose connection is lost comes back to its session, or, if the
+// process was replaced, says its name again and gets the missed lines from the history.
 package main
 
 import (

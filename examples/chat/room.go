@@ -13,7 +13,7 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// What is known of a session.
+// The values of a session.
 var (
 	key   = session.NewKey[string]("key")   // shows that a name is the client's own
 	room  = session.NewKey[string]("room")  // where it is
@@ -51,7 +51,7 @@ func (c *Room) Shutdown() error {
 
 type hello struct{ Name, Key string }
 
-// Hello says who the client is. A name belongs to the client that has taken it, as long as that is here.
+// Hello gives the client a name, which belongs to it as long as it is here.
 func (c *Room) Hello(ctx context.Context, r *hello) error {
 	s := session.FromContext(ctx)
 	if err := valid("name", r.Name); err != nil {
@@ -78,7 +78,7 @@ type join struct {
 }
 
 type joined struct {
-	Names []string `json:"names"` // who has been here the longest comes first
+	Names []string `json:"names"` // the one who has been here the longest comes first
 	Lines []line   `json:"lines"`
 }
 
@@ -143,7 +143,7 @@ func (c *Room) Say(ctx context.Context, r *say) error {
 
 type kick struct{ Name string }
 
-// Kick puts somebody out. Whoever has been in the room the longest may.
+// Kick puts a member out. Only the one who has been in the room the longest may.
 func (c *Room) Kick(ctx context.Context, r *kick) error {
 	s, here, err := inRoom(ctx)
 	if err != nil {
@@ -171,7 +171,7 @@ func (c *Room) append(l line) error {
 	return nil
 }
 
-// follow tells the clients of this process what has been said, by clients of other processes too.
+// follow sends new lines to the clients of this process, also lines from other processes.
 func (c *Room) follow(ctx context.Context) {
 	defer close(c.stopped)
 	others := time.NewTicker(100 * time.Millisecond)
@@ -226,7 +226,7 @@ func (c *Room) tellMembers(ctx context.Context, room string) {
 	}
 }
 
-// names returns who is in the room, the longest first.
+// names returns the names in the room, the one who has been there the longest first.
 func (c *Room) names(ctx context.Context, room string) []string {
 	members, _ := c.group(room).Members(ctx)
 	came := make(map[string]time.Time, len(members))
@@ -243,7 +243,7 @@ func (c *Room) names(ctx context.Context, room string) []string {
 
 func (c *Room) group(room string) session.Group { return c.sessions.Group("room." + room) }
 
-// named returns the session of a client that has said who it is.
+// named returns the session of a client that has a name.
 func named(ctx context.Context) (*session.Session, error) {
 	s := session.FromContext(ctx)
 	if s == nil || s.UID() == "" {

@@ -21,7 +21,7 @@ func main() {
 
 // routes is apart from main so that the test can register them without serving.
 func routes() {
-	// By default a request's context outlives its client. A stream is to end when nobody reads it any more.
+	// By default a request's context outlives its client. A stream should end when its client has gone.
 	kami.Cancel = true
 
 	kami.Get("/", index)

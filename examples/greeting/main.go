@@ -44,6 +44,6 @@ func routes() {
 	kami.Use("/hello/", greeting.Guess) // use this middleware for paths under /hello/
 	kami.Get("/hello/:name", greet)     // add a GET handler with a parameter in the URL
 
-	kami.Use("/debug/", local)                               // let nobody else see
+	kami.Use("/debug/", local)                               // only local clients
 	kami.Get("/debug/kami", inspect.Handler(kami.Handler())) // what runs for a request, and why
 }

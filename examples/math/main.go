@@ -1,4 +1,4 @@
-// Math is Kite's classic: a service squares numbers for clients that show a token, calls them back, and may be restarted meanwhile.
+// Math is Kite's classic: a service squares numbers for clients that show a token, calls them back, and may be restarted at any time.
 //
 //	go run ./examples/math                              the server and a client
 //	go run ./examples/math -server -key math.key        the server alone; it makes the key if there is none

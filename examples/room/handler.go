@@ -6,7 +6,7 @@ import (
 	"github.com/guregu/kami/component"
 )
 
-// Handler is the barebones handler of Pitaya's documentation, as it is there but for comments.
+// Handler is the barebones handler of Pitaya's documentation, unchanged except for comments.
 type Handler struct {
 	component.Base
 }

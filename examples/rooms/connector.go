@@ -83,7 +83,7 @@ type members struct {
 	Names []string `json:"names"`
 }
 
-// Enter says who the client is, and goes to a room. The one who had the name before is kicked, at whichever connector.
+// Enter gives the client a name, and goes to a room. The client that had the name before is kicked, at any connector.
 func (c *Connector) Enter(ctx context.Context, r *enter) (*members, error) {
 	for _, s := range []string{r.Name, r.Room} {
 		if s == "" || len(s) > 60 {

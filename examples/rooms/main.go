@@ -1,5 +1,5 @@
-// Rooms is a chat on a cluster. Browsers connect to any connector, which hands what they say to the server of their room; what that
-// answers reaches the members of the room at all connectors.
+// Rooms is a chat on a cluster. Browsers connect to any connector, which passes their messages to the server of their room. That server's
+// pushes reach the members of the room at all connectors.
 //
 // All of it in one process, with NATS inside; open the page that it logs in two tabs:
 //
@@ -105,8 +105,8 @@ func connect(url string) (nc *nats.Conn, stop func(), err error) {
 	return nc, server.Stop, err
 }
 
-// start starts the components of a server, and has it join the cluster after that, so that no message comes too early. What it returns
-// does the same in reverse.
+// start starts the components of a server before it joins the cluster, so that no message comes too early. The function that it returns does
+// the same in reverse.
 func start(nc *nats.Conn, serverType string) (leave func(), err error) {
 	components, cfg := new(component.Set), cluster.Config{Type: serverType, Version: version}
 	joined := func(*cluster.Server) {}

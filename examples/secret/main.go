@@ -1,4 +1,4 @@
-// Secret is a server with a page for those who know the password: it uses ordinary net/http middleware,
+// Secret is a server with a page behind a password: it uses ordinary net/http middleware,
 // goji/httpauth, as kami middleware.
 package main
 

@@ -39,7 +39,7 @@ func sumOfPath(svc sum.Service) endpoint.Endpoint[sumPath, sum.SumResponse] {
 	}
 }
 
-// logCall logs what became of a call, and how long it took.
+// logCall logs the result of a call, and how long it took.
 func logCall(logger *slog.Logger, method string) endpoint.Around {
 	return func(ctx context.Context, call func(context.Context) error) error {
 		begin := time.Now()
@@ -49,7 +49,7 @@ func logCall(logger *slog.Logger, method string) endpoint.Around {
 	}
 }
 
-// logAnswer logs what was sent. It sees the requests that do not fit, too, which are never called.
+// logAnswer logs each answer, also for requests that do not fit and reach no Endpoint.
 func logAnswer(logger *slog.Logger) endpoint.ServerFinalizerFunc {
 	return func(ctx context.Context, code int, r *http.Request) {
 		logger.InfoContext(ctx, "answered", "request", r.Method+" "+r.URL.Path,

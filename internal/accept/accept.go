@@ -11,13 +11,13 @@ import (
 // How exactly a media type is named in the header.
 const (
 	Not   = iota // not at all
-	Any          // as */*
-	Range        // as text/*
-	Exact        // as itself, whatever its parameters
+	Any          // such as */*
+	Range        // such as text/*
+	Exact        // by itself, whatever its parameters
 )
 
-// Weight returns the weight of a media type, from 0 for refused to 1, and how exactly it is named: what names it most
-// exactly counts. Its time is linear in the header, and it allocates nothing.
+// Weight returns the weight of a media type, from 0 for refused to 1, and how exactly it is named. The range that names it most exactly
+// counts. Its time is linear in the header, and it allocates nothing.
 func Weight(header http.Header, mediaType string) (weight float64, named int) {
 	for _, line := range header["Accept"] {
 		for element := range list.Backward(line, ',') {
@@ -50,8 +50,8 @@ func exactness(accepted, mediaType string) int {
 	return Not
 }
 
-// weightOf returns the weight that the parameters say, 1 without one. One that is none refuses. No other parameter counts,
-// or needs to be well-formed.
+// weightOf returns the weight among the parameters, or 1 if there is none. An invalid weight counts as 0. Other parameters do not count, and
+// may be malformed.
 func weightOf(params string) float64 {
 	for param := range list.Backward(params, ';') {
 		name, q, _ := strings.Cut(param, "=")
@@ -62,10 +62,9 @@ func weightOf(params string) float64 {
 	return 1
 }
 
-// parseWeight parses a weight, of which three decimals count (RFC 9110, section 12.4.2). It returns 0 for what is none.
+// parseWeight parses a weight, of which three decimals count (RFC 9110, section 12.4.2). It returns 0 for an invalid one.
 //
-// optimization: strconv.ParseFloat allocates an error for each text that is none, of which a request may have many
-// (BenchmarkWeight).
+// optimization: strconv.ParseFloat allocates an error for each invalid text, and a request may have many (BenchmarkWeight).
 func parseWeight(q string) float64 {
 	whole, decimals, _ := strings.Cut(q, ".")
 	if whole != "0" && whole != "1" || strings.Trim(decimals, "0123456789") != "" {

@@ -1,25 +1,25 @@
 // Package batch registers the routes of several handlers together: all of them, or none.
 //
-// Package component gives its handlers to a function of the user's, which may be kami.Handle, that of a Mux, or one that changes
-// the path before. A Mux that gets a handler of a batch does not register it yet, but adds it to what the batch registers at the end.
+// Package component passes its handlers to a function of the user's, which may be kami.Handle, a Mux's, or one that changes the path first. A
+// Mux that gets a handler of a batch does not register it at once: the batch registers all handlers at the end.
 package batch
 
 import "github.com/guregu/kami/internal/where"
 
-// Batch is what is registered together. It is for one goroutine at a time. The zero Batch is empty.
+// Batch is a set of registrations. It is for one goroutine at a time. The zero Batch is empty.
 type Batch struct {
 	Place where.Place // of the whole batch
 	parts []Part
 	of    map[any]Part
 }
 
-// Part is what one Mux registers.
+// Part is the part of one Mux.
 type Part interface {
-	// Register registers all of it, or nothing and returns an error.
+	// Register registers all of the part. If it returns an error it has registered nothing.
 	Register() error
 }
 
-// Member is implemented by handlers. Batch returns the one that they are being registered in, or nil.
+// Member is implemented by handlers. Batch returns the batch that the handler is being registered in, or nil.
 type Member interface{ Batch() *Batch }
 
 // Of returns the batch that a handler is being registered in, or nil.

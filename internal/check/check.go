@@ -1,4 +1,4 @@
-// Package check finds what is probably a mistake among the routes and scopes of a table, as package kami's Check documents.
+// Package check finds probable mistakes among routes and scopes. Package kami's Check documents them.
 package check
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// Finding is what is probably a mistake.
+// Finding is a probable mistake.
 type Finding struct{ Problem, Place, Text string }
 
 // Route is a registered route.
@@ -29,7 +29,7 @@ type Scope struct {
 	Pattern                 treemux.Pattern
 }
 
-// Table is all that is registered, and how it decides.
+// Table has all registrations, and functions that decide as the Mux does.
 type Table struct {
 	Routes                []Route
 	Middleware, Afterware []Scope
@@ -38,7 +38,7 @@ type Table struct {
 	Guards func(method, path string, is func(scope string) bool) bool // whether the scope of any middleware that runs is one
 }
 
-// Findings returns the findings: those of routes, then those of scopes.
+// Findings returns the findings about routes, then those about scopes.
 func Findings(t Table) []Finding {
 	c := checker{Table: t}
 	for _, r := range c.Routes {
@@ -74,7 +74,7 @@ func (c *checker) unguarded(r Route) {
 
 // guards reports whether a scope is about some paths, and not about all.
 func guards(scope string) bool {
-	pattern, _ := treemux.Parse(scope) // which it was registered with, so there is no error
+	pattern, _ := treemux.Parse(scope) // the registration has parsed it, so there is no error
 	return slices.ContainsFunc(pattern.Segments, func(s treemux.Segment) bool { return s.Kind == treemux.Static })
 }
 
@@ -129,7 +129,7 @@ func (c *checker) unreachable(r Route) {
 	c.found("unreachable route", place, "%s is never reached: others go before it, such as %q (%s)", what, better, there)
 }
 
-// unusual finds what is read here otherwise than by many other routers.
+// unusual finds segments that many other routers read in another way.
 func (c *checker) unusual(what, place string, pattern treemux.Pattern) {
 	special := func(r rune) bool {
 		return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// NameOf names what was registered: a function, as app.login or app.(*service).login, or else its type.
+// NameOf returns the name of a function, such as app.login or app.(*service).login, or the type of another value.
 func NameOf(registered any) string {
 	v := reflect.ValueOf(registered)
 	if v.Kind() != reflect.Func {
 		return fmt.Sprintf("%T", registered)
 	}
 	name := runtime.FuncForPC(v.Pointer()).Name()
-	return strings.TrimSuffix(path.Base(name), "-fm") // as the functions of method values end
+	return strings.TrimSuffix(path.Base(name), "-fm") // the end of method values' names
 }
 
 // As converts a function to a type with the same signature.

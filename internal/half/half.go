@@ -18,23 +18,23 @@ func Is(w mutil.WriterProxy, method string) bool {
 	return int64(w.BytesWritten()) != mutil.ContentLength(w)
 }
 
-// Misleads is Is for a handler that has returned an error. An error answer of its own is what it meant: nobody takes it for
+// Misleads is Is for a handler that has returned an error. A status of 400 or more misleads no client, because it does not look like
 // success.
 func Misleads(w mutil.WriterProxy, method string) bool {
 	return w.Status() < http.StatusBadRequest && Is(w, method)
 }
 
-// Cut has the connection fail, so that no client takes what it has for all, even where middleware makes an end of the panic
-// that follows.
+// Cut makes the connection fail, so that no client takes half a response for a whole one, even if middleware recovers the panic that
+// follows.
 func Cut(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
 
-// Proxy is a proxy that also tells of a hijack, as those of mutil do and those of others do not.
+// Proxy is a proxy that also tells of a hijack. mutil's proxies do; others do not.
 type Proxy interface {
 	mutil.WriterProxy
 	Hijacked() bool
 }
 
-// Telling returns the writer itself if it is such a proxy, as where no middleware has put another one before it.
+// Telling returns the writer as a Proxy: itself if it is one, or else a new proxy around it.
 func Telling(w http.ResponseWriter) Proxy {
 	if own, ok := w.(Proxy); ok {
 		return own
@@ -42,8 +42,8 @@ func Telling(w http.ResponseWriter) Proxy {
 	return mutil.WrapWriter(w).(Proxy)
 }
 
-// Begun returns the proxy by which no answer can be written any more, and why, or nil. It asks the proxies that w is made of: its
-// own, those of outer Muxes, and that around all middleware.
+// Begun returns a proxy of a response that has begun, or whose connection was hijacked, and which of the two, or nil. It asks w and the proxies
+// that w wraps: those of outer Muxes, and the one around all middleware.
 func Begun(w http.ResponseWriter) (by mutil.WriterProxy, why string) {
 	for {
 		if proxy, ok := w.(mutil.WriterProxy); ok {

@@ -10,8 +10,7 @@ import (
 	"reflect"
 )
 
-// StatusClientGone is the status of a request whose client has left before there was an answer. Nobody gets it, but logs
-// have it, as nginx's do.
+// StatusClientGone is the status of a request whose client has left before there was an answer. Only logs show it, as nginx's do.
 const StatusClientGone = 499
 
 // Fault is an error with a status, and a text that the client may see.

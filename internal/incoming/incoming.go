@@ -18,8 +18,8 @@ const (
 
 // Exchange is one request on its way through a Mux.
 type Exchange interface {
-	// Incoming returns the context that the request came with, which ends when its client goes away, while that which kami
-	// makes of it by default does not.
+	// Incoming returns the context that the request came with. It ends when the client goes away; by default the context that kami makes
+	// of it does not.
 	Incoming() context.Context
 	// Started returns when the request came. It is zero unless a LogHandler or afterware runs for it, and [Time] had been
 	// called.
@@ -28,15 +28,14 @@ type Exchange interface {
 
 var timed atomic.Bool
 
-// Time has all Muxes take the time of each request for which a LogHandler or afterware runs, from now on. To look at a clock
-// costs as much as to look for a route, and so it is for those who need it.
+// Time makes all Muxes take the time of each request for which a LogHandler or afterware runs, from now on. Reading a clock costs as much as
+// finding a route, so it is done only if it is needed.
 func Time() { timed.Store(true) }
 
 // Timed reports whether Time has been called.
 func Timed() bool { return timed.Load() }
 
-// Context returns the context that the request came with whose context ctx is or derives from: ctx itself if that is none
-// of kami's.
+// Context returns the incoming context of the request that ctx belongs to, or ctx itself if it belongs to no request of kami's.
 func Context(ctx context.Context) context.Context {
 	if x, ok := ctx.Value(Request).(Exchange); ok {
 		return x.Incoming()
@@ -44,11 +43,11 @@ func Context(ctx context.Context) context.Context {
 	return ctx
 }
 
-// Gone reports whether the client of the request has left whose context ctx is or derives from. At the limit of a drain
-// the server ends that context too, and says so.
+// Gone reports whether the client of the request that ctx belongs to has left. The incoming context also ends at the limit of a drain,
+// with another cause.
 func Gone(ctx context.Context) bool { return context.Cause(Context(ctx)) == context.Canceled }
 
-// Started returns when the request came whose context ctx is or derives from, or zero if that is not known.
+// Started returns when the request that ctx belongs to came, or zero if that is not known.
 func Started(ctx context.Context) time.Time {
 	if x, ok := ctx.Value(Request).(Exchange); ok {
 		return x.Started()
@@ -56,8 +55,8 @@ func Started(ctx context.Context) time.Time {
 	return time.Time{}
 }
 
-// HandlerName returns the name that the handler has given itself which answers a request for the URL, that of the request whose
-// context ctx is or derives from. It is "" where there is no such handler.
+// HandlerName returns the name that a handler has given itself: the handler of the request that ctx belongs to, whose method and URL these
+// are. It returns "" if there is no such name.
 func HandlerName(ctx context.Context, method string, u *url.URL) string {
 	if x, ok := ctx.Value(Request).(interface {
 		HandlerName(method string, u *url.URL) string

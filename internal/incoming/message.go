@@ -8,8 +8,8 @@ import (
 // Message is a message, for which package message has made a request of no version of HTTP. Hit may be called at any time, by
 // several goroutines at once.
 type Message interface {
-	// Hit tells the message which route a Mux has found for it, "" for none, and what answers errors there. Of nested Muxes the
-	// last one to tell is the innermost.
+	// Hit tells the message the pattern of the route that a Mux has found, "" for none, and what answers errors there. With nested Muxes
+	// the innermost one calls it last.
 	Hit(pattern string, errors Failer)
 }
 
@@ -21,7 +21,7 @@ type Failer interface {
 // MessageKey is the key of the [Message] that a context belongs to.
 type MessageKey struct{}
 
-// MessageOf returns the message whose context ctx is or derives from, or nil.
+// MessageOf returns the message that ctx belongs to, or nil.
 func MessageOf(ctx context.Context) Message {
 	m, _ := ctx.Value(MessageKey{}).(Message)
 	return m

@@ -1,5 +1,5 @@
 // Package jsonbody reads bodies of requests and decodes JSON, for packages endpoint and component: within limits, with errors that
-// have a status, say what is wrong and where, and do not quote all that a client has sent.
+// have a status, say what is wrong and where, and quote only a part of the client's text.
 package jsonbody
 
 import (
@@ -12,31 +12,31 @@ import (
 	"sync"
 )
 
-// Buffer is a buffer, what encodes into it, and what decodes from it. It is for one goroutine at a time.
+// Buffer is a buffer with its encoder and its decoder. It is for one goroutine at a time.
 type Buffer struct {
 	bytes.Buffer
 	Encoder *json.Encoder
 	decoder *json.Decoder    // of text; nil after an error, which would stay with it
-	text    bytes.Reader     // that is being decoded
-	limited io.LimitedReader // of the body that is being read
+	text    bytes.Reader     // the text that is being decoded
+	limited io.LimitedReader // the body that is being read
 	kept    bool             // not to be reused
 }
 
-// buffers are those that are not in use.
+// buffers are the buffers that are not in use.
 //
-// optimization: responses are encoded in reused buffers, of which nobody keeps anything: a writer must not keep what it is
-// given. Bodies are read into them and decoded by what comes with them, unless a type decodes itself, which may keep its
-// text (BenchmarkServer and BenchmarkClient in compat/).
+// optimization: responses are encoded in reused buffers, because writers must not keep the bytes that they get. Bodies are read into them,
+// and decoded by their decoders, unless a type decodes itself, because it may keep its text (BenchmarkServer and BenchmarkClient in
+// compat/).
 var buffers = sync.Pool{New: func() any {
 	b := new(Buffer)
 	b.Encoder = json.NewEncoder(&b.Buffer)
 	return b
 }}
 
-// MaxReused is the size above which a buffer is not reused, lest one large body be kept for ever.
+// MaxReused is the size above which a buffer is not reused, so that one large body is not kept for ever.
 const MaxReused = 64 << 10
 
-// Get returns a buffer, empty, for what nobody keeps.
+// Get returns an empty buffer, for bytes that no other code keeps.
 func Get() *Buffer { return buffers.Get().(*Buffer) }
 
 // For returns a buffer for a body that is decoded into a type, which keeps its text or does not.
@@ -58,7 +58,7 @@ func (b *Buffer) ReadUpTo(body io.Reader, limit int64) (tooLarge bool, err error
 	return int64(b.Len()) > limit, err
 }
 
-// Release gives the buffer back. What it has is not to be used any more, unless it is for a type that keeps its text.
+// Release gives the buffer back. Its bytes must not be used any more, unless it is for a type that keeps its text.
 func (b *Buffer) Release() {
 	if b.Cap() <= MaxReused && !b.kept {
 		b.Reset()
@@ -66,7 +66,7 @@ func (b *Buffer) Release() {
 	}
 }
 
-// Decode does what json.Unmarshal does with all that is in the buffer. If it is strict, it refuses unknown fields.
+// Decode is json.Unmarshal of the whole buffer. If strict, it refuses unknown fields.
 func (b *Buffer) Decode(into any, strict bool) error {
 	if strict {
 		return decodeStrictly(b.Bytes(), into)
@@ -90,7 +90,7 @@ func (b *Buffer) Decode(into any, strict bool) error {
 // another returns a pointer to a zero value of the type that the pointer points to.
 func another(pointer any) any { return reflect.New(reflect.TypeOf(pointer).Elem()).Interface() }
 
-// decodeStrictly is json.Unmarshal, but unknown fields are errors where there is no other one.
+// decodeStrictly is json.Unmarshal that returns an error for unknown fields if there is no other error.
 func decodeStrictly(text []byte, into any) error {
 	if err := json.Unmarshal(text, another(into)); err != nil {
 		return err
@@ -114,8 +114,7 @@ func DecodesItself(t reflect.Type) bool {
 // keepers says for each known type whether it keepsText.
 var keepers sync.Map
 
-// KeepsText reports whether a type, or one in it, decodes itself: it may keep the text that it is given. It does the work but once for
-// each type.
+// KeepsText reports whether a type, or one in it, decodes itself: such a type may keep its text. It does the work only once for each type.
 func KeepsText(t reflect.Type) bool {
 	keeps, known := keepers.Load(t)
 	if !known {
@@ -125,7 +124,7 @@ func KeepsText(t reflect.Type) bool {
 	return keeps.(bool)
 }
 
-// keepsText reports whether a type, or one in it, decodes itself: it may keep the text that it is given.
+// keepsText is KeepsText, without its memory.
 func keepsText(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false

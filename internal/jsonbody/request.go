@@ -29,7 +29,7 @@ func (b *Buffer) ReadRequest(r *http.Request, limit int64) error {
 	return nil
 }
 
-// explainBody makes an error of one that came from reading a body: perhaps that of a limit from outside, or of the
+// explainBody makes an error with a status of an error of reading a body, which may come from a limit around the body or from the
 // connection.
 func explainBody(r *http.Request, err error) error {
 	var tooLong *http.MaxBytesError
@@ -42,7 +42,7 @@ func explainBody(r *http.Request, err error) error {
 		return incoming.TooLate(err)
 	case errors.As(err, &operation), incoming.Gone(r.Context()):
 		return incoming.Left(err)
-	case errors.Is(err, io.ErrUnexpectedEOF): // as when the client has closed its connection
+	case errors.Is(err, io.ErrUnexpectedEOF): // for example, the client has closed its connection
 		return &incoming.Fault{Code: incoming.StatusClientGone, Text: "the body is not complete", Cause: err}
 	}
 	return badRequest("the body cannot be read: %w", Briefly(err, MaxQuoted+1))
@@ -63,7 +63,7 @@ const Type = "application/json; charset=utf-8"
 
 // IsJSON reports whether a content type is JSON, or a "+json" type (RFC 6839). Parameters do not count.
 //
-// optimization: mime.ParseMediaType allocates for each parameter, of which a client may send many
+// optimization: mime.ParseMediaType allocates for each parameter, and a client may send many
 // (endpoint's BenchmarkHostileRequests).
 func IsJSON(contentType string) bool {
 	if contentType == Type {
@@ -75,7 +75,7 @@ func IsJSON(contentType string) bool {
 	return strings.EqualFold(kind, "application/json") || len(kind) > len(suffix) && strings.EqualFold(kind[len(kind)-len(suffix):], suffix)
 }
 
-// Explain makes a bad request's error of what is wrong with the text.
+// Explain makes the error of a bad request of an error about its text.
 func Explain(text []byte, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

@@ -2,7 +2,7 @@ package jsonbody
 
 import "unicode/utf8"
 
-// MaxQuoted is how many bytes of what a client has sent the text of an error quotes.
+// MaxQuoted is how many bytes of a client's text an error quotes.
 const MaxQuoted = 100
 
 // Excerpt returns the text, or its beginning if it is long, without a part of a character at its end.
@@ -17,7 +17,7 @@ func Excerpt(text string) string {
 	return text[:end] + "…"
 }
 
-// Brief is an error with another text, which does not quote all that a client has sent.
+// Brief is an error with a shorter text, which quotes only a part of the client's text.
 type Brief struct {
 	Text  string
 	Cause error
@@ -29,7 +29,7 @@ func (b Brief) Error() string { return b.Text }
 // Unwrap returns the cause.
 func (b Brief) Unwrap() error { return b.Cause }
 
-// Briefly returns an error about an input of that length. Its text, which somebody else has made, may quote all of that.
+// Briefly returns a short error for an error about an input of that length, whose text may quote all of the input.
 func Briefly(err error, length int) error {
 	if length <= MaxQuoted {
 		return err

@@ -94,7 +94,7 @@ func (j *joined) look() {
 
 // ending is the parent of a joined context. It hands down the error and the cause of the context that ends first, because the
 // context package has no function that cancels with an error. The joined context has no timer for the deadline: a timer would
-// keep it alive when nobody needs it any more.
+// keep it alive after it is no longer needed.
 type ending struct {
 	deadline time.Time // zero if there is none
 	once     sync.Once
@@ -102,7 +102,7 @@ type ending struct {
 	end      func()          // ends the joined context
 }
 
-// never is the Done channel of an ending. Nobody waits for it, because the context package calls AfterFunc instead.
+// never is the Done channel of an ending. It never closes: the context package calls AfterFunc instead of waiting for it.
 var never = make(chan struct{})
 
 func (e *ending) Deadline() (time.Time, bool) { return e.deadline, !e.deadline.IsZero() }

@@ -1,4 +1,4 @@
-// Package list splits what header fields list (RFC 9110, section 5.6.1).
+// Package list splits the lists in header fields (RFC 9110, section 5.6.1).
 package list
 
 import (
@@ -9,8 +9,8 @@ import (
 // Backward returns the elements of a list, the last one first and without the space around them. A separator in a quoted
 // string does not split, and empty elements are ignored.
 //
-// It goes backwards, for what a proxy has added at the end must not depend on what a client has sent before it, such as a
-// quote that is never closed. Where the quotes are in order, that makes no difference.
+// It goes backwards, because the elements that a proxy has added at the end must not depend on text that a client has sent before them, such
+// as a quote that is never closed. If the quotes are in order that makes no difference.
 func Backward(text string, separator byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for {

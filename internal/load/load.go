@@ -22,7 +22,7 @@ import (
 // A server that answers with it lets Config.Check see that answers are not mixed up, and can see that no id comes twice.
 const IDHeader = "Load-Id"
 
-// Config says what load there is to be.
+// Config describes the load.
 type Config struct {
 	Mode Mode
 
@@ -36,7 +36,7 @@ type Config struct {
 	Clients int
 
 	// Think is how long a client pauses between two requests, on average: each pause is a random one from half of it to
-	// one and a half times it, lest the clients keep step. Zero means no pause.
+	// one and a half times it, so that the clients do not keep step. Zero means no pause.
 	Think time.Duration
 
 	// TLS is for HTTP2 and must then be set; no other mode has TLS.
@@ -46,7 +46,7 @@ type Config struct {
 	// ten seconds.
 	Limit time.Duration
 
-	// Rewind lets HTTP2 and H2C send again what the server says that it has not begun; see HTTP2.
+	// Rewind lets HTTP2 and H2C send a request again if the server says that it has not begun it; see HTTP2.
 	Rewind bool
 
 	// Check says what is wrong with the body of an answer with status 200 to the request with that id, if anything. Many
@@ -127,7 +127,7 @@ type run struct {
 // case at the deadline at the latest. It says how many requests the connection had served before.
 type sender func(id string, deadline time.Time) (served int, err error)
 
-// senders returns what makes the sender of each client.
+// senders returns a function that makes the sender of each client.
 func (r *run) senders() func() sender {
 	if r.Mode < TransportPost {
 		return func() sender { return (&wire{run: r}).send }

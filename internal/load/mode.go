@@ -6,8 +6,8 @@ import "fmt"
 type Mode int
 
 const (
-	// KeepAlive sends GET requests over bare HTTP/1.1 connections, one of each client, and trusts what the server said:
-	// it writes the next request without looking whether the server has closed the connection meanwhile, and opens
+	// KeepAlive sends GET requests over bare HTTP/1.1 connections, one of each client, and trusts the server:
+	// it writes the next request without looking whether the server has closed the connection, and opens
 	// another one only after an answer with "Connection: close" or a failure. A server that closes without saying so
 	// makes it fail.
 	KeepAlive Mode = iota
@@ -20,10 +20,10 @@ const (
 	NewConnection
 
 	// TransportPost sends POST requests with Go's http.Transport over HTTP/1.1. All clients share one Transport, which
-	// looks for closed connections all the time. It never sends a request again, for the body cannot be read again.
+	// looks for closed connections all the time. It never sends a request again, because the body cannot be read again.
 	TransportPost
 
-	// HTTP2 is TransportPost with HTTP/2 over TLS, thus the clients share connections, usually one.
+	// HTTP2 is TransportPost with HTTP/2 over TLS, so the clients share connections, most often one.
 	//
 	// A server that is to close one sends GOAWAY with the last stream that it serves (RFC 9113 section 6.8). A request
 	// that crosses it on the way has a later stream: it is sure that the server will not begin it, and Go's Transport

@@ -11,7 +11,7 @@ import (
 // maxFailures is how many failures a Result describes.
 const maxFailures = 20
 
-// Result is what has become of the requests. Each of them was either answered or has failed.
+// Result counts the requests. Each of them was answered or has failed.
 type Result struct {
 	Answered, Failed int
 
@@ -42,7 +42,7 @@ func (r Result) String() string {
 	return s
 }
 
-// record adds what has become of a request.
+// record adds the outcome of a request.
 func (r *run) record(client, served int, began time.Time, err error) {
 	took := time.Since(began)
 	r.mu.Lock()

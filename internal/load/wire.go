@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// errUnasked is that a server sends what no request has asked for.
+// errUnasked says that a server sends bytes that belong to no request.
 var errUnasked = errors.New("the server has sent bytes that nobody asked for")
 
 // wire is a client of bare HTTP/1.1.

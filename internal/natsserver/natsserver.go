@@ -41,7 +41,7 @@ func New(t testing.TB, binary string, args ...string) *Server {
 	return s
 }
 
-// FreePort returns a port of the loopback that nobody has.
+// FreePort returns a free port of the loopback.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

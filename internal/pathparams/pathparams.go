@@ -9,10 +9,9 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// Params are where the params of a route are in a path.
+// Params has the places of a route's params in a path.
 //
-// optimization: few bytes for each of them keep what is allocated for each request in a smaller size class
-// (BenchmarkServe/Params4).
+// optimization: with few bytes for each param the allocation of each request is in a smaller size class (BenchmarkServe/Params4).
 type Params struct {
 	Path    string    // as it is routed, without a slash at its end
 	starts  [5]uint16 // where the first ones begin, and how long they are; 0 if there is no room for that
@@ -20,7 +19,7 @@ type Params struct {
 	encoded bool // whether the path has escapes
 }
 
-// Set sets them to those that were found in the path, which is set. Each param of a path with escapes is looked for and decoded when it is asked for.
+// Set sets the params to the spans that were found in Path. In a path with escapes each param is found and decoded when it is asked for.
 func (p *Params) Set(spans *treemux.Spans, encoded bool) {
 	if encoded {
 		p.encoded = true
@@ -42,7 +41,7 @@ func (p *Params) Value(i int, pattern string) string {
 	return p.Search(i, pattern)
 }
 
-// Known is Value for a param whose place is known, else "": no value is empty.
+// Known is Value for a param whose place is known, and "" for others: no value is empty.
 func (p *Params) Known(i int) (value string) {
 	if i < len(p.starts) {
 		start := int(p.starts[i])
@@ -78,9 +77,9 @@ type Name struct {
 	Text string
 }
 
-// markOf returns what tells most names from each other: the last byte, and the low one of the length.
+// markOf returns the last byte of a name and the low byte of its length.
 //
-// optimization: so no others are compared (BenchmarkServe/Params4).
+// optimization: most names differ in these, so few are compared whole (BenchmarkServe/Params4).
 func markOf(name string) uint16 {
 	if name == "" {
 		return 0
@@ -90,7 +89,7 @@ func markOf(name string) uint16 {
 
 // Index returns which of the params has the name, or -1.
 //
-// optimization: of one condition with both comparisons the compiler would make a value first (BenchmarkServe/Params4).
+// optimization: the compiler would turn a single condition into a value first (BenchmarkServe/Params4).
 func Index(names []Name, name string) int {
 	mark := markOf(name)
 	for i, own := range names {

@@ -9,7 +9,7 @@ import (
 	"github.com/guregu/kami/treemux"
 )
 
-// Oddity says what keeps clients from asking for paths of such a pattern, if anything does.
+// Oddity says why no client would ask for a path of such a pattern, or "".
 func Oddity(pattern treemux.Pattern) string {
 	for _, s := range pattern.Segments {
 		if s.Kind != treemux.Static {
@@ -33,8 +33,8 @@ func Oddity(pattern treemux.Pattern) string {
 	return ""
 }
 
-// IsBelow reports whether a route is below a scope by what both are called: a static segment of the scope stands for
-// itself, and is not one of many that a param can be.
+// IsBelow reports whether the pattern of a route is below the pattern of a scope. A static segment of the scope must be the same segment
+// in the route: a param, which could have that value, does not count.
 func IsBelow(route, scope treemux.Pattern) bool {
 	if len(route.Segments) <= len(scope.Segments) {
 		return false

@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/internal/accept"
 )
 
-// SetHeaders sets the headers that an error has. What outer handlers have said of cookies and of Vary stays.
+// SetHeaders sets the headers that an error has. It adds to the cookies and the Vary of outer handlers.
 func SetHeaders(header http.Header, err error) {
 	var headerer interface{ Headers() http.Header }
 	if !errors.As(err, &headerer) {
@@ -20,7 +20,7 @@ func SetHeaders(header http.Header, err error) {
 	for name, values := range headerer.Headers() {
 		switch name = http.CanonicalHeaderKey(name); name {
 		case "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding":
-			// they are about another body
+			// they describe another body
 		case "Set-Cookie", "Vary":
 			header[name] = append(header[name], values...)
 		default:

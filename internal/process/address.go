@@ -21,11 +21,11 @@ func init() {
 	bind.WithFlag()
 }
 
-// Listen listens on the address of the flag -bind, and parses the flags if nobody has. It exits with status 1 if it cannot.
+// Listen listens on the address of the flag -bind, and parses the flags if they are not parsed yet. It exits with status 1 if it cannot.
 func Listen() net.Listener { return host.listen() }
 
-// listen leaves the work to goji/bind, which exits where it cannot listen. It first refuses those addresses for which goji/bind
-// would print a stack, or an error that does not say what is wrong.
+// listen calls goji/bind, which exits if it cannot listen. It first refuses addresses for which goji/bind would print a stack, or an error
+// that does not say what is wrong.
 func (sys *system) listen() net.Listener {
 	if !flag.Parsed() {
 		flag.Parse()
@@ -61,7 +61,7 @@ func isSocketPath(address string) bool {
 	return !strings.Contains(address, ":") && (strings.HasPrefix(address, ".") || strings.HasPrefix(address, "/"))
 }
 
-// checkBind returns what is wrong with an address, or with the environment that it comes from. It looks in goji/bind's order.
+// checkBind returns an error that says what is wrong with an address, or with the environment that it comes from, in goji/bind's order.
 func (sys *system) checkBind(address string) error {
 	if err := sys.checkEnvironment(); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (sys *system) checkDescriptor(number string) error {
 	return nil
 }
 
-// clearSocket removes the file of a socket on which nobody answers, so that the path can be bound. It returns the absolute path.
+// clearSocket removes the file of a socket on which no process answers, so that the path can be bound. It returns the absolute path.
 func clearSocket(address string) (path string, err error) {
 	if path, err = filepath.Abs(address); err != nil {
 		return "", err

@@ -107,7 +107,7 @@ func (sys *system) is(variable string, pid int) bool {
 	return err == nil && id == pid
 }
 
-// tell tells systemd what state the service is in, as sd_notify(3) does.
+// tell tells systemd the state of the service, as sd_notify(3) does.
 func (sys *system) tell(state string) {
 	socket := sys.getenv("NOTIFY_SOCKET")
 	if socket == "" {
@@ -234,7 +234,7 @@ func (g gate) Close() error {
 
 // busy is the connection that goji waits for, or closes to force the server to stop.
 type busy struct {
-	net.Conn // nil: nobody reads or writes
+	net.Conn // nil, because goji neither reads nor writes
 	*supervised
 }
 

@@ -16,7 +16,7 @@ type Reading struct {
 }
 
 // Readings returns all readings of a path that any code acts on, as far as scopes of that depth can tell them apart, the routed one first.
-// Code that acts on it may take the slashes that are encoded in a segment for text, as in the name "owner/repo", and those of what follows
+// Code that acts on the path may take the encoded slashes in a segment for text, as in the name "owner/repo", and the encoded slashes after it
 // for slashes. A route has a clean path, so clean is "" then; all other code may also act on the clean path, by segment or by decoding.
 // Encoded means that the paths have escapes. Own is as in Reading.
 func Readings(path, clean, own string, encoded bool, depth int) []Reading {

@@ -26,7 +26,7 @@ type Set[T Ware] struct {
 	wild   treemux.Tree[*scope[T]] // those with params
 }
 
-// scope is a place in a tree of scopes: all that is registered for the path /p and for what lies below it.
+// scope is a place in a tree of scopes: all that is registered for "/p" and for "/p/".
 type scope[T Ware] struct {
 	pattern treemux.Pattern
 	own     [patterns.Kinds]Chain[T] // what is registered here

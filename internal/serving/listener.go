@@ -23,7 +23,7 @@ type door struct {
 	net.Listener
 	closed    atomic.Bool
 	accepting atomic.Bool   // whether Accept of the listener below has not returned
-	abandoned chan struct{} // closed when nobody waits for it any more
+	abandoned chan struct{} // closed when no goroutine waits for it any more
 }
 
 func newDoor(l net.Listener) *door { return &door{Listener: l, abandoned: make(chan struct{})} }

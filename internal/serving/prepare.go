@@ -51,7 +51,7 @@ func (s *Server) prepare(l net.Listener) error {
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if connContext != nil {
 			if ctx = connContext(ctx, c); ctx == nil {
-				return nil // net/http says what is wrong with that
+				return nil // net/http returns the error
 			}
 		}
 		a := &accepted{by: s, conn: c}
@@ -83,7 +83,7 @@ func (s *Server) limitRequests(base context.Context) {
 }
 
 // spareOtherProtocols counts connections of the protocols in TLSNextProto as ones that have sent a request, or a stop would close
-// them as silent: net/http does not tell what becomes of them. It does so for its own HTTP/2.
+// them as silent: net/http does not report their states. For its own HTTP/2 it does.
 func (s *Server) spareOtherProtocols() {
 	s.server.TLSNextProto = maps.Clone(s.server.TLSNextProto)
 	for name, serve := range s.server.TLSNextProto {

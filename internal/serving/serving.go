@@ -30,7 +30,7 @@ type Server struct {
 	late  atomic.Int64  // how long after it began to stop the last connection was accepted; a time.Duration
 	open  atomic.Int64  // the number of connections, hijacked ones only while a handler that called Draining has them
 	conns sync.Map      // from net.Conn to *accepted, without hijacked ones
-	quiet chan struct{} // has room for one, and gets one when open falls to 0
+	quiet chan struct{} // with room for one value, which it gets when open falls to 0
 
 	base     context.Context         // of the requests that come in
 	requests context.Context         // ends together with base at the limit; nil if there is no limit

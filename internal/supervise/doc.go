@@ -6,5 +6,5 @@
 //	[Systemd]     3                       READY=1 came     starts after the old one has ended
 //	[StartBound]  (none: -bind)           it logged where
 //
-// A connection that comes while nobody accepts waits in the queue of the socket, which the supervisor keeps open.
+// A connection that comes while no process accepts waits in the queue of the socket, which the supervisor keeps open.
 package supervise

@@ -42,7 +42,7 @@ func NewEinhorn(program Program) (*Einhorn, error) {
 	return e, nil
 }
 
-// collect notes what comes on the control socket, one entry for each connection.
+// collect adds an entry for each connection to the control socket.
 func (e *Einhorn) collect(control net.Listener) {
 	for {
 		conn, err := control.Accept()
@@ -64,8 +64,8 @@ func (e *Einhorn) collect(control net.Listener) {
 // Acks returns all that was sent to the control socket, one entry for each connection.
 func (e *Einhorn) Acks() []string { return e.acks.all() }
 
-// Start starts a worker and waits for its ACK. It is an error, and the end of the worker, if that is not exactly what a
-// worker has to send, or if anything else comes on the control socket before.
+// Start starts a worker and waits for its ACK. If that is not exactly the ACK of a worker, or if anything else
+// comes on the control socket before, it ends the worker and returns an error.
 func (e *Einhorn) Start() error {
 	program := e.program
 	program.Files = append(slices.Clone(program.Files), e.socket)
@@ -101,5 +101,5 @@ func (e *Einhorn) Upgrade() error {
 	return e.Retire(old)
 }
 
-// Retire tells a worker to end whose place another one has taken, and waits for that.
+// Retire tells a worker to end that another one has replaced, and waits for its end.
 func (e *Einhorn) Retire(old *Process) error { return e.stop(old, e.Kick) }

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// journal collects what a process has said: lines, or messages. One can wait for an entry. The zero journal is empty.
+// journal collects the output of a process, as lines, or its messages. It can wait for an entry. The zero journal is empty.
 type journal struct {
 	mu      sync.Mutex
 	entries []string
 	rest    []byte        // of a line that has not ended
-	grown   chan struct{} // closed at the next entry; nil if nobody waits
+	grown   chan struct{} // closed at the next entry; nil if no goroutine waits
 }
 
 // Write adds the lines that end in text.
@@ -60,7 +60,7 @@ func (j *journal) text() string {
 	return strings.Join(j.entries, "") + string(j.rest)
 }
 
-// await waits for an entry that matches, the first ones aside, until the limit or the end of what makes the entries.
+// await waits for an entry that matches, after the first ones, until the limit, or until no more entries come.
 func (j *journal) await(first int, match func(string) bool, limit time.Duration, end <-chan struct{}) (string, bool) {
 	timeout := time.After(limit)
 	for over := false; ; {

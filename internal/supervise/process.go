@@ -19,18 +19,18 @@ import (
 // pipeLimit is for descendants that live on to let go of the output.
 const pipeLimit = 2 * time.Second
 
-// Program says what to run.
+// Program is the program to run.
 type Program struct {
 	Path string
 	Args []string // without the program's name
-	// Env is added to the environment of this process, and wins over what a supervisor adds (LISTEN_PID aside). What
-	// speaks of a supervisor or of an address to bind in the environment of this process is not passed on.
+	// Env is added to the environment of this process, and replaces variables of a supervisor (except LISTEN_PID). Variables of this
+	// process about a supervisor, or about an address to bind, are not passed on.
 	Env []string
 	// Files are inherited, numbered from 3 on, or from 4 on under Systemd.
 	Files []*os.File
 	// Log, if set, gets the output as it comes, from a goroutine of each process.
 	Log io.Writer
-	// Grace is for what a process does at once: to end its ACK, to dump its goroutines. Zero means 30 seconds.
+	// Grace limits what a process should do at once: end its ACK, dump its goroutines. Zero means 30 seconds.
 	Grace time.Duration
 }
 
@@ -113,7 +113,7 @@ func StartBound(program Program, bind string, limit time.Duration) (p *Process, 
 	return p, address, nil
 }
 
-// environment is that of this process, without what would mislead a child about its supervisor or its address.
+// environment returns the environment of this process without the variables that would mislead a child about its supervisor or address.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
@@ -196,8 +196,7 @@ func (p *Process) ends(limit time.Duration) bool {
 	}
 }
 
-// abort ends a process that has not done what it should. The output of the error has its goroutines, if it is one of
-// Go's and still ran.
+// abort ends a process that has failed. The output in the error has its goroutines, if it is a Go program and still ran.
 func (p *Process) abort(what string) error {
 	status := p.status()
 	_ = p.command.Process.Signal(syscall.SIGQUIT)

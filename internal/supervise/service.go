@@ -15,12 +15,12 @@ import (
 // startLimit is the default of the limits that can be set.
 const startLimit = 30 * time.Second
 
-// Service is what both supervisors have: a program, a TCP socket on the loopback interface that outlives its processes,
-// and the one process that serves now. Its methods are for one goroutine at a time.
+// Service is the part that both supervisors have: a program, a TCP socket on the loopback interface that outlives its processes,
+// and the process that serves now. Its methods are for one goroutine at a time.
 type Service struct {
-	// Limit is for each step: a process to become ready, or to end after a signal. It is 30 seconds by default.
+	// Limit is for each step, such as a process that becomes ready, or ends after a signal. It is 30 seconds by default.
 	Limit time.Duration
-	// Exits are those of the processes that were told to end, in that order.
+	// Exits has the exits of the processes that were told to end, in that order.
 	Exits []Exit
 
 	program Program
@@ -90,7 +90,7 @@ func (s *Service) UseFile() error {
 // Block makes the socket a blocking one, as a start does after UseFile.
 func (s *Service) Block() { s.socket.Fd() }
 
-// temporary is a directory that goes when it is closed. Its path is short, as those of sockets must be.
+// temporary is a directory that is removed when it is closed. Its path is short, because paths of sockets must be.
 type temporary string
 
 func newTemporary() (temporary, error) {

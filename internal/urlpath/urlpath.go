@@ -37,7 +37,7 @@ func Plain(path string, encoded bool) string {
 	return path
 }
 
-// CutSlash cuts off one trailing slash, but not the root's, nor that of "//", which is another spelling of the root.
+// CutSlash cuts off one trailing slash, but not the slash of the root, or of "//", which is another spelling of the root.
 func CutSlash(path string) (rest string, had bool) {
 	if len(path) > len("//") {
 		return strings.CutSuffix(path, "/")
@@ -132,7 +132,7 @@ func Location(path string, encoded bool) string {
 	return (&url.URL{Path: path}).EscapedPath()
 }
 
-// Escape encodes all bytes that do not belong into a header: controls, spaces, what is not ASCII, and the bytes listed.
+// Escape encodes all bytes that do not belong in a header: controls, spaces, bytes that are not ASCII, and the listed ones.
 func Escape(s, listed string) string {
 	const digits = "0123456789ABCDEF"
 	must := func(c byte) bool { return c <= ' ' || c >= 0x7f || strings.IndexByte(listed, c) >= 0 }

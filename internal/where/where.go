@@ -50,8 +50,8 @@ func isOurs(counter uintptr) bool {
 
 // Caller returns the place of the call into kami or package component: the first frame that is not their own.
 //
-// optimization: it walks a few frames at a time, for the stack may be deep and the place is near, and looks but once into
-// the tables that say what they are (kami's BenchmarkC27Register100000).
+// optimization: it walks a few frames at a time, because the stack may be deep and the place is near, and looks up each function only once
+// (kami's BenchmarkC27Register100000).
 func Caller() Place {
 	var counters [4]uintptr
 	for skip := 2; ; skip += len(counters) {

@@ -18,7 +18,7 @@ import (
 )
 
 // mustCertificate returns the certificate in the file. It makes the file if there is none, so that all workers have the
-// same: who trusts the first trusts them all.
+// same one, and a client that trusts the first trusts them all.
 func mustCertificate(file string) tls.Certificate {
 	if file == "" {
 		log.Fatal("worker: -mode tls needs -certificate")

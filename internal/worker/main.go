@@ -55,7 +55,7 @@ var modes = map[string]func(){
 	"tls":   func() { kami.ServeTLS(&tls.Config{Certificates: []tls.Certificate{mustCertificate(*certificate)}}) },
 }
 
-// hookNamed has what registers each hook.
+// hookNamed has the function that registers each hook.
 var hookNamed = map[string]func(){
 	"print": func() {
 		graceful.PreHook(func() { fmt.Println("pre hook") })

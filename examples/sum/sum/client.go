@@ -47,7 +47,7 @@ func NewClient(server string, opts ...endpoint.ClientOption) (Service, error) {
 	}, nil
 }
 
-// guard is what a call goes through, first the breaker: what that refuses is not tried again.
+// guard is put around each call. The breaker comes first: a call that it refuses is not repeated.
 func guard() []endpoint.Around {
 	breaker := gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
 		Timeout:      Rest,
