@@ -124,7 +124,7 @@ func Example() {
 	room, err := cluster.Join(ctx, nc, cluster.Config{Type: "room", Version: "1.0.0", Remotes: mux})
 	check(err)
 	defer func() {
-		check(room.Leave(ctx))      // says goodbye, and answers what has come
+		check(room.Leave(ctx))      // says goodbye, and answers the calls that have come
 		check(components.Stop(ctx)) // nothing comes any more
 	}()
 

@@ -13,7 +13,7 @@ import (
 
 func Example() {
 	square := func(_ context.Context, n float64) (float64, error) { return n * n, nil }
-	calls := kami.New() // what peers may call
+	calls := kami.New() // for calls of peers
 	calls.Post("/square", endpoint.JSON(square))
 	mux := kami.New()
 	mux.Get("/kite", &peer.Node{Name: "math", Version: "1.0.0", Handler: calls})

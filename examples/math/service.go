@@ -23,7 +23,7 @@ func newService(keys auth.KeySource, opts ...auth.JWTOption) *peer.Node {
 	opts = append(opts, auth.WithIssuer(issuerName), auth.WithAudience(serviceName))
 	schemes := auth.Schemes{"Bearer": auth.JWT(keys, opts...)}
 
-	calls := kami.New()               // what clients may call
+	calls := kami.New()               // for calls of clients
 	calls.Use("/math/", auth.Require) // with a token that has not expired, else 401
 	calls.Post("/math/square", endpoint.JSON(square))
 	return &peer.Node{Name: serviceName, Version: "1.0.0", Handler: calls, Authenticate: schemes.Authenticate}

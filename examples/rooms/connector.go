@@ -30,7 +30,7 @@ var inRoom = session.NewKey[string]("room")
 
 // newConnector makes a front: the page, and the websocket that it calls by. What it returns is called with the server that has joined.
 func newConnector(components *component.Set, cfg *cluster.Config) (joined func(*cluster.Server)) {
-	calls := kami.New() // what clients may call
+	calls := kami.New() // for calls of clients
 	node := &peer.Node{Name: "connector", Version: version, Handler: calls}
 	node.Sessions.ResumeWithin = time.Minute
 	cfg.Sessions = &node.Sessions
