@@ -11,12 +11,16 @@ import (
 )
 
 func main() {
-	rows := flag.String("rows", "", "regular expression of the rows to measure")
+	chosen := flag.String("rows", "", "measure only the rows whose names match the `regexp`")
 	turns := flag.Int("turns", 60, "how often each contestant works")
 	write := flag.String("write", "", "file to write the page to, instead of to the standard output")
 	flag.Parse()
 	var text bytes.Buffer
-	p := &page{out: io.MultiWriter(&text, os.Stdout), rows: regexp.MustCompile(*rows), turns: *turns}
+	p := &page{out: io.MultiWriter(&text, os.Stdout), rows: regexp.MustCompile(*chosen), turns: *turns}
+	if !p.wants("") {
+		fmt.Fprintf(os.Stderr, "messaging: no row matches %q; rows are %q\n", *chosen, rows)
+		os.Exit(2)
+	}
 	p.measure()
 	if *write != "" {
 		must(os.WriteFile(*write, text.Bytes(), 0o644))

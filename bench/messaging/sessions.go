@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
@@ -27,11 +26,7 @@ func (p *page) measureSessions() {
 	if !p.wants("connections") {
 		return
 	}
-	var files syscall.Rlimit
-	must(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
-	files.Cur = files.Max
-	must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files))
-	most := min(10_000, int(min(files.Max, 1<<20))/2-200) // each connection has two files here
+	most := min(10_000, int(min(openFiles(), 1<<20))/2-200) // each connection has two files here
 	p.printf("\n### connections\n\n| | is | at most | |\n|---|--:|--:|---|\n")
 	p.verdict("an idle connection beside a bare one, at the server", (idle(newNode("server", nil))-idle(bare(nil)))/1e3, 12, "KB")
 	p.verdict(fmt.Sprintf("%d idle ones in a process, both ends, resident", most), resident(most)/1e6, 600, "MB")
