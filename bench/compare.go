@@ -30,15 +30,9 @@ var (
 	trees  = map[string]func([]*route) lookup{}
 )
 
-// rarely is the setting of the collector in comparisons. Most slices are short enough to be without a collection.
-const rarely = 400
-
 // compareWith measures kami's rows with kami as it is here and at the revision, both in one program and in turns.
 func (o options) compareWith(stdout, log io.Writer) error {
-	var s series
-	for _, one := range o.measureRuns(log) {
-		s = append(s, one.Rows)
-	}
+	s := o.measureRuns(log)
 	fmt.Fprintf(stdout, "now: the working tree; then: %s; medians of %d runs\n\n", o.compare, o.runs)
 	return s.writeComparison(stdout)
 }
@@ -69,20 +63,19 @@ func gather(dir, revision string, log io.Writer) (env []string) {
 
 // unpack writes a revision to a directory of that name in dir, and copies of the contestants in bench that are for it, all
 // with names of its own.
-func unpack(files fs.FS, dir, name string) {
+func unpack(files *zip.Reader, dir, name string) {
 	write := func(from fs.FS, path, to string) {
+		check(os.MkdirAll(filepath.Dir(to), 0o700))
 		check(os.WriteFile(to, renamed(must(fs.ReadFile(from, path)), name), 0o600))
 	}
-	check(os.CopyFS(filepath.Join(dir, name), files))
 	for _, file := range []string{"kami.go", "kamitree.go"} {
 		write(os.DirFS(dir), "bench/"+file, filepath.Join(dir, "bench", name+file))
 	}
-	check(fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			write(files, path, filepath.Join(dir, name, path))
+	for _, file := range files.File {
+		if !file.FileInfo().IsDir() {
+			write(files, file.Name, filepath.Join(dir, name, file.Name))
 		}
-		return err
-	}))
+	}
 }
 
 // renamed gives what there is once in a program a name of the revision's own: kami's module, and its contestants here. The
@@ -130,7 +123,7 @@ func (p pace) compared(r *row) (o outcome) {
 			o = outcome{Group: r.group, Row: r.name, Failed: fmt.Sprint(failed)}
 		}
 	}()
-	return p.measure(r, rarely)
+	return p.measure(r, gogcs[1]) // most slices are short enough to be without a collection
 }
 
 // writeComparison writes a table of the rows, each with its verdict.

@@ -22,13 +22,10 @@ type grown struct {
 
 // sized is a contestant at a size.
 type sized struct {
-	slices   []float64 // the ns of a request in each slice, turn by turn
-	register time.Duration
-	bytes    float64 // held for each route or scope
+	slices []float64 // the ns of a request in each slice, turn by turn
+	ms     float64   // to register all
+	bytes  float64   // held for each route or scope
 }
-
-// ns is the least time of a request.
-func (s sized) ns() float64 { return least(s.slices) }
 
 // patience is how long a contestant may take to register. One that takes a hundredth of it is left out of what is ten
 // times as large, which may take a hundred times as long.
@@ -98,7 +95,7 @@ func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), s
 	l := grown{name: frame.name}
 	var field []*contestant
 	for i, n := range sizes {
-		if i > 0 && l.at[i-1].register > patience/100 && frame.name != ours {
+		if i > 0 && l.at[i-1].ms*100 > float64(patience.Milliseconds()) && frame.name != ours {
 			break
 		}
 		j, ask := grow(n)
@@ -124,11 +121,11 @@ func (d *drive) grown(frame peer, j *job, n int) sized {
 		before, start := inUse(), time.Now()
 		d.handler = frame.build(j)
 		d.run(1) // some finish their registration with the first request
-		took = append(took, float64(time.Since(start)))
+		took = append(took, time.Since(start).Seconds()*1000)
 		bytes = append(bytes, (inUse()-before)/float64(n))
 	}
 	runtime.KeepAlive(j)
-	return sized{register: time.Duration(median(took)), bytes: median(bytes)}
+	return sized{ms: median(took), bytes: median(bytes)}
 }
 
 // inUse is how much memory is in use.

@@ -37,31 +37,22 @@ func main() {
 // options are the flags.
 type options struct {
 	pace
-	extent
 	rows    *regexp.Regexp
 	runs    int
 	json    bool
 	out     string
 	compare string
+	turn    time.Duration // of a server over loopback; no flag, as all below
+	rounds  int           // of such turns
+	most    int           // routes
 }
-
-// extent is how much is measured beside the rows.
-type extent struct {
-	turn     time.Duration // over loopback
-	rounds   int           // of such turns
-	most     int           // routes
-	requests int           // after which the memory is measured
-}
-
-// full is that of all runs but quick ones.
-var full = extent{turn: 20 * time.Millisecond, rounds: 225, most: 100_000, requests: 1_000_000}
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{rows: regexp.MustCompile(""), extent: full}
+	o := options{rows: regexp.MustCompile(""), turn: 40 * time.Millisecond, rounds: 101, most: 100_000}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.out, "out", "docs/performance.md",
-		"the `file` to write, with charts beside it; '' prints only, as -rows and -quick do by default")
+		"the `file` to write, with its chart beside it; '' prints only, as -rows and -quick do by default")
 	flags.Func("rows", "measure only what matches the `regexp`, as 'Same work: 1 param'", func(text string) (err error) {
 		o.rows, err = regexp.Compile(text)
 		return err
@@ -89,7 +80,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if *quick {
 		o.pace, o.runs = pace{slice: 50 * time.Microsecond, slices: 2}, 1
-		o.extent = extent{turn: 2 * time.Millisecond, rounds: 1, most: 100, requests: 100}
+		o.turn, o.rounds, o.most = 2*time.Millisecond, 1, 100
 	}
 	if flags.NArg() > 0 || o.slices < 1 || o.runs < 1 || o.slice <= 0 {
 		return o, errors.New("unknown arguments, or numbers that are too small; see -help")
@@ -112,15 +103,17 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 		return err
 	case o.json:
 		return json.NewEncoder(stdout).Encode(o.measureOnce(io.Discard))
-	case len(o.chosen()) == 0 && (o.compare != "" || !slices.ContainsFunc(parts, o.rows.MatchString)):
+	case len(o.chosen()) == 0 && (o.compare != "" || !o.rows.MatchString(endToEnd) && !o.rows.MatchString(growing)):
 		return fmt.Errorf("no row matches %q", o.rows)
 	case o.compare != "":
 		return o.compareWith(stdout, stderr)
 	}
 	must(os.Stat(filepath.Dir(o.out))) // now, and not after all was measured
 	r, text := o.measureAll(stderr), new(bytes.Buffer)
-	if o.out != "" {
-		r.draw(o.out)
+	if chart := r.chart(); o.out != "" && chart != nil {
+		file := strings.TrimSuffix(o.out, filepath.Ext(o.out)) + "-work.svg"
+		check(os.WriteFile(file, chart, 0o644))
+		r.Chart = filepath.Base(file)
 	}
 	r.write(text)
 	if o.out != "" {
@@ -156,52 +149,39 @@ func (o options) chosen() []*row {
 // measureAll measures what was chosen.
 func (o options) measureAll(log io.Writer) *report {
 	r := &report{rows: o.chosen(), pace: o.pace, Machine: machine()}
-	if len(r.rows) > 0 || o.rows.MatchString(endToEnd) || o.rows.MatchString(growing) {
-		for _, one := range o.measureRuns(log) {
-			r.series, r.claims = append(r.series, one.Rows), append(r.claims, one.Claims)
-		}
+	if len(r.rows) > 0 {
+		r.series = o.measureRuns(log)
 	}
 	all := slices.Concat([]peer{kamiPeer}, peers, []peer{floorPeer})
-	for i, measure := range []func(){
-		func() { r.Trips = o.loopback(all) },
-		func() { r.Growths = o.growths(all) },
-		func() { r.Scalings = o.scalings() },
-		func() { r.Retentions = retentions(o.requests) },
+	for part, measure := range map[string]func(){
+		endToEnd: func() { r.Trips = o.loopback(all) },
+		growing:  func() { r.Growths = o.growths(all) },
 	} {
-		if o.rows.MatchString(parts[i]) {
-			fmt.Fprintln(log, parts[i])
+		if o.rows.MatchString(part) {
+			fmt.Fprintln(log, part)
 			measure()
 		}
 	}
 	return r
 }
 
-// once is what is measured in each run.
-type once struct {
-	Rows   []outcome
-	Claims []claim
-}
-
-func (o options) measureOnce(log io.Writer) (one once) {
+func (o options) measureOnce(log io.Writer) (all []outcome) {
 	for _, r := range o.chosen() {
 		fmt.Fprintln(log, r.title())
 		if o.compare != "" {
-			one.Rows = append(one.Rows, o.compared(r))
+			all = append(all, o.compared(r))
 		} else {
-			one.Rows = append(one.Rows, o.measure(r, gogcs[:]...))
+			all = append(all, o.measure(r, gogcs[:]...))
 		}
 	}
-	if o.compare == "" {
-		one.Claims = o.claims()
-	}
-	return one
+	return all
 }
 
-// measureRuns measures what is measured in all runs, each of this program linked in another order: where a function lies in
-// the program makes it faster or slower by some ns. No symbols are linked, for that takes longer.
-func (o options) measureRuns(log io.Writer) []once {
+// measureRuns measures the rows in all runs, each of this program linked in another order: where a function lies in the
+// program makes it faster or slower by some ns. It is linked without symbols because that is faster.
+func (o options) measureRuns(log io.Writer) series {
 	if o.runs == 1 && o.compare == "" {
-		return []once{o.measureOnce(log)}
+		return series{o.measureOnce(log)}
 	}
 	dir := must(os.MkdirTemp("", "bench"))
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -209,7 +189,7 @@ func (o options) measureRuns(log io.Writer) []once {
 	if o.compare != "" {
 		env = gather(dir, o.compare, log)
 	}
-	all, binary := make([]once, o.runs), filepath.Join(dir, "bench.exe")
+	all, binary := make(series, o.runs), filepath.Join(dir, "bench.exe")
 	for i := range all {
 		fmt.Fprintf(log, "run %d of %d\n", i+1, o.runs)
 		must(output(env, "go", "build", "-o", binary, fmt.Sprintf("-ldflags=-s -w -randlayout=%d", i+1), program))

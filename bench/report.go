@@ -12,34 +12,28 @@ import (
 	"slices"
 	"strings"
 	"text/template"
-	"time"
 
 	"github.com/klauspost/cpuid/v2"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 // report is all that was measured. What was left out is empty. Page.tmpl has the text around it.
 type report struct {
-	Machine    []string // see machine; before anything was written
-	rows       []*row
-	series     series    // of the rows
-	claims     [][]claim // of each run
-	pace       pace
-	Charts     map[string]string // what shows them, by group
-	Trips      []trip
-	Growths    []growth
-	Scalings   []scaling
-	Retentions []retention
+	Machine []string // see machine; before anything was written
+	rows    []*row
+	series  series // of the rows
+	pace    pace
+	Chart   string // the file
+	Trips   []trip
+	Growths []growth
 }
 
+// The parts of the page without rows.
 const (
 	endToEnd = "End to end"
 	growing  = "Growth"
-	parallel = "Parallel"
-	memories = "Memory"
 )
-
-// parts are the parts of the page without rows.
-var parts = []string{endToEnd, growing, parallel, memories}
 
 //go:embed page.tmpl
 var page string
@@ -54,7 +48,7 @@ func (r *report) write(w io.Writer) {
 func (r *report) Set() map[string]any {
 	return map[string]any{
 		"connections": connections, "asks": asks, "registrations": registrations, "patience": patience,
-		"requests": thousands(full.requests), "runs": len(r.series), "slices": r.pace.slices, "slice": r.pace.slice,
+		"runs": len(r.series), "slices": r.pace.slices, "slice": r.pace.slice,
 	}
 }
 
@@ -158,7 +152,7 @@ func (r *report) Targets() (lines [][]string) {
 		for _, v := range r.series.verdicts(i, row) {
 			var at [2][]string
 			for g := range gogcs {
-				held := fmt.Sprintf("%d of %d", v.held[g], v.runs)
+				held := fmt.Sprintf("%d of %d", v.held[g], len(r.series))
 				at[g] = []string{number(v.target.limit(g)), number(v.value[g]), number(v.hand[g]), held}
 			}
 			if v.target.of == allocations { // which are the same
@@ -167,10 +161,27 @@ func (r *report) Targets() (lines [][]string) {
 			lines = append(lines, slices.Concat([]string{v.row, v.target.text()}, at[0], []string{decimals(v.ofLeast)}, at[1]))
 		}
 	}
-	for _, c := range sumUp(r.claims) {
-		lines = append(lines, []string{
-			c.Row, c.Of, number(c.Limit), number(c.Value), "", fmt.Sprintf("%d of %d", c.held, c.runs), "", "", "", "", "",
-		})
+	once := func(row, of string, limit, value float64, holds bool) {
+		held := map[bool]string{true: "1 of 1", false: "0 of 1"}[holds]
+		lines = append(lines, []string{row, of, number(limit), number(value), "", held, "", "", "", "", ""})
+	}
+	for _, t := range r.Trips {
+		if value := cents(t.Ratio); t.Name == ours {
+			once(endToEnd, "kami : net/http in requests a second, at least", 0.98, value, value >= 0.98)
+		}
+	}
+	for _, g := range r.Growths {
+		atMost := func(of string, limit, value float64) { once(growing+": "+g.name, of, limit, value, value <= limit) }
+		at, first, last := g.lines[0].at, 0, len(g.sizes)-1 // of kami
+		if g.routes {
+			first = 1
+		}
+		atMost(fmt.Sprintf("time at %s : at %s", thousands(g.sizes[last]), thousands(g.sizes[first])), 2,
+			cents(ratioInTurn(at[last].slices, at[first].slices)))
+		if g.routes {
+			atMost("bytes a route", 300, math.Round(at[last].bytes))
+			atMost("ms to register "+thousands(g.sizes[last]), 300, math.Round(at[last].ms))
+		}
 	}
 	return lines
 }
@@ -196,9 +207,9 @@ func (g growth) Tables() []table {
 		return t
 	}
 	return []table{
-		of("least ns", true, sized.ns),
+		of("least ns", true, func(s sized) float64 { return least(s.slices) }),
 		of("bytes for each", false, func(s sized) float64 { return s.bytes }),
-		of("ms to register all", false, func(s sized) float64 { return float64(s.register) / float64(time.Millisecond) }),
+		of("ms to register all", false, func(s sized) float64 { return s.ms }),
 	}
 }
 
@@ -230,10 +241,4 @@ func decimals(x float64) string {
 }
 
 // thousands is a number with commas.
-func thousands(n int) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
+func thousands(n int) string { return message.NewPrinter(language.English).Sprint(n) }
