@@ -63,26 +63,26 @@ func (j *joined) endAs(other context.Context) {
 
 // Done is closed by the time it returns if one of the others has ended.
 func (j *joined) Done() <-chan struct{} {
-	j.look()
+	j.catchUp()
 	return j.Context.Done()
 }
 
 // Err returns the error of the first of the others that has ended.
 func (j *joined) Err() error {
-	j.look()
+	j.catchUp()
 	return j.Context.Err()
 }
 
 // Value answers the context package, which asks for the cause: it sees the end at once too.
 func (j *joined) Value(key any) any {
 	if key == CancelKey {
-		j.look()
+		j.catchUp()
 	}
 	return j.Context.Value(key)
 }
 
-// look ends the context if one of the others has ended: its AfterFunc runs in a goroutine, which may not have come that far.
-func (j *joined) look() {
+// catchUp ends the context if one of the others has ended: its AfterFunc runs in a goroutine, which may not have come that far.
+func (j *joined) catchUp() {
 	switch {
 	case j.Context.Err() != nil:
 	case j.a.Err() != nil:
