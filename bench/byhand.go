@@ -8,11 +8,11 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// newByHand does the work of a row as kami's contract asks for it: with one context for all of a request, which has the params
-// and the base value, a copy of the request for each context that a handler or middleware sees, and kami's proxy of a writer that
-// is watched. It has no routes, scopes or hooks to look for, and sees to nothing that is rare: panics, forms or cancellation.
+// newByHand does the work of a row as kami's contract asks for it: one context for a request, with the params and the base value, a
+// copy of the request for each context that a handler or middleware sees, and kami's proxy if a logger watches the writer. It has
+// no routing, scopes or hooks, and does not handle panics, forms or cancellation.
 //
-// Of several routes it takes the next one for each request, for in that order they come, one after the other.
+// It has no routing for several routes either: it takes the next route for each request, because they come in that order.
 func newByHand(j *job) http.Handler {
 	all := make([]*handmade, len(j.routes))
 	for i, rt := range j.routes {
@@ -37,9 +37,9 @@ type handmade struct {
 	pattern string
 	context context.Context
 	names   []string
-	marks   []uint16     // the last byte and the length of each name, which tell most of them from each other
+	marks   []uint16     // the last byte and the length of each name, by which most names differ
 	places  []int        // of the params, among the segments of the path
-	chain   http.Handler // standard middleware and the handler; nil if there is none
+	chain   http.Handler // standard middleware and the handler; nil without standard middleware
 }
 
 func newHandmade(j *job, rt *route) *handmade {
@@ -88,10 +88,10 @@ func (h *handmade) observe(w http.ResponseWriter, r *http.Request) {
 	h.lead(&c.handmadeParams, proxy, &c.request, r)
 }
 
-// handmadeAfter is afterware that keeps the context.
+// handmadeAfter is afterware that returns its context.
 var handmadeAfter = func(ctx context.Context, _ mutil.WriterProxy, _ *http.Request) context.Context { return ctx }
 
-// lead leads a request through its middleware to the handler. Own is for the copy of it.
+// lead runs the middleware and the handler. It copies the request to own.
 func (h *handmade) lead(ctx context.Context, w http.ResponseWriter, own, r *http.Request) {
 	if h.plain {
 		for i := range h.values {
@@ -124,7 +124,7 @@ func (h *handmade) handle(ctx context.Context, w http.ResponseWriter, r *http.Re
 	e.finish(w, ctx, r.Context())
 }
 
-// handmadeContext is the context of a request, and its copy.
+// handmadeContext is the context of a request, and the copy of the request.
 type handmadeContext struct {
 	context.Context // the base
 	in              context.Context
@@ -138,7 +138,7 @@ func (c *handmadeContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// handmadeParams is one with params.
+// handmadeParams is a handmadeContext with params.
 type handmadeParams struct {
 	handmadeContext
 	of      *handmade
@@ -147,7 +147,7 @@ type handmadeParams struct {
 	lengths [5]uint8
 }
 
-// handmadeWatched is one whose writer is watched.
+// handmadeWatched is a handmadeParams with a proxy for the writer.
 type handmadeWatched struct {
 	handmadeParams
 	place mutil.Place

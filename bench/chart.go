@@ -15,8 +15,8 @@ var colours = map[string]string{
 	"bunrouter": "#74b38d", "httprouter": "#b58a3c", "httptreemux": "#e0c486", theFloor: "#999999",
 }
 
-// chart draws the same work as SVG: below each other the rows, each with a bar for every contestant. It returns nil
-// if none of the rows was measured. All lengths are in pixels.
+// chart draws the rows of the same work as SVG, with a bar for each contestant in each row. It returns nil if none of the rows
+// was measured. All lengths are in pixels.
 func (r *report) chart() []byte {
 	const left, top, wide, thick = 170, 40, 560, 5
 	var names []string
@@ -29,7 +29,7 @@ func (r *report) chart() []byte {
 		names, times = append(names, row.name), append(times, make([]float64, len(frames)))
 		for k, p := range frames {
 			ns := r.series.median(func(run []outcome) float64 { return run[i].line(p.name).median(0) })
-			if !math.IsNaN(ns) { // who takes no part has no bar
+			if !math.IsNaN(ns) { // otherwise it is not in this row, and has no bar
 				times[len(times)-1][k], most = ns, max(most, ns)
 			}
 		}

@@ -16,28 +16,28 @@ import (
 )
 
 // The revisions of kami in a comparison: the working tree, the revision that it is compared with, and that revision once
-// more, linked under another name. Differences between the last two are noise.
+// more under another name. Differences between the last two are noise.
 const (
 	now   = "now"
 	then  = "then"
 	again = "again"
 )
 
-// builds and trees are the contestants of kami.go and kamitree.go, by revision. The program of a comparison has copies of
-// both files, which add the other revisions.
+// builds and trees are the contestants of kami.go and kamitree.go, by revision. A comparison copies both files into its
+// program for each of the other revisions.
 var (
 	builds = map[string]func(*job) http.Handler{}
 	trees  = map[string]func([]*route) lookup{}
 )
 
-// compareWith measures kami's rows with kami as it is here and at the revision, both in one program and in turns.
+// compareWith measures kami's rows with the working tree and with the revision, both in one program and in turns.
 func (o options) compareWith(stdout, log io.Writer) error {
 	s := o.measureRuns(log)
 	fmt.Fprintf(stdout, "now: the working tree; then: %s; medians of %d runs\n\n", o.compare, o.runs)
 	return s.writeComparison(stdout)
 }
 
-// gather makes a workspace in dir whose program has the revision's kami, twice, and returns the environment of it.
+// gather makes a workspace in dir with the revision's kami, twice, and returns the environment to build the program in it.
 func gather(dir, revision string, log io.Writer) (env []string) {
 	root := strings.TrimSpace(string(must(output(nil, "git", "rev-parse", "--show-toplevel"))))
 	archive := must(output(nil, "git", "-C", root, "archive", "--format=zip", revision))
@@ -61,8 +61,8 @@ func gather(dir, revision string, log io.Writer) (env []string) {
 	return env
 }
 
-// unpack writes a revision to a directory of that name in dir, and copies of the contestants in bench that are for it, all
-// with names of its own.
+// unpack writes a revision to a directory with the name in dir, and copies kami.go and kamitree.go in bench for it. All of it is
+// renamed.
 func unpack(files *zip.Reader, dir, name string) {
 	write := func(from fs.FS, path, to string) {
 		check(os.MkdirAll(filepath.Dir(to), 0o700))
@@ -78,8 +78,8 @@ func unpack(files *zip.Reader, dir, name string) {
 	}
 }
 
-// renamed gives what there is once in a program a name of the revision's own: kami's module, and its contestants here. The
-// flag -bind keeps its name, so only kami as it is here has it.
+// renamed adds the revision's name to names that a program can have only once: kami's module, and its contestants in bench. Only
+// the working tree's kami has the flag -bind.
 func renamed(text []byte, name string) []byte {
 	const module = "github.com/guregu/kami"
 	names := strings.NewReplacer(module, module+name, "bind.WithFlag()", "bind.Sniff()",
@@ -87,8 +87,8 @@ func renamed(text []byte, name string) []byte {
 	return []byte(names.Replace(string(text)))
 }
 
-// comparedRows are the rows of a comparison. Their contestants are the revisions, in a random order, for it matters a
-// little which one allocates its memory first.
+// comparedRows are the rows of a comparison. Their contestants are the revisions, in a random order because it matters a little
+// which of them allocates its memory first.
 func comparedRows() (all []*row) {
 	for _, r := range append(rows(), aloneRows()...) {
 		if r.group == rawTree && len(trees) < len(builds) {
@@ -116,7 +116,7 @@ func comparedRows() (all []*row) {
 	return all
 }
 
-// compared measures a row of a comparison, or says why it cannot: an older revision may lack what the row asks for.
+// compared measures a row of a comparison, or says why it cannot: an older revision may lack a feature that the row needs.
 func (p pace) compared(r *row) (o outcome) {
 	defer func() {
 		if failed := recover(); failed != nil {
@@ -153,10 +153,10 @@ func (s series) writeComparison(w io.Writer) error {
 	return t.Flush()
 }
 
-// spread is a ratio in several runs: the median, and what the middle half of the runs lies between.
+// spread is a ratio in several runs: the median, and the limits of the middle half of the runs.
 type spread struct{ low, middle, high float64 }
 
-// spread is that of the revision's times to those of then, in the i-th row.
+// spread compares the times of a revision with those of then in the i-th row.
 func (s series) spread(i int, name string) spread {
 	var each []float64
 	for _, run := range s {
@@ -169,7 +169,7 @@ func (s series) spread(i int, name string) spread {
 
 func (s spread) String() string { return fmt.Sprintf("%.3f\t%.2f to %.2f", s.middle, s.low, s.high) }
 
-// verdict is whether the ratio shows a difference: of more than 3 %, more than the control's, and in three of four runs.
+// verdict says whether the ratio shows a difference: more than 3 %, more than the control, and in three of four runs.
 func (s spread) verdict(control spread, runs int) string {
 	if off := math.Abs(s.middle - 1); runs < 4 || off <= 0.03 || off <= math.Abs(control.middle-1) {
 		return ""

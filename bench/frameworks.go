@@ -13,7 +13,7 @@ import (
 	"github.com/uptrace/bunrouter"
 )
 
-// newServeMux is net/http's ServeMux. Middleware wraps the whole of it, for it has none.
+// newServeMux is net/http's ServeMux. It has no middleware, so handlers wrap the whole mux.
 func newServeMux(j *job) http.Handler {
 	m := http.NewServeMux()
 	for _, rt := range j.routes {
@@ -33,7 +33,7 @@ func newServeMux(j *job) http.Handler {
 	return wrapped(m, j.standard, j.values, j.observed)
 }
 
-// wrapped returns the handler with middleware around it, and a logger with the writer that most apps have.
+// wrapped returns the handler with middleware around it, and a logger with a recorder.
 func wrapped(h http.Handler, standard, values int, observed bool) http.Handler {
 	for range standard {
 		h = passOn(h)
@@ -59,7 +59,7 @@ func addingStandard(i int) func(http.Handler) http.Handler {
 	}
 }
 
-// stack is the middleware of a job, for a framework with its own type of it.
+// stack is the middleware of a job, in a framework's own type.
 func stack[M any](j *job, logger, base M, value func(i int) M, standard ...M) (all []M) {
 	if j.observed {
 		all = append(all, logger)
@@ -76,7 +76,7 @@ func stack[M any](j *job, logger, base M, value func(i int) M, standard ...M) (a
 	return all
 }
 
-// newChi is chi, with its own wrapper for the writer.
+// newChi is chi, with chi's wrapper for the writer.
 func newChi(j *job) http.Handler {
 	m := chi.NewRouter()
 	if j.slashes {
@@ -105,8 +105,8 @@ func newChi(j *job) http.Handler {
 
 func init() { gin.SetMode(gin.ReleaseMode) }
 
-// newGin is gin. Values go into the request's context, which is the handler's too: gin's own would only ask that one, with
-// ContextWithFallback. Its writer knows the status. Standard middleware wraps the whole of it.
+// newGin is gin. Values go into the request's context, which is the handler's too, because gin's own context only asks that one,
+// with ContextWithFallback. gin's writer knows the status. Standard middleware wraps the whole router.
 func newGin(j *job) http.Handler {
 	m := gin.New()
 	m.HandleMethodNotAllowed = true
@@ -136,8 +136,7 @@ func newGin(j *job) http.Handler {
 	return wrapped(m, j.standard, 0, false)
 }
 
-// newEcho is echo. Its own context is none of package context's, so the request's is the handler's. Its response knows
-// the status.
+// newEcho is echo. echo.Context is not a context.Context, so the handler uses the request's. echo's response knows the status.
 func newEcho(j *job) http.Handler {
 	m := echo.New()
 	if j.slashes {
@@ -185,7 +184,7 @@ func newEcho(j *job) http.Handler {
 	return m
 }
 
-// newBunrouter is bunrouter. Standard middleware is adapted by its HTTPHandler.
+// newBunrouter is bunrouter. HTTPHandler adapts standard middleware.
 func newBunrouter(j *job) http.Handler {
 	logger := func(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 		return func(w http.ResponseWriter, r bunrouter.Request) error {
@@ -224,8 +223,8 @@ func newBunrouter(j *job) http.Handler {
 	return m
 }
 
-// newHTTPRouter is httprouter with its own type of handlers. It has no middleware: handlers are wrapped, as its
-// examples do it, and standard middleware wraps the whole.
+// newHTTPRouter is httprouter with its own type of handlers. It has no middleware, so handlers are wrapped, as in its examples,
+// and standard middleware wraps the whole router.
 func newHTTPRouter(j *job) http.Handler {
 	m := httprouter.New()
 	for _, rt := range j.routes {
@@ -256,8 +255,8 @@ func newHTTPRouter(j *job) http.Handler {
 	return wrapped(m, j.standard, 0, j.observed)
 }
 
-// newHTTPTreeMux is httptreemux with its own type of handlers and middleware; standard middleware wraps the whole. Its
-// DefaultContext would put away the incoming request's values.
+// newHTTPTreeMux is httptreemux with its own type of handlers and middleware. Standard middleware wraps the whole router. Its
+// DefaultContext is not used because it drops the values of the incoming request.
 func newHTTPTreeMux(j *job) http.Handler {
 	m := httptreemux.New()
 	if j.base {

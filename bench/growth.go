@@ -6,36 +6,36 @@ import (
 	"time"
 )
 
-// growth is what was measured with so many routes or scopes.
+// growth has the figures of a series in which routes or scopes grow.
 type growth struct {
 	name   string
-	routes bool // whether it is routes that grow, else scopes
+	routes bool // whether routes grow; otherwise scopes do
 	sizes  []int
 	lines  []grown
 }
 
-// grown is a contestant at all sizes, but for the last ones if it was left out of them.
+// grown has the figures of a contestant at all sizes, or at the first ones if it was left out of the others.
 type grown struct {
 	name string
 	at   []sized
 }
 
-// sized is a contestant at a size.
+// sized has the figures of a contestant at a size.
 type sized struct {
 	slices []float64 // the ns of a request in each slice, turn by turn
 	ms     float64   // to register all
 	bytes  float64   // held for each route or scope
 }
 
-// patience is how long a contestant may take to register. One that takes a hundredth of it is left out of what is ten
-// times as large, which may take a hundred times as long.
+// patience is how long a contestant may take to register. A contestant that takes a hundredth of it is left out of the sizes
+// that follow, because ten times as many routes may take a hundred times as long.
 const patience = 20 * time.Second
 
-const registrations = 3 // so often it is measured
+const registrations = 3 // of each size; the page shows the median
 
-// asks is how many requests are made, of all those that could be: what is popular in a large service. With many more of
-// them the paths and params that are compared here would themselves no longer be in the caches. They are made one after the
-// other, so that they are together in memory, for it is not they that are to grow.
+// asks is how many different requests are sent, as if these routes were the popular ones of a large service. With many more, the
+// paths and params to compare would not fit into the processor's caches, and their time is not to be measured. They are allocated
+// together for the same reason.
 const asks = 1024
 
 // growths measures how time, memory and registration grow with routes and scopes. Only kami has scopes.
@@ -66,7 +66,7 @@ func sizes(least, most int) (all []int) {
 	return all
 }
 
-// routed is n routes.
+// routed makes jobs with n routes.
 func routed(path string) func(n int) (*job, func(i int) request) {
 	shared := newRoute("GET", path).shape
 	return func(n int) (*job, func(i int) request) {
@@ -78,7 +78,7 @@ func routed(path string) func(n int) (*job, func(i int) request) {
 	}
 }
 
-// scoped is one route below n scopes, each with a middleware that passes on.
+// scoped makes jobs with one route and n scopes, each with a middleware that returns its context.
 func scoped(scope string) func(n int) (*job, func(i int) request) {
 	return func(n int) (*job, func(i int) request) {
 		j := &job{routes: []*route{{"GET", "/:scope/:id", &shape{[]string{"id"}}}}, scopes: make([]string, n)}
@@ -89,8 +89,8 @@ func scoped(scope string) func(n int) (*job, func(i int) request) {
 	}
 }
 
-// growth measures at all sizes, which take turns: their times are what is compared. Nothing is collected in a turn, for
-// collections would become rarer with what routes and scopes hold, and times shorter.
+// growth measures a contestant at all sizes, in turns, because their times are compared. No garbage is collected in a turn: with
+// a larger heap, collections would become rarer and the times shorter.
 func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), sizes []int) grown {
 	l := grown{name: frame.name}
 	var field []*contestant
@@ -113,14 +113,14 @@ func (p pace) growth(frame peer, grow func(n int) (*job, func(i int) request), s
 	return l
 }
 
-// grown registers n of something, some times anew, and measures that, without what the job has prepared.
+// grown registers the n routes or scopes of the job several times, and measures the time and the memory without the job's own.
 func (d *drive) grown(frame peer, j *job, n int) sized {
 	var took, bytes []float64
 	for range registrations {
 		d.handler = nil
 		before, start := inUse(), time.Now()
 		d.handler = frame.build(j)
-		d.run(1) // some finish their registration with the first request
+		d.run(1) // some frameworks finish registration with the first request
 		took = append(took, time.Since(start).Seconds()*1000)
 		bytes = append(bytes, (inUse()-before)/float64(n))
 	}
@@ -128,10 +128,10 @@ func (d *drive) grown(frame peer, j *job, n int) sized {
 	return sized{ms: median(took), bytes: median(bytes)}
 }
 
-// inUse is how much memory is in use.
+// inUse returns the bytes in use.
 func inUse() float64 {
 	runtime.GC()
-	runtime.GC() // what pools held is kept for one more collection
+	runtime.GC() // the contents of pools survive one collection
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)

@@ -9,27 +9,27 @@ import (
 	"net/http/httptest"
 )
 
-// job is what a row asks of a framework.
+// job says what a framework must do in a row.
 type job struct {
 	routes   []*route
 	base     bool // every context has the params and the value of the app's base context
-	values   int  // context middleware: so many, each of which adds a value
-	plain    bool // kami's is of the type func(ctx) ctx
-	standard int  // middleware of the type func(http.Handler) http.Handler: so many that pass on
+	values   int  // the number of context middlewares, each of which adds a value
+	plain    bool // kami's have the type func(ctx) ctx
+	standard int  // the number of middlewares of the type func(http.Handler) http.Handler, which pass the request on
 	observed bool // a logger sees the status
 	slashes  bool // a wrong trailing slash is redirected
 
-	// Kami alone has these.
-	scopes   []string // of middleware that keeps the context
-	odd      bool     // middleware returns a context of a type of its own
+	// Only kami has these.
+	scopes   []string // of middleware that returns its context
+	odd      bool     // middleware returns a context of a type that kami does not know
 	fallible bool     // the handlers return errors
 }
 
-// odd is a context of a type that kami does not know.
+// odd is the context of such middleware.
 type odd struct{ context.Context }
 
-// keys and values are what contexts hold: the app's base value, then those of middleware. They are pointers, as net/http's
-// own keys and most apps' values are, so that nobody pays for putting them into interfaces, and little to compare them.
+// keys and values are in the contexts: first the app's base value, then the values of middleware. They are pointers, as net/http's
+// keys and most apps' values are, because a pointer goes into an interface without an allocation and is compared fast.
 var keys, values [9]*value
 
 type value struct{ i int }
@@ -40,13 +40,13 @@ func init() {
 	}
 }
 
-// adding returns ctx with value i, as all middleware adds it.
+// adding returns ctx with value i. All middleware adds values by it.
 func adding(ctx context.Context, i int) context.Context {
 	return context.WithValue(ctx, keys[i], values[i])
 }
 
-// carried is the context that an app writes for itself on a router that hands the params to its handlers alone: it has them,
-// and the app's base value, in one allocation.
+// carried is the context that an app would write for a router that passes the params only to its handlers. It holds the params
+// and the app's base value in one allocation.
 type carried[P any] struct {
 	context.Context
 	params P
@@ -64,7 +64,7 @@ func (c *carried[P]) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// paramsIn returns the params that the context carries. Handlers look for them once, and then take each by the means of the router.
+// paramsIn returns the params in the context. Handlers look for them once, and then get each by the router's own function.
 func paramsIn[P any](ctx context.Context) (params P) {
 	c, ok := ctx.(*carried[P])
 	if !ok {
@@ -76,24 +76,24 @@ func paramsIn[P any](ctx context.Context) (params P) {
 	return params
 }
 
-// passOn is standard middleware that does nothing.
+// passOn is standard middleware that only calls next.
 func passOn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }
 
-// answered is the status of observed handlers. It is not 200, which a logger may assume.
+// answered is the status of observed handlers. It is not 200, because a logger could assume that.
 const answered = http.StatusAccepted
 
-// exam is what a handler must find. It rides in the request's body, for that comes through every framework, and so each
-// request has its own.
+// exam says what a handler must find. It is the request's body, because every framework passes the body on, and so each request
+// can have its own.
 type exam struct {
 	io.ReadCloser
 	params   []string // the values of the route's params
-	contexts int      // how many values the contexts hold
-	strict   bool     // whether all of them, and the params, are looked for in both contexts
+	contexts int      // the number of values in the contexts
+	strict   bool     // whether all values and params are looked for in both contexts
 	observed bool
 
-	taken  int    // how often a handler came here
+	taken  int    // how often a handler ran
 	seen   int    // how often a logger saw the status
 	failed string // what was wrong
 }
@@ -104,8 +104,8 @@ func examOf(r *http.Request) *exam {
 	return e
 }
 
-// param takes the value of the i-th param. It is just small enough to be inlined, without wrong in it: what all contestants do alike
-// should cost little.
+// param compares the value of the i-th param. It is small enough to be inlined, because wrong is not: the work that is the same
+// for all contestants should cost little.
 func (e *exam) param(i int, value string) {
 	if e != nil && !(i < len(e.params) && e.params[i] == value) {
 		e.wrong(i, value)
@@ -118,7 +118,7 @@ func (e *exam) wrong(i int, value string) { e.failed = fmt.Sprintf("param %d is 
 // both reports whether the params are to be looked for in the request's context too.
 func (e *exam) both() bool { return e != nil && e.strict }
 
-// finish takes the handler's context and the request's, which may be the same, and answers where the job asks for it.
+// finish checks the handler's context and the request's, which may be the same, and answers if the job is observed.
 func (e *exam) finish(w http.ResponseWriter, ctx, ofRequest context.Context) {
 	if e == nil {
 		answer(w, ctx, ofRequest)
@@ -144,7 +144,7 @@ func valueIn(ctx context.Context, i int) *value {
 	return v
 }
 
-// answer is what a client on the network gets.
+// answer answers a client on the network.
 func answer(w http.ResponseWriter, ctx, ofRequest context.Context) {
 	if valueIn(ctx, 0) != values[0] || valueIn(ofRequest, 0) != values[0] {
 		w.WriteHeader(http.StatusInternalServerError)
@@ -164,7 +164,7 @@ func logged(r *http.Request, status int) {
 	}
 }
 
-// null is a ResponseWriter of HTTP/1's shape that keeps nothing but the status. The nil interfaces are never called.
+// null is a ResponseWriter with the methods of HTTP/1's. It keeps only the status. The nil interfaces are never called.
 type null struct {
 	header http.Header
 	status int
@@ -178,7 +178,7 @@ func (n *null) WriteString(s string) (int, error)   { return len(s), nil }
 func (n *null) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
 func (n *null) WriteHeader(status int)              { n.status = status }
 
-// recorder is how routers without a writer of their own see the status: the wrapper that most apps on them have.
+// recorder lets a logger see the status on routers whose writer does not tell it: most apps have such a wrapper.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -191,7 +191,7 @@ func (r *recorder) WriteHeader(status int) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// drive sends the requests of a row to a handler, one after the other, again and again.
+// drive sends the requests of a row to a handler, one after the other.
 type drive struct {
 	handler  http.Handler
 	requests []request
@@ -223,7 +223,7 @@ func newDrive(r *row, handler http.Handler, requests []request) *drive {
 	return d
 }
 
-// run sends n requests. It restores what a framework may have changed in the request: there is one for all.
+// run sends n requests. All use the same http.Request, so run restores what a framework may have changed in it.
 func (d *drive) run(n int) {
 	for range n {
 		q := &d.requests[d.next]
@@ -241,8 +241,8 @@ func (d *drive) run(n int) {
 	d.sent += n
 }
 
-// prove sends all of the requests once, to handlers that look for all params and values in both contexts. Those that are timed look
-// for that of the base in both and for those of middleware in their own.
+// prove sends each request once. Handlers then look for all params and values in both contexts. While the clock runs, they look
+// for the base value in both, and for the values of middleware in their own context.
 func (d *drive) prove() {
 	d.exam.strict = true
 	d.run(len(d.requests))

@@ -8,10 +8,10 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// This file is compiled with older revisions too, see -compare. It needs no more of kami's API than they have.
+// -compare compiles this file with older revisions too, so it uses only API that they have.
 func init() { builds[now] = newKami }
 
-// newKami is kami: the value is in its base context, and what changes the context is its own middleware.
+// newKami is kami, with the app's value in its base context, and context middleware.
 func newKami(j *job) http.Handler {
 	m := kami.New()
 	if j.base {

@@ -5,8 +5,8 @@ import "github.com/guregu/kami/treemux"
 // This file is compiled with the treemux of older revisions too, see -compare.
 func init() { trees[now] = rawKami }
 
-// rawKami looks up in a tree of the paths, whose values are the routes of each. The method is looked for among them as kami
-// does it: the tree is asked again, for the next best, where the best has none.
+// rawKami looks up in a tree whose values are the routes of each path. It looks for the method as kami does: if the best path has
+// no route with the method, it asks the tree again for the best path that has one.
 func rawKami(routes []*route) lookup {
 	var tree treemux.Draft[[]*route]
 	for _, rt := range routes {

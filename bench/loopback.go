@@ -10,11 +10,11 @@ import (
 	"github.com/guregu/kami/internal/load"
 )
 
-// trip is what was measured of a server over loopback.
+// trip has the figures of a server over loopback.
 type trip struct {
 	Name  string
 	Rate  float64 // requests a second, the median of the rounds
-	Ratio float64 // of the rates to those of bare net/http, the median of the rounds
+	Ratio float64 // to the rate of bare net/http in the same round, the median of the rounds
 }
 
 const (
@@ -22,8 +22,8 @@ const (
 	connections = 8
 )
 
-// loopback has every server answer, one after the other and again and again, in another order each time, for a turn
-// each. Each connection has one request at a time on its way and is kept alive.
+// loopback has every server answer for a turn, again and again and each time in another order. Each connection has one request
+// at a time, and is kept alive for the turn.
 func (o options) loopback(frames []peer) (all []trip) {
 	frames = append([]peer{{name: bareHTTP}}, frames...)
 	addresses, rates := make([]string, len(frames)), make([][]float64, len(frames))
@@ -48,7 +48,7 @@ func (o options) loopback(frames []peer) (all []trip) {
 	return all
 }
 
-// rate is how many requests a second the server answers in a turn.
+// rate returns how many requests a second the server answers in a turn.
 func rate(name, address string, turn time.Duration) float64 {
 	ctx, end := context.WithTimeout(context.Background(), turn)
 	defer end()
@@ -60,13 +60,13 @@ func rate(name, address string, turn time.Duration) float64 {
 	return float64(got.Answered) / time.Since(start).Seconds()
 }
 
-// plainAnswer does the handlers' work without a framework.
+// plainAnswer does the work of the handlers without a framework.
 func plainAnswer(w http.ResponseWriter, r *http.Request) {
 	ctx := adding(r.Context(), 0)
 	answer(w, ctx, ctx)
 }
 
-// floorAnswer does it with a copy of the request, in one allocation with its context.
+// floorAnswer does it with a copy of the request and its context in one allocation.
 func floorAnswer(w http.ResponseWriter, r *http.Request) {
 	f := &floored{Context: adding(r.Context(), 0)}
 	f.request = *r.WithContext(f)

@@ -2,12 +2,12 @@
 //
 //	go run ./bench                         measure all, write docs/performance.md and its charts
 //	go run ./bench -out ''                 print only
-//	go run ./bench -rows 'Same work|Raw'   some rows only: their names are those of the page's headings
+//	go run ./bench -rows 'Same work|Raw'   some rows only, chosen by the page's headings
 //	go run ./bench -quick -out ''          see that all of it works
 //	go run ./bench -compare HEAD           compare the working tree with a revision, in turns; -rows and -quick work here too
 //	go test -bench 'Rows/Bare' ./bench     the same rows as plain benchmarks
 //
-// Other things that the machine does meet all contestants, but they cost time: it is better to let it rest.
+// Let the machine rest meanwhile. Other work on it slows all contestants down alike, but makes the figures less exact.
 package main
 
 import (
@@ -108,7 +108,7 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	case o.compare != "":
 		return o.compareWith(stdout, stderr)
 	}
-	must(os.Stat(filepath.Dir(o.out))) // now, and not after all was measured
+	must(os.Stat(filepath.Dir(o.out))) // fail now, and not after half an hour
 	r, text := o.measureAll(stderr), new(bytes.Buffer)
 	if chart := r.chart(); o.out != "" && chart != nil {
 		file := strings.TrimSuffix(o.out, filepath.Ext(o.out)) + "-work.svg"
@@ -177,8 +177,8 @@ func (o options) measureOnce(log io.Writer) (all []outcome) {
 	return all
 }
 
-// measureRuns measures the rows in all runs, each of this program linked in another order: where a function lies in the
-// program makes it faster or slower by some ns. It is linked without symbols because that is faster.
+// measureRuns measures the rows in all runs. Each run links this program in another order, because a function's place in
+// the program makes it faster or slower by some ns. It is linked without symbols because that takes less time.
 func (o options) measureRuns(log io.Writer) series {
 	if o.runs == 1 && o.compare == "" {
 		return series{o.measureOnce(log)}
@@ -202,7 +202,7 @@ func (o options) measureRuns(log io.Writer) series {
 // program is the package of this program.
 const program = "github.com/guregu/kami/bench"
 
-// output runs a command and returns what it prints. No environment is that of this process.
+// output runs a command and returns what it prints. The environment is this process's if env is nil.
 func output(env []string, name string, args ...string) ([]byte, error) {
 	var errs strings.Builder
 	command := exec.Command(name, args...)

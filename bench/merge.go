@@ -10,12 +10,12 @@ import (
 // series are the outcomes of several runs, all with the same rows.
 type series [][]outcome
 
-// merged is a line of all runs: medians of what it is in each. Its arrays are for the gogcs.
+// merged is a line of the page's table: the medians of all runs. Its arrays have a value for each of the gogcs.
 type merged struct {
 	name          string
 	least, median [2]float64
 	ratio         [2]float64 // to the fastest peer
-	ofLeast       [2]float64 // the same of the least times
+	ofLeast       [2]float64 // the ratio of the least times
 	allocs, bytes float64
 }
 
@@ -49,8 +49,8 @@ func (s series) median(of func(run []outcome) float64) float64 {
 	return median(each)
 }
 
-// ratio is that of a line to the other one by that measure, or to the fastest peer, to which it is the largest, if the other
-// has no name.
+// ratio is the ratio, by that measure, of a line to the one with the name. Without a name it is the ratio to the fastest peer,
+// which is the largest of the ratios to peers.
 func (o outcome) ratio(of line, to string, g int, by func(of, to line, g int) float64) (most float64) {
 	if to != "" {
 		return by(of, o.line(to), g)
@@ -63,7 +63,7 @@ func (o outcome) ratio(of line, to string, g int, by func(of, to line, g int) fl
 	return most
 }
 
-// line returns the line of that name, or one without numbers.
+// line returns the line with the name, or a line without numbers.
 func (o outcome) line(name string) line {
 	i := slices.IndexFunc(o.Lines, func(l line) bool { return l.Name == name })
 	if i < 0 {
@@ -72,17 +72,17 @@ func (o outcome) line(name string) line {
 	return o.Lines[i]
 }
 
-// verdict is how a target fared. Its arrays are for the gogcs. What there is not is no number.
+// verdict says whether a target was held. Its arrays have a value for each of the gogcs. What was not measured is NaN.
 type verdict struct {
 	row     string
 	target  target
 	value   [2]float64 // the medians of the runs
-	hand    [2]float64 // the same of what is done by hand
-	ofLeast float64    // of a ratio: what it is of the least times, at the default GOGC
-	held    [2]int     // in so many runs
+	hand    [2]float64 // the values for the contestant by hand
+	ofLeast float64    // the ratio of the least times at the default GOGC, if the target is a ratio
+	held    [2]int     // the number of runs that held the target
 }
 
-// verdicts says how the targets of the row fared, but for those about what was not measured.
+// verdicts returns a verdict for each target of the row that was measured.
 func (s series) verdicts(i int, r *row) (all []verdict) {
 	for _, t := range r.targets {
 		v := verdict{row: r.group + ", " + r.name, target: t}
@@ -104,7 +104,7 @@ func (s series) verdicts(i int, r *row) (all []verdict) {
 	return all
 }
 
-// ofHand is the target as one of what is done by hand.
+// ofHand is the same target for the contestant by hand.
 func (t target) ofHand() target {
 	t.who = cmp.Or(map[string]string{oursPlain: plainHand}[t.who], byHand)
 	return t
@@ -117,8 +117,8 @@ func (t target) limit(g int) float64 {
 	return t.most
 }
 
-// value is what the target is about, in one run, or no number if a row or a line that it needs was not measured. It is
-// rounded as the page shows it.
+// value is the target's value in one run, rounded as the page shows it. It is NaN if a row or line that it needs was not
+// measured.
 func (t target) value(run []outcome, o outcome, g int) float64 {
 	of, beside := o.line(cmp.Or(t.who, ours)), o.line(t.beside)
 	switch t.of {
@@ -132,7 +132,7 @@ func (t target) value(run []outcome, o outcome, g int) float64 {
 	return cents(o.ratio(of, t.beside, g, line.ratio))
 }
 
-// ofLeast is the ratio of the least times, at the default GOGC.
+// ofLeast is the ratio of the least times at the default GOGC.
 func (t target) ofLeast(o outcome) float64 {
 	if t.of != ratio {
 		return math.NaN()
@@ -140,7 +140,7 @@ func (t target) ofLeast(o outcome) float64 {
 	return cents(o.ratio(o.line(cmp.Or(t.who, ours)), t.beside, 0, line.ratioOfLeast))
 }
 
-// hitTime is how long a request takes that reaches a handler, in floors.
+// hitTime is the time of a request that reaches a handler, as a ratio to the floor.
 func hitTime(run []outcome, g int) float64 {
 	for _, o := range run {
 		if o.Group == bare && o.Row == hit {
@@ -150,14 +150,14 @@ func hitTime(run []outcome, g int) float64 {
 	return math.NaN()
 }
 
-// floors is the line's ratio to the floor of its row: a time that can be compared with those of other rows, which the machine was
-// faster or slower for.
+// floors is the line's ratio to the floor of its row. It can be compared between rows, although the machine may have been
+// faster while one of them was measured.
 func (o outcome) floors(of line, g int) float64 { return of.ratio(o.line(theFloor), g) }
 
 // newRandom is the same in every run.
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
-// The figures of nothing are no numbers.
+// least and median of no values are NaN.
 
 func least(all []float64) float64 {
 	if len(all) == 0 {
@@ -175,7 +175,7 @@ func median(all []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// ratioInTurn is the median of the ratios of what was measured in the same turns. The machine is then much the same for both.
+// ratioInTurn divides times of the same turn, in which the machine was equally busy, and returns the median of the ratios.
 func ratioInTurn(of, to []float64) float64 {
 	var ratios []float64
 	for turn := range min(len(of), len(to)) {

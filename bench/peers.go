@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// peer is a framework, or a reference that stands beside them.
+// peer is a framework, or a reference to compare frameworks with.
 type peer struct {
 	name   string
 	build  func(*job) http.Handler
-	strips bool // its redirects take a slash away, where those of the others add one
+	strips bool // it redirects /users/ to /users; others do the opposite
 }
 
 const (
@@ -22,13 +22,13 @@ const (
 	plainHand = "by hand, `func(ctx) ctx`"
 )
 
-// kind says what a contestant is: it is how the page marks its name.
+// kind says what a contestant is. Its text is how the page marks the name.
 type kind string
 
 const (
 	kamis     kind = "**"
 	others    kind = ""
-	reference kind = "*" // the floor and the like, which do less
+	reference kind = "*" // the floor and others that do only a part of the work
 )
 
 func kindOf(name string) kind {
@@ -44,13 +44,13 @@ func kindOf(name string) kind {
 // kamiPeer is kami itself.
 var kamiPeer = peer{name: ours, build: newKami}
 
-// floorPeer is no framework, but what no handler with a context of its own can do without.
+// floorPeer only does what every framework with a context for each request must do.
 var floorPeer = peer{name: theFloor, build: func(*job) http.Handler { return http.HandlerFunc(floor) }}
 
-// byHandPeer is no framework either, but what the work takes without any.
+// byHandPeer does the work of a row without a framework.
 var byHandPeer = peer{name: byHand, build: newByHand}
 
-// peers are those with which kami is compared. The first kami is none of them: the module proxy does not have it.
+// peers are the frameworks that kami is compared with. The first kami is missing because the module proxy does not have it.
 var peers = []peer{
 	{name: serveMux, build: newServeMux},
 	{name: "chi", build: newChi, strips: true},
@@ -61,17 +61,17 @@ var peers = []peer{
 	{name: "httptreemux", build: newHTTPTreeMux},
 }
 
-// floored is the least that a handler with a context and a request of its own needs: one allocation for both.
+// floored is a context and a request in one allocation.
 type floored struct {
 	context.Context
 	request http.Request
 }
 
-// floorHandler is variable, so that what it gets is truly allocated.
+// floorHandler is a variable, so that the compiler cannot see that its arguments need no allocation.
 var floorHandler = func(context.Context, *http.Request) {}
 
-// floor makes the allocation and the copy, and does nothing else. It is no closure: in one the compiler would not see
-// that what WithContext returns is not kept, and would allocate that too.
+// floor only makes the allocation and the copy. It is not a closure, because in a closure the compiler does not see that the
+// result of WithContext is not kept, and allocates it too.
 func floor(_ http.ResponseWriter, r *http.Request) {
 	f := &floored{Context: r.Context()}
 	f.request = *r.WithContext(f)

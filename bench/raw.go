@@ -11,16 +11,16 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
-// lookup finds the route of a request, and says how many params it has found and whether there is such a route.
+// lookup finds the route of a request. It returns the number of params, and whether there is such a route.
 type lookup func(*request) (params int, ok bool)
 
-// rawRows compare the lookups alone, as far as their packages export them.
+// rawRows compare only lookups, of packages that export them.
 func rawRows() []*row {
 	all := []*row{
 		{
 			name: "static", job: job{routes: static},
-			about: "gin exports no lookup: its HandleContext on a context of one's own, with a handler that does nothing, " +
-				"comes closest. Those of ServeMux and chi read more than the path.",
+			about: "gin exports no lookup. Its HandleContext, with a handler that does nothing, comes closest. The lookups of " +
+				"ServeMux and chi read more than the path.",
 		},
 		{name: hit, job: job{routes: params1}},
 		{name: "GitHub", job: job{routes: github}, targets: []target{{of: ratio, most: 0.8}, {of: allocations, most: 0}}},
@@ -104,7 +104,7 @@ func rawChi(routes []*route) lookup {
 	}
 }
 
-// rawServeMux takes the number of params from the pattern, for those that were found do not come out.
+// rawServeMux takes the number of params from the pattern, because Handler does not return the params.
 func rawServeMux(routes []*route) lookup {
 	m, r := newServeMux(&job{routes: routes}).(*http.ServeMux), httptest.NewRequest("GET", "/", nil)
 	params := map[string]int{}

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/text/message"
 )
 
-// report is all that was measured. What was left out is empty. Page.tmpl has the text around it.
+// report has everything that was measured. Parts that were left out are empty. The text of the page is in page.tmpl.
 type report struct {
 	Machine []string // see machine; before anything was written
 	rows    []*row
@@ -44,7 +44,7 @@ func (r *report) write(w io.Writer) {
 	check(template.Must(template.New("page").Funcs(functions).Parse(page)).Execute(w, r))
 }
 
-// Set is how it was measured.
+// Set has the settings that the page mentions.
 func (r *report) Set() map[string]any {
 	return map[string]any{
 		"connections": connections, "asks": asks, "registrations": registrations, "patience": patience,
@@ -52,7 +52,7 @@ func (r *report) Set() map[string]any {
 	}
 }
 
-// machine says in lines of Markdown on what and with what was measured. Git and what the build knows may be missing.
+// machine describes the machine and the versions in lines of Markdown. The revision is unknown without git.
 func machine() []string {
 	revision, err := exec.Command("git", "describe", "--always", "--dirty=, with changes").Output()
 	if err != nil {
@@ -81,15 +81,15 @@ type group struct {
 	Rows []table
 }
 
-// table is one of them, or one of a series of sizes.
+// table is a row's table, or a table by sizes.
 type table struct {
 	Title, About string
 	Head         []string
 	Lines        [][]string
-	Faster       []string // than kami: peers
+	Faster       []string // the peers that are faster than kami
 }
 
-// Groups are the rows by their groups.
+// Groups are the tables of the rows, by group.
 func (r *report) Groups() (all []group) {
 	for i, row := range r.rows {
 		if len(all) == 0 || all[len(all)-1].Name != row.group {
@@ -111,7 +111,7 @@ func (r *report) Groups() (all []group) {
 	return all
 }
 
-// Results says in which rows kami is ahead of all peers, and who is faster in the others.
+// Results says for each group in how many rows kami is ahead of all peers, and which peers are faster in the others.
 func (r *report) Results() (all []string) {
 	groups := r.Groups()
 	slices.SortStableFunc(groups, func(a, b group) int { // the same work comes first
@@ -155,7 +155,7 @@ func (r *report) Targets() (lines [][]string) {
 				held := fmt.Sprintf("%d of %d", v.held[g], len(r.series))
 				at[g] = []string{number(v.target.limit(g)), number(v.value[g]), number(v.hand[g]), held}
 			}
-			if v.target.of == allocations { // which are the same
+			if v.target.of == allocations { // they do not depend on GOGC
 				at[1] = make([]string, 4)
 			}
 			lines = append(lines, slices.Concat([]string{v.row, v.target.text()}, at[0], []string{decimals(v.ofLeast)}, at[1]))
@@ -186,7 +186,7 @@ func (r *report) Targets() (lines [][]string) {
 	return lines
 }
 
-// Tables are those of the series: one of each thing by contestant and size.
+// Tables are the tables of a series, by contestant and size.
 func (g growth) Tables() []table {
 	of := func(what string, floors bool, text func(sized) float64) table {
 		t := table{Title: g.name + ": " + what, Head: []string{""}}
@@ -213,7 +213,7 @@ func (g growth) Tables() []table {
 	}
 }
 
-// cells is a line of a table.
+// cells formats a line of a table.
 func cells(cells []string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
 func bold(name string) string {
@@ -221,7 +221,7 @@ func bold(name string) string {
 	return mark + name + mark
 }
 
-// number is a number with as many digits as mean something, or nothing if it is none.
+// number formats a number with as many digits as mean something. It returns "" for NaN.
 func number(x float64) string {
 	switch {
 	case math.IsNaN(x):
@@ -232,7 +232,7 @@ func number(x float64) string {
 	return fmt.Sprintf("%.0f", x)
 }
 
-// decimals is a ratio.
+// decimals formats a ratio. It returns "" for NaN.
 func decimals(x float64) string {
 	if math.IsNaN(x) {
 		return ""
@@ -240,5 +240,5 @@ func decimals(x float64) string {
 	return fmt.Sprintf("%.2f", x)
 }
 
-// thousands is a number with commas.
+// thousands formats a number with commas.
 func thousands(n int) string { return message.NewPrinter(language.English).Sprint(n) }

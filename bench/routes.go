@@ -14,17 +14,17 @@ var (
 	gplusRoutes string
 )
 
-// route is what is registered. Its path is in kami's notation: /users/:id.
+// route is a route to register. Its path is in kami's notation: /users/:id.
 type route struct {
 	method, path string
 	*shape
 }
 
-// shape is what the handler of a route knows of it. Many routes can share one, whose handlers then bring nothing else of their
-// own into the processor's caches.
+// shape is the part of a route that its handler needs. Many routes can share one, so that their handlers do not fill the
+// processor's caches.
 type shape struct{ names []string } // of the params
 
-// request is what is asked for.
+// request is a request for a route.
 type request struct {
 	method, path string
 	params       []string // the values that the handler must find
@@ -42,7 +42,7 @@ func listed(text string) (routes []*route) {
 	return routes
 }
 
-// param is one in a path.
+// param matches a param in a path.
 var param = regexp.MustCompile(`:(\w+)`)
 
 func newRoute(method, path string) *route {

@@ -8,13 +8,13 @@ import (
 // row is one comparison: the same work for everyone.
 type row struct {
 	group, name string
-	about       string // what is done, where the name does not say it
+	about       string // more about the work, if the name does not say it all
 	job
 	requests    []request            // one for each route if nil
-	status      int                  // of the answer, if no handler gives it
-	answer      http.HandlerFunc     // what that answer itself costs
-	served      bool                 // the request's context has the shape that net/http gives it
-	contestants func() []*contestant // in the place of kami and its peers
+	status      int                  // of the answer, if the framework gives it and no handler runs
+	answer      http.HandlerFunc     // only gives that answer
+	served      bool                 // the request's context holds what net/http's server puts there
+	contestants func() []*contestant // instead of kami and its peers
 	targets     []target
 }
 
@@ -22,10 +22,10 @@ type row struct {
 type contestant struct {
 	name  string
 	run   func(requests int)
-	check func() error // says what was wrong since the last check
+	check func() error // returns what was wrong since the last check
 }
 
-// target is what kami is to hold in a row, at the default GOGC and at 400.
+// target is a limit for kami in a row, at the default GOGC and at 400.
 type target struct {
 	of      measure
 	who     string // kami if empty
@@ -34,17 +34,17 @@ type target struct {
 	most400 float64 // most if zero
 }
 
-// measure is what a target is about, as the page says it.
+// measure is what a target limits, in the page's words.
 type measure string
 
 const (
 	ratio       measure = " : "                         // of the times
 	above       measure = ": ns above "                 // the difference of the least times
-	hits        measure = " without the answer : a hit" // the time without that of the answer beside, as a ratio to that of a hit
+	hits        measure = " without the answer : a hit" // the time less the time of only the answer, as a ratio to a hit's time
 	allocations measure = ": allocations"               // for each request
 )
 
-// text says what the target is about.
+// text says what the target limits.
 func (t target) text() string {
 	text := cmp.Or(t.who, ours) + string(t.of)
 	if t.of == ratio || t.of == above {
@@ -68,10 +68,10 @@ var (
 	gplus   = listed(gplusRoutes)
 )
 
-// hit is the row whose time is that of a hit.
+// hit is the row that is measured for the time of a hit.
 const hit = "1 param"
 
-// rows are all of them.
+// rows are all rows of the page.
 func rows() []*row {
 	work := func(routes []*route) job { return job{routes: routes, base: true} }
 	values := func(routes []*route, n int) job { return job{routes: routes, base: true, values: n} }
@@ -122,7 +122,7 @@ func rows() []*row {
 	return append(all, rawRows()...)
 }
 
-// aloneRows are what no peer has or shows. Only -compare measures them.
+// aloneRows are for features that only kami has. Only -compare measures them.
 func aloneRows() []*row {
 	edit, below := get("/users/:id/edit"), []string{"/users/:id/"}
 	return []*row{
@@ -151,7 +151,7 @@ func workTargets(most, most400 float64) []target {
 	}
 }
 
-// valueTargets are those of rows with so many middlewares that change the context.
+// valueTargets are the targets of rows with n middlewares that add a value to the context.
 func valueTargets(n int) []target {
 	return []target{
 		{of: ratio, most: 0.97, most400: 0.92},

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// gogcs are the settings of the garbage collector that rows are measured at. A small heap, as that of a benchmark, is
-// collected about a thousand times a second at the default, which real services do not see.
+// gogcs are the settings of the garbage collector at which rows are measured. At the default, the small heap of a benchmark
+// is collected about a thousand times a second, which does not happen in real services.
 var gogcs = [2]int{100, 400}
 
-// collectNothing is the setting of the collector for measures in whose slices nothing is to be collected.
+// collectNothing turns the collector off while slices run.
 const collectNothing = -1
 
-// line is what was measured of a contestant.
+// line has the figures of a contestant in a row.
 type line struct {
 	Name   string
-	Slices [2][]float64 // the ns of a request in each slice, turn by turn, at each of the gogcs; a comparison has one setting
+	Slices [2][]float64 // the ns of a request in each slice, turn by turn, at each of the gogcs; comparisons use the first
 	Allocs float64
 	Bytes  float64
 }
@@ -26,20 +26,20 @@ type line struct {
 func (l line) least(g int) float64  { return least(l.Slices[g]) }
 func (l line) median(g int) float64 { return median(l.Slices[g]) }
 
-// ratio is that to the other line, see [ratioInTurn].
+// ratio is the ratio to the other line in the same turns, see [ratioInTurn].
 func (l line) ratio(to line, g int) float64 { return ratioInTurn(l.Slices[g], to.Slices[g]) }
 
-// ratioOfLeast is that of the least times.
+// ratioOfLeast is the ratio of the least times.
 func (l line) ratioOfLeast(to line, g int) float64 { return l.least(g) / to.least(g) }
 
-// outcome is what was measured of a row.
+// outcome has the figures of a row.
 type outcome struct {
 	Group, Row string
 	Lines      []line
 	Failed     string // why there are no lines
 }
 
-// pace is how long is measured.
+// pace says how long a contestant runs, and how often.
 type pace struct {
 	slice  time.Duration
 	slices int
@@ -63,8 +63,8 @@ func (p pace) measure(r *row, settings ...int) outcome {
 	return o
 }
 
-// turns runs a slice of each contestant, and that again and again, each time in another order: what else the machine does, and
-// what the one before has left to be collected, meets all of them. It returns the times of each, turn by turn.
+// turns runs a slice of each contestant, again and again and each time in another order, so that other work on the machine and
+// garbage left by the contestant before slow all of them alike. It returns the times of each, turn by turn.
 func (p pace) turns(title string, field []*contestant, gogc int) [][]float64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(gogc))
 	n, ns := make([]int, len(field)), make([][]float64, len(field))
@@ -96,9 +96,9 @@ func clock(c *contestant, n int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(n)
 }
 
-// perSlice finds how many requests take about as long as a slice, but at least so many that it does not matter which of the row's
-// requests come once more than others. It tries some times, for if something else held one up, the slices would be
-// so short that most of them is the time until the caches are warm.
+// perSlice finds how many requests take about as long as a slice. There are at least 256, so that it does not matter which of the
+// row's requests come once more than others. It takes the fastest of several tries, because one that other work has delayed
+// would give slices so short that most of their time passes before the caches are warm.
 func perSlice(c *contestant, slice time.Duration) int {
 	const least, tries = 256, 5
 	for n := least; ; n *= 2 {
@@ -112,8 +112,7 @@ func perSlice(c *contestant, slice time.Duration) int {
 	}
 }
 
-// memory counts the allocations and bytes of each of n requests, rounded so that what the runtime itself does goes
-// away.
+// memory counts the allocations and bytes of a request, over n of them. Rounding removes the few that the runtime makes.
 func memory(c *contestant, n int) (allocs, bytes float64) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var before, after runtime.MemStats
