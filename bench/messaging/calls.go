@@ -27,20 +27,20 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// Request is what all systems are sent.
+// Request is the request that all systems get.
 type Request struct {
 	A int `json:"a"`
 	B int `json:"b"`
 }
 
-// Response is what they answer.
+// Response is their answer.
 type Response struct {
 	Sum int `json:"sum"`
 }
 
 func add(_ context.Context, s Request) (Response, error) { return Response{s.A + s.B}, nil }
 
-// call is one call by one connection.
+// call makes a call on a connection.
 type call func(context.Context, Request) (Response, error)
 
 // system is a way to call: dial makes a connection.
@@ -50,7 +50,7 @@ type system struct {
 	end  func()
 }
 
-// peers are the systems that make the same exchange, the floor first and kami second.
+// peers are the systems to compare, the floor first and kami second.
 func peers() []system {
 	return []system{handmade(), ours(), creachadair(), sourcegraphs(), overTCP(), overHTTP()}
 }
@@ -72,7 +72,7 @@ func ours() system {
 	}, func() { must(client.Close(context.Background())); s.Close() }}
 }
 
-// handmade is coder/websocket, encoding/json, and what several calls at once need.
+// handmade uses coder/websocket and encoding/json, and matches the answers of several calls at once to their callers.
 func handmade() system {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
@@ -314,7 +314,7 @@ func overHTTP() system {
 	}, s.Close}
 }
 
-// measureCalls has all systems make calls, in turns, by so many callers on each of so many connections.
+// measureCalls has all systems make calls in turns, on several connections with several callers each.
 func (p *page) measureCalls(systems []system, conns, callers int) {
 	var rivals []rival
 	for _, s := range systems {

@@ -2,5 +2,5 @@
 
 package main
 
-// openFiles returns the number of files that this process may open, which has no limit here.
+// openFiles returns the limit of open files of this process. These systems have none.
 func openFiles() uint64 { return 1 << 20 }

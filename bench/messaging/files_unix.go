@@ -4,7 +4,7 @@ package main
 
 import "syscall"
 
-// openFiles raises the number of files that this process may open as far as it may, and returns it.
+// openFiles raises the limit of open files of this process as far as the system allows, and returns it.
 func openFiles() uint64 {
 	var files syscall.Rlimit
 	must(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))

@@ -30,10 +30,10 @@ func main() {
 // measure measures all rows.
 func (p *page) measure() {
 	p.printf("# Performance of messaging\n\n" +
-		"This page is written by `go run ./bench/messaging`. *By hand* is the same exchange with as little as it takes: coder/websocket " +
-		"or nats.go, and encoding/json. Contestants take turns; a ratio is the median of those of the turns, so less than 1 is faster.\n\n")
+		"This page is written by `go run ./bench/messaging`. *By hand* is the same exchange with as little code as possible: coder/websocket " +
+		"or nats.go, and encoding/json. Contestants take turns. A ratio is the median of the ratios of the turns; less than 1 is faster.\n\n")
 	p.printf("%s, %d cores.\n", runtime.Version(), runtime.NumCPU())
-	p.printf("\n## Peers\n\nEach connection runs its calls one by one, those of jrpc2 too. A call that fails ends the measurement.\n")
+	p.printf("\n## Peers\n\nEach connection runs its calls one by one, in jrpc2 too. A call that fails ends the measurement.\n")
 	systems := peers()
 	for _, shape := range [][2]int{{1, 1}, {1, 16}, {16, 16}} {
 		p.measureCalls(systems, shape[0], shape[1])

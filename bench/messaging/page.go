@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// page is what is measured, as it is written.
+// page writes the page while it is measured.
 type page struct {
 	out   io.Writer
 	rows  *regexp.Regexp
 	turns int
 }
 
-// rival does the same work as others, n times for each caller.
+// rival is a contestant. Run does the work n times for each caller.
 type rival struct {
 	name string
 	run  func(n int)
@@ -34,14 +34,14 @@ var rows = []string{
 	"forwarded calls", "broadcasts", "views of 1,000 servers",
 }
 
-// wants reports whether one of the rows that begin like this is to be measured.
+// wants reports whether a row with the prefix is to be measured.
 func (p *page) wants(prefix string) bool {
 	return slices.ContainsFunc(rows, func(row string) bool { return strings.HasPrefix(row, prefix) && p.rows.MatchString(row) })
 }
 
-// compare has rivals work in turns, and writes a table. The first is the floor and the second is kami. The callers
-// of a turn make some hundred calls together. Most is the largest ratio to the floor that is to hold. It
-// returns the times of each, or nil if the row is not wanted.
+// compare has rivals work in turns, and writes a table. The first rival is the floor and the second is kami. The callers of a turn
+// make some hundred calls together. Most is the limit for kami's ratio to the floor. It returns the times of each rival, or nil if
+// the row is not wanted.
 func (p *page) compare(row string, callers int, most float64, rivals []rival) [][]float64 {
 	if !slices.Contains(rows, row) {
 		panic("no row is named " + row)
@@ -75,7 +75,7 @@ func (p *page) compare(row string, callers int, most float64, rivals []rival) []
 	return times
 }
 
-// verdict writes what is to hold of one figure, and whether it does.
+// verdict writes a figure, its limit, and whether it is held.
 func (p *page) verdict(what string, got, most float64, unit string) {
 	p.printf("| %s | %s | %s | %s |\n", what, number(got, unit), number(most, unit), held(got, most))
 }

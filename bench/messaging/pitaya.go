@@ -31,10 +31,10 @@ func init() {
 	pitaya.SetLogger(pitayalog.NewWithLogger(silent))
 }
 
-// pitayas are a server and a caller of Pitaya v3, which know each other without etcd.
+// pitayas are a server and a caller of Pitaya v3. They find each other without etcd.
 type pitayas struct {
 	caller                  pitaya.Pitaya
-	server                  string // the id of the other one
+	server                  string // the id of the server
 	conf                    config.PitayaConfig
 	calls, failed, timedOut atomic.Int64
 	ends                    []func()
@@ -45,8 +45,8 @@ func startPitayas(url string) *pitayas {
 	p := &pitayas{conf: *config.NewDefaultPitayaConfig()}
 	client, server := &p.conf.Cluster.RPC.Client.Nats, &p.conf.Cluster.RPC.Server.Nats
 	client.Connect, server.Connect = url, url
-	client.MaxReconnectionRetries, server.MaxReconnectionRetries = 0, 0 // an app that calls does not close its connection, which ends with NATS
-	p.conf.Concurrency.Handler.Dispatch = 0                             // of clients there are none, and two apps with those goroutines have a data race
+	client.MaxReconnectionRetries, server.MaxReconnectionRetries = 0, 0 // the caller's connection is not closed by its app, so it ends with NATS
+	p.conf.Concurrency.Handler.Dispatch = 0                             // there are no clients, and these goroutines of two apps have a data race
 	known := make(directory)
 	math, endMath := known.start("math", p.conf, new(PitayaMath))
 	caller, endCaller := known.start("caller", p.conf)
@@ -61,7 +61,7 @@ func startPitayas(url string) *pitayas {
 	return p
 }
 
-// end ends both, and their hold on the signals: an app catches them for good.
+// end ends both apps, and resets the signals, which an app goes on catching.
 func (p *pitayas) end() {
 	for _, end := range p.ends {
 		end()
@@ -69,17 +69,16 @@ func (p *pitayas) end() {
 	signal.Reset(os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM)
 }
 
-// settings says how Pitaya is set.
+// settings describes the settings of Pitaya.
 func (p *pitayas) settings() string {
 	server := p.conf.Cluster.RPC.Server.Nats
-	return fmt.Sprintf("Pitaya v3 is as its Builder makes it, except that its servers are known from the start, without etcd, that it "+
-		"handles no clients, and does not reconnect. A call has %v, and the "+
-		"server has %d goroutines and room for %d messages. It sends protobuf, two integers there and one back, and kami JSON. Its calls "+
-		"that fail do not end the measurement, but are counted.", p.conf.Cluster.RPC.Client.Nats.RequestTimeout, server.Services, server.Buffer.Messages)
+	return fmt.Sprintf("Pitaya v3 has its Builder's settings, with three exceptions: it knows its servers from the start, without etcd, it "+
+		"handles no clients, and it does not reconnect. A call may take %v. The server has %d goroutines and queues %d messages. Pitaya "+
+		"sends protobuf, two integers there and one back; kami sends JSON. Pitaya's calls that fail are counted and do not end the measurement.", p.conf.Cluster.RPC.Client.Nats.RequestTimeout, server.Services, server.Buffer.Messages)
 }
 
-// call makes one call to any server of the type, as kami does, and callTo to the one with the id, which costs Pitaya less. Both count it. A
-// call that fails has an answer all the same.
+// call calls any server of the type, as kami does. callTo calls the server with the id, which costs Pitaya less. Both count the call. They
+// return an answer even for a call that fails.
 func (p *pitayas) call(ctx context.Context, request Request) (Response, error) {
 	return p.counted(request, func(in *timestamppb.Timestamp, out *wrapperspb.Int64Value) error {
 		return p.caller.RPC(ctx, "math.math.sum", out, in)
@@ -105,16 +104,16 @@ func (p *pitayas) counted(request Request, call func(in *timestamppb.Timestamp, 
 	return Response{request.A + request.B}, nil
 }
 
-// count returns how many calls there have been since it was asked last, how many of them have failed, and how many of those timed out.
+// count returns the number of calls since the last count, how many of them have failed, and how many of the failed ones timed out.
 func (p *pitayas) count() (calls, failed, timedOut int64) {
 	return p.calls.Swap(0), p.failed.Swap(0), p.timedOut.Swap(0)
 }
 
-// room is how many calls wait at the server. It drops those over that, which time out.
+// room is how many calls can wait at the server. It drops calls that come when as many wait; they time out.
 func (p *pitayas) room() int { return p.conf.Cluster.RPC.Server.Nats.Buffer.Messages }
 
-// flood has many callers call for some seconds, and says what becomes of their calls. Calls that fail take their whole time each: turns
-// would take hours.
+// flood has many callers call for some seconds, and writes how many calls were answered. It does not work in turns because each call that
+// fails takes its whole timeout.
 func (p *page) flood(theirs *pitayas, callers int) {
 	theirs.count()
 	start := time.Now()
@@ -130,7 +129,7 @@ func (p *page) flood(theirs *pitayas, callers int) {
 		callers, timedOut, float64(calls-failed)/took.Seconds())
 }
 
-// beside says how many times the calls a second of Pitaya kami makes, of the times of both. Least is what is to hold, or 0.
+// beside writes how many times as many calls a second kami makes as Pitaya, given the times of both. Least is the limit, or 0 for none.
 func (p *page) beside(theirs *pitayas, kamis, its []float64, least float64) {
 	calls, failed, _ := theirs.count()
 	ratio := median(ratios(its, kamis))
@@ -144,19 +143,19 @@ func (p *page) beside(theirs *pitayas, kamis, its []float64, least float64) {
 // PitayaMath is a component of Pitaya.
 type PitayaMath struct{ component.Base }
 
-// Sum adds. Its messages are two that come with protobuf: of two integers, and of one.
+// Sum adds. Its messages are types of the protobuf module: one with two integers and one with one.
 func (*PitayaMath) Sum(_ context.Context, request *timestamppb.Timestamp) (*wrapperspb.Int64Value, error) {
 	return wrapperspb.Int64(request.Seconds + int64(request.Nanos)), nil
 }
 
-// directory is Pitaya's service discovery of servers that neither come nor go: by type, and then by id.
+// directory holds the apps, by type and then by id, for Pitaya's service discovery. They neither come nor go.
 type directory map[string]map[string]*pitayacluster.Server
 
-// start returns an app that runs, and that the others know, and a function that ends it. An app that a signal ends, ends the process.
+// start starts an app, adds it to the directory, and returns it with a function that ends it. An app that a signal ends also ends the process.
 func (d directory) start(serverType string, conf config.PitayaConfig, remotes ...component.Component) (app pitaya.Pitaya, end func()) {
-	b := pitaya.NewBuilder(false, serverType, pitaya.Standalone, nil, conf) // in a cluster it would ask etcd
+	b := pitaya.NewBuilder(false, serverType, pitaya.Standalone, nil, conf) // the builder's cluster mode needs etcd
 	var err error
-	// Instead of b.DieChan there is nil: a connection that is lost would send on it, and it is closed when the app ends.
+	// nil replaces b.DieChan, because a lost connection would send on it after the app has closed it.
 	b.RPCServer, err = pitayacluster.NewNatsRPCServer(conf.Cluster.RPC.Server.Nats, b.Server, b.MetricsReporters, nil, b.SessionPool)
 	must(err)
 	b.RPCClient, err = pitayacluster.NewNatsRPCClient(conf.Cluster.RPC.Client.Nats, b.Server, b.MetricsReporters, nil)

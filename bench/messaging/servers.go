@@ -57,7 +57,7 @@ func (p *page) measureCluster() {
 	p.measureViews(connect(), front)
 }
 
-// measureRemote measures calls by type, beside those of Pitaya.
+// measureRemote measures calls by type, and Pitaya's.
 func (p *page) measureRemote(ours, floor call, url string) {
 	if !p.wants("remote calls") {
 		return
@@ -90,8 +90,8 @@ func (p *page) measureRemote(ours, floor call, url string) {
 	}
 }
 
-// requests makes calls with nats.go and encoding/json, which a goroutine for each message answers. If who is not nil, they tell whose
-// session they are of, and the answerer reads that.
+// requests makes calls with nats.go and encoding/json. A goroutine for each message answers. If who is not nil, the messages carry a session,
+// and the answering side reads it.
 func requests(here, there *nats.Conn, subject string, who func() nats.Header) call {
 	_, err := there.QueueSubscribe(subject, "q", func(m *nats.Msg) {
 		go func() {
@@ -125,7 +125,7 @@ func requests(here, there *nats.Conn, subject string, who func() nats.Header) ca
 	}
 }
 
-// measureForwarded has a client on a websocket call a back end. By hand, floor calls it, and whose also tells it of the session.
+// measureForwarded has a client on a websocket call a back end. By hand, floor forwards the call without a session, and whose with one.
 func (p *page) measureForwarded(front *cluster.Server, floor, whose call) {
 	calls := kami.New()
 	calls.Post("/room/*route", cluster.Forward(front, "room"))
@@ -168,7 +168,7 @@ func (p *page) measureForwarded(front *cluster.Server, floor, whose call) {
 	})
 }
 
-// measureBroadcasts has a back end tell the 2,000 sessions of two fronts.
+// measureBroadcasts has a back end broadcast to the 2,000 sessions of two fronts.
 func (p *page) measureBroadcasts(connect func() *nats.Conn, fromBack *nats.Conn, back *cluster.Server) {
 	if !p.wants("broadcasts") {
 		return
@@ -219,8 +219,8 @@ func (p *page) measureBroadcasts(connect func() *nats.Conn, fromBack *nats.Conn,
 	p.verdict("and its publisher has published", published, 2, "messages")
 }
 
-// measureViews has a server hear of others, which only announce themselves, and look for them. The time of a join or a leave has that of
-// NATS in it.
+// measureViews has a server hear of 1,000 others, which only announce themselves, and find them. The time of a join or a leave includes
+// NATS's.
 func (p *page) measureViews(nc *nats.Conn, s *cluster.Server) {
 	if !p.wants("views") {
 		return

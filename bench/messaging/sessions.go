@@ -21,22 +21,22 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// measureSessions measures what many connections cost.
+// measureSessions measures the memory of many connections, and broadcasts to them.
 func (p *page) measureSessions() {
 	if !p.wants("connections") {
 		return
 	}
 	most := min(10_000, int(min(openFiles(), 1<<20))/2-200) // each connection has two files here
 	p.printf("\n### connections\n\n| | is | at most | |\n|---|--:|--:|---|\n")
-	p.verdict("an idle connection beside a bare one, at the server", (idle(newNode("server", nil))-idle(bare(nil)))/1e3, 12, "KB")
-	p.verdict(fmt.Sprintf("%d idle ones in a process, both ends, resident", most), resident(most)/1e6, 600, "MB")
+	p.verdict("memory of an idle connection at the server, more than for a bare one", (idle(newNode("server", nil))-idle(bare(nil)))/1e3, 12, "KB")
+	p.verdict(fmt.Sprintf("memory of a process with both ends of %d idle connections", most), resident(most)/1e6, 600, "MB")
 	queued, ratio := broadcast(2000, 1+p.turns/4)
-	p.verdict("a broadcast to 2,000 sessions is queued in", queued, 20, "ms")
-	p.verdict("and has come, beside 2,000 bare writes", ratio, 1.3, "times")
-	p.verdict("the 99th percentile of calls in a storm of pushes at one that does not read, beside that without", storm(1+p.turns/10), 2, "times")
+	p.verdict("until a broadcast to 2,000 sessions is queued", queued, 20, "ms")
+	p.verdict("until it has come, compared with 2,000 bare writes", ratio, 1.3, "times")
+	p.verdict("99th percentile of calls while clients that do not read are pushed to, compared with no pushes", storm(1+p.turns/10), 2, "times")
 }
 
-// bare answers nothing; accepted gets its connections.
+// bare accepts websockets and answers nothing. accepted gets the connections.
 func bare(accepted func(*websocket.Conn)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
@@ -51,7 +51,7 @@ func bare(accepted func(*websocket.Conn)) http.Handler {
 	})
 }
 
-// idle returns the bytes of a connection to the handler, with those of its client.
+// idle returns the bytes of an idle connection to the handler, both ends together.
 func idle(h http.Handler) float64 {
 	const n = 2000
 	mux := kami.New()
@@ -80,7 +80,7 @@ func inUse() int64 {
 	return int64(stats.HeapAlloc + stats.StackInuse)
 }
 
-// resident returns the memory of the process with n connections of kami's, both ends. The rest of the process is in it.
+// resident returns the memory of the whole process while it has both ends of n connections of kami's.
 func resident(n int) float64 {
 	server, client := newNode("server", nil), newNode("client", nil)
 	s := httptest.NewServer(server)
@@ -104,8 +104,8 @@ func resident(n int) float64 {
 	return pages * float64(os.Getpagesize())
 }
 
-// broadcast returns how many milliseconds a broadcast takes until it is queued, and the ratio of the time until it has come to that of
-// as many bare writes.
+// broadcast returns how many milliseconds a broadcast takes until it is queued. The ratio compares the time until it has come with the time
+// of as many bare writes.
 func broadcast(n, turns int) (queued, ratio float64) {
 	var got atomic.Int64
 	read := func(c *websocket.Conn) {
@@ -159,7 +159,7 @@ func broadcast(n, turns int) (queued, ratio float64) {
 	return median(queues), median(ratios)
 }
 
-// storm returns the ratio of the 99th percentile of calls while one client is pushed to that does not read, to that without.
+// storm compares the 99th percentile of the times of calls, while clients that do not read are pushed to, with the one without them.
 func storm(turns int) float64 {
 	calls := kami.New()
 	calls.Post("/sum", endpoint.JSON(add))
@@ -194,7 +194,7 @@ func storm(turns int) float64 {
 	return median(ratios)
 }
 
-// slowest returns the 99th percentile of how long calls take.
+// slowest returns the 99th percentile of the times of calls.
 func slowest(callers []call) float64 {
 	var mu sync.Mutex
 	var times []float64
@@ -215,8 +215,8 @@ func slowest(callers []call) float64 {
 	return quantile(times, 0.99)
 }
 
-// pushToTheDeaf connects clients that do not read, one after the other, and pushes to each until that is closed as a slow consumer. It
-// returns how many were.
+// pushToTheDeaf connects clients that do not read, one after the other, and pushes to each until the server closes it as a slow consumer. It
+// returns how many were closed.
 func pushToTheDeaf(ctx context.Context, url string, deaf <-chan *session.Session) (closed int) {
 	text := strings.Repeat("x", 1000)
 	for ctx.Err() == nil {
