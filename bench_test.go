@@ -12,19 +12,19 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// blank is a writer that keeps nothing, so that only kami is measured.
+// blank is a writer that does nothing, so that only kami is measured.
 type blank struct{ header http.Header }
 
 func (b *blank) Header() http.Header         { return b.header }
 func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b *blank) WriteHeader(int)             {}
 
-// WriteString is there as net/http's writers have it.
+// WriteString exists because net/http's writers have it.
 func (b *blank) WriteString(s string) (int, error) { return len(s), nil }
 
 type ctxKey struct{}
 
-// work is a request for a stack with something registered, and what serving it may allocate.
+// work is a request, what is registered for it, and the allocations that serving it may make.
 var work = []struct {
 	name, target string
 	register     func(s *stack)

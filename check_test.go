@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami"
 )
 
-// secretPage is a page that is not for everybody.
+// secretPage is a page that a scope protects.
 type secretPage struct{}
 
 func (secretPage) ServeHTTP(http.ResponseWriter, *http.Request) {}
@@ -19,7 +19,7 @@ func (secretPage) NeedsGuard() string                           { return "tells 
 
 func guard(ctx context.Context) context.Context { return ctx }
 
-// Each planted mistake is found, and what is right beside it is not.
+// Check finds each planted mistake, and reports no correct registration next to it.
 func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -278,7 +278,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// contextPage is a secretPage with context.
+// contextPage is a secretPage as a ContextHandler.
 type contextPage struct{ secretPage }
 
 func (contextPage) ServeHTTPContext(context.Context, http.ResponseWriter, *http.Request) {}
@@ -295,13 +295,13 @@ func placeless(text string) string {
 	}
 }
 
-// folder is the folder that this is checked out in, as places name it.
+// folder is the last part of the path of this checkout, which places begin with.
 func folder() string {
 	folder, _, _ := strings.Cut(here(), "/")
 	return folder + "/"
 }
 
-// TestCovers compares Covers with what runs for all short paths of routes.
+// TestCovers compares Covers with the middleware that runs, for all short paths of routes.
 func TestCovers(t *testing.T) {
 	var patterns, paths []string
 	for _, p := range []string{"", "/a", "/:x", "/*r", "/a/a", "/a/:y", "/a/*r", "/:x/a", "/:x/:y", "/:x/*r"} {

@@ -22,7 +22,7 @@ import (
 
 type valueKey string
 
-// loose is a context of a type that == panics for.
+// loose is a context whose type cannot be compared: == panics.
 type loose struct {
 	context.Context
 	id []int
@@ -30,7 +30,7 @@ type loose struct {
 
 func newLoose(ctx context.Context) context.Context { return loose{withValue(ctx), make([]int, 1)} }
 
-// identical is a == b for any contexts.
+// identical is a == b, also for loose contexts.
 func identical(a, b context.Context) bool {
 	x, isLoose := a.(loose)
 	y, both := b.(loose)
@@ -40,7 +40,7 @@ func identical(a, b context.Context) bool {
 	return isLoose == both && a == b
 }
 
-// sight is told about all contexts of a request.
+// sight is called with each context of a request, and where it was seen.
 type sight func(place string, ctx context.Context, r *http.Request)
 
 func (see sight) middleware(place string) kami.Middleware {
@@ -60,7 +60,7 @@ func (see sight) handler(place string) kami.HandlerFunc {
 	}
 }
 
-// register registers a chain that shows its contexts in all places, after the middleware prior.
+// register registers the middleware prior, and then a chain whose parts call see with their contexts.
 func (see sight) register(s *stack, prior kami.MiddlewareType) {
 	s.use("/", prior)
 	s.use("/", see.middleware("static"))
@@ -105,7 +105,7 @@ func passing(change func(context.Context) context.Context) func(http.Handler) ht
 	}
 }
 
-// priors are middleware that change the context in all the ways there are.
+// priors are middleware that change the context in each way there is.
 var priors = map[string]kami.MiddlewareType{
 	"same":           func(ctx context.Context) context.Context { return ctx },
 	"value":          withValue,
@@ -240,7 +240,7 @@ func TestC11ServerContextKey(t *testing.T) {
 	})
 }
 
-// life is a way in which a request's context can be governed.
+// life is what decides when a request's context ends.
 type life struct {
 	cancel   bool // Mux.Cancel
 	bound    bool // whether ServeHTTPContext serves
@@ -263,7 +263,7 @@ func (l life) serve(s *stack, in context.Context, target string) {
 	s.serve(httptest.NewRequestWithContext(in, "GET", target, nil))
 }
 
-// eachLife runs a test in bubbles, over both kinds of stack and all lives. What handle points to handles all paths.
+// eachLife runs a test in bubbles, over both kinds of stack and all lives. The function that handle points to handles all paths.
 func eachLife(t *testing.T, test func(t *testing.T, s *stack, l life, handle *func(ctx context.Context))) {
 	for _, l := range lives {
 		t.Run(fmt.Sprintf("%+v", l), func(t *testing.T) {
@@ -291,8 +291,8 @@ func ending(ctx context.Context) string {
 
 const open = "open: <nil>, because of <nil>"
 
-// endings ends, in the handlers of requests of all lives, what governs their contexts: kami.Context or the incoming
-// request's. The other one can end too, or cannot. It tells the test what the context and one derived from it say.
+// endings runs handlers of all lives, and ends kami.Context or the incoming request's context in them. The other one either can
+// end too, or cannot. It passes to the test what the handler's context and one derived from it say then.
 func endings(t *testing.T, test func(t *testing.T, l life, by, derived, got string)) {
 	eachLife(t, func(t *testing.T, s *stack, l life, handle *func(context.Context)) {
 		for _, by := range []string{"kami.Context", "incoming"} {
@@ -345,7 +345,7 @@ func TestC12WhatEndsAContext(t *testing.T) {
 	})
 }
 
-// asked is a context that has ended, and tells which keys it is asked for.
+// asked is a context that has ended, and records the keys that its Value is called with.
 type asked struct {
 	context.Context
 	keys *[]any
@@ -585,7 +585,7 @@ func TestC12ClientGone(t *testing.T) {
 	})
 }
 
-// Those who wait for a context's end after its request are woken as well, though nothing but a Done channel is left of it.
+// A goroutine that waits for a context's end after its request is woken too, although it holds only the Done channel.
 func TestC12TheEndIsSeenAfterTheRequest(t *testing.T) {
 	for _, cancelOuter := range []bool{false, true} {
 		for _, by := range []string{"kami.Context", "outer Context"} {
@@ -635,7 +635,7 @@ func TestC12TheEndIsSeenAfterTheRequest(t *testing.T) {
 	}
 }
 
-// TestC12TheEndOfTheSameContext is about an outer Mux that cancels and an inner one that have one Context.
+// TestC12TheEndOfTheSameContext has an outer Mux with Cancel and an inner one share one Context.
 func TestC12TheEndOfTheSameContext(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var waiting sync.WaitGroup
@@ -714,7 +714,7 @@ func TestC12TheEndReachesAllThatCameTogether(t *testing.T) {
 	})
 }
 
-// collect has the garbage collector run, and the cleanups that it finds due.
+// collect runs the garbage collector, and the cleanups of the objects that it frees.
 func collect() {
 	for range 2 {
 		done := make(chan struct{})
@@ -725,7 +725,7 @@ func collect() {
 	runtime.Gosched()
 }
 
-// Waiting for <-ctx.Done() keeps nothing but the channel alive.
+// A goroutine that waits for <-ctx.Done() keeps only the channel alive.
 func TestC12DoneAloneStaysOpen(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var done <-chan struct{}
@@ -828,8 +828,8 @@ func TestC14UnknownNames(t *testing.T) {
 	})
 }
 
-// crossed registers routes and scopes that have the same names for different segments. Each notes the params asked
-// for, and panics if it is the one named.
+// crossed registers routes and scopes that use the same names for different segments. Each notes the params, and the named one
+// panics.
 func crossed(s *stack, ran *trail, fail *string, params ...string) {
 	note := func(name string) kami.Middleware {
 		return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) context.Context {
@@ -879,7 +879,7 @@ func TestC14NamesAlike(t *testing.T) {
 	})
 }
 
-// TestC14FarParams has params whose places do not fit where those of most are kept.
+// TestC14FarParams has params so far into the path that their places do not fit into the compact form.
 func TestC14FarParams(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var got []string
@@ -1017,7 +1017,7 @@ func TestC14NestedMuxFirst(t *testing.T) {
 	})
 }
 
-// passedIn returns a handler that serves s and then tells the request that it passed in.
+// passedIn returns a handler that has s serve the request, and copies that request afterwards.
 func passedIn(s http.Handler, to *http.Request) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer func() { *to = *r }()
@@ -1088,7 +1088,7 @@ func TestC15NoPatternWithoutRoute(t *testing.T) {
 	})
 }
 
-// Where nothing runs but the answer itself, too.
+// The same for answers without middleware.
 func TestC15NoPatternWithoutRouteNorMiddleware(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.handle("PUT", "/u/:id", nothing)
@@ -1104,7 +1104,7 @@ func TestC15NoPatternWithoutRouteNorMiddleware(t *testing.T) {
 	})
 }
 
-// What is registered for misses has a context and a request of its own, though nothing else runs.
+// A handler for 404 or 405 has its own context and request, although no middleware runs.
 func TestC15AnswersToMissesSeeTheContext(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		*s.context = context.WithValue(context.Background(), ctxKey{}, "base")
@@ -1202,7 +1202,7 @@ func TestC15OuterWrapperReadsThePattern(t *testing.T) {
 	})
 }
 
-// quiet is a writer that costs nothing.
+// quiet is a writer that does nothing.
 type quiet struct{}
 
 func (quiet) Header() http.Header         { return nil }
@@ -1229,7 +1229,7 @@ func TestC15PathValuesAreAtTheirOwnCost(t *testing.T) {
 	})
 }
 
-// TestPrintingAContextShowsNoHeaders is about logs: %v of a struct shows all that it holds.
+// TestPrintingAContextShowsNoHeaders guards logs: %v of a struct would print the headers of the request in it.
 func TestPrintingAContextShowsNoHeaders(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var printed []string
@@ -1281,7 +1281,7 @@ func TestPrintingAContextShowsNoHeaders(t *testing.T) {
 	})
 }
 
-// An inner router may set the Pattern of the request that it gets. What runs after it still sees the route's.
+// An inner router may set the Pattern of the request that it gets. Afterware and hooks still see the route's pattern.
 func TestC15PatternAfterAnInnerRouter(t *testing.T) {
 	for _, wrapped := range []bool{false, true} {
 		each(t, func(t *testing.T, s *stack) {

@@ -21,7 +21,7 @@ import (
 	"github.com/guregu/kami/internal/pipe"
 )
 
-// These tests are about what happens when, in a bubble: with time and connections of their own.
+// These tests check the order of events, in bubbles with fake time and connections.
 
 // bubbled is a Mux that serves in a bubble.
 type bubbled struct {
@@ -43,7 +43,7 @@ func serveInBubble(t *testing.T, m *kami.Mux) *bubbled {
 	return b
 }
 
-// newServedMux has what the tests ask for. A channel releases /slow.
+// newServedMux has the routes that the tests ask for. A channel releases /slow.
 func newServedMux() (m *kami.Mux, release chan struct{}) {
 	m, release = kami.New(), make(chan struct{})
 	m.Get("/slow", func(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +92,7 @@ func TestC12DrainTimeoutEndsContexts(t *testing.T) {
 	}
 }
 
-// TestC12DrainTimeoutEndsContextsThatNothingElseEnds is about a nested Mux that is given a context without the server's end.
+// TestC12DrainTimeoutEndsContextsThatNothingElseEnds gives a nested Mux a context that does not end with the server.
 func TestC12DrainTimeoutEndsContextsThatNothingElseEnds(t *testing.T) {
 	without := func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithoutCancel(ctx), func() {}
@@ -135,7 +135,7 @@ func TestC12DrainTimeoutEndsContextsThatNothingElseEnds(t *testing.T) {
 	}
 }
 
-// TestC12DrainTimeoutIsSeenAfterTheRequest is about code that waits for the end of a request's context after its response.
+// TestC12DrainTimeoutIsSeenAfterTheRequest has code wait for the end of a request's context after the response.
 func TestC12DrainTimeoutIsSeenAfterTheRequest(t *testing.T) {
 	for _, bound := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestC12DrainTimeoutIsSeenAfterTheRequest(t *testing.T) {
 	}
 }
 
-// TestC12ContextsDoNotEndByDraining is about contexts without a limit, and such as outlive a stop.
+// TestC12ContextsDoNotEndByDraining checks contexts without a limit, and contexts that outlive a stop.
 func TestC12ContextsDoNotEndByDraining(t *testing.T) {
 	for _, timeout := range []time.Duration{0, -1, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {

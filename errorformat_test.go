@@ -68,7 +68,7 @@ func TestErrorHandlerAnswersRequestsWithoutARoute(t *testing.T) {
 	})
 }
 
-// An answer is never an empty 200, and where the response has begun there is none.
+// An error never becomes an empty 200, and nothing is added to a response that has begun.
 func TestErrorHandlerWithoutAnAnswerForNoRoute(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -116,7 +116,7 @@ func TestErrorHandlerExplained(t *testing.T) {
 	})
 }
 
-// Where one Mux is mounted in another, each answers for itself.
+// If one Mux is mounted in another, each uses its own ErrorHandler.
 func TestErrorHandlersOfMountedMuxes(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		named := func(name string) func(context.Context, http.ResponseWriter, *http.Request, error) {
@@ -135,7 +135,7 @@ func TestErrorHandlersOfMountedMuxes(t *testing.T) {
 	})
 }
 
-// answerJSON is an ErrorHandler as an app may have it: one format for all that goes wrong, and its own way to log.
+// answerJSON is an ErrorHandler as an app could have it: one format for all errors, and its own log.
 func answerJSON(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	code, text := http.StatusInternalServerError, "something went wrong"
 	var coder interface{ StatusCode() int }

@@ -38,7 +38,7 @@ func (e *statusError) Error() string        { return fmt.Sprint("error ", e.code
 func (e *statusError) StatusCode() int      { return e.code }
 func (e *statusError) Headers() http.Header { return e.headers }
 
-// slogged collects what goes to slog.Default during the test, a line each, without the time.
+// slogged collects the lines that slog.Default writes during the test, without their time.
 func slogged(t *testing.T) *bytes.Buffer {
 	var b bytes.Buffer
 	before := slog.Default()
@@ -100,7 +100,7 @@ func TestErrorsOfHandlers(t *testing.T) {
 	})
 }
 
-// unquoted leaves out what slog puts around some values and not others.
+// unquoted removes the quotes that slog puts around some values.
 func unquoted(text string) string { return strings.ReplaceAll(text, `"`, "") }
 
 func TestErrorsAsProblemDetails(t *testing.T) {
@@ -216,7 +216,7 @@ func TestNoErrorIsNoError(t *testing.T) {
 	})
 }
 
-// What the handler has sent stays as it is.
+// A response that the handler has sent stays unchanged.
 func TestErrorAfterTheResponseHasBegun(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -268,7 +268,7 @@ func TestErrorAfterTheConnectionWasHijacked(t *testing.T) {
 	})
 }
 
-// A banner is what middleware writes before the handler fails.
+// A banner is text that middleware writes before the handler fails.
 func TestErrorAfterMiddlewareHasWritten(t *testing.T) {
 	banner := func(w http.ResponseWriter) { _, _ = io.WriteString(w, "banner") }
 	for name, mw := range map[string]kami.MiddlewareType{
@@ -302,7 +302,7 @@ func TestErrorAfterMiddlewareHasWritten(t *testing.T) {
 	}
 }
 
-// strange is a proxy of somebody else's, as chi's, which does not say that it was hijacked.
+// strange is another package's proxy, such as chi's, which does not tell that the connection was hijacked.
 type strange struct{ mutil.WriterProxy }
 
 func (s strange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -346,7 +346,7 @@ func TestErrorHandlerThatWritesNothing(t *testing.T) {
 	})
 }
 
-// An error may have an upstream's headers, of which some are about another body.
+// An error may carry the headers of an upstream's response. Some of them describe that response's body.
 func TestHeadersOfErrors(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -378,7 +378,7 @@ func TestErrorOfABodyThatIsTooLarge(t *testing.T) {
 	})
 }
 
-// waiting returns the answer to a body that does not come.
+// waiting returns the answer to a request whose body does not come.
 func waiting(t *testing.T, h http.Handler, kind string) (code int, text string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
@@ -399,7 +399,7 @@ func waiting(t *testing.T, h http.Handler, kind string) (code int, text string) 
 	return response.StatusCode, string(got)
 }
 
-// expire has the read deadline pass, as that of http.Server.ReadTimeout does.
+// expire has the read deadline pass, as http.Server.ReadTimeout does.
 func expire(w http.ResponseWriter) error {
 	return http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }
@@ -423,7 +423,7 @@ func TestErrorOfABodyThatDoesNotComeInTime(t *testing.T) {
 	})
 }
 
-// The deadline of another connection, as to a database, is the server's error.
+// A deadline of another connection, such as one to a database, is the server's error.
 func TestErrorOfADeadlineOfTheServers(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -450,7 +450,7 @@ func TestErrorOfADeadlineOfTheServers(t *testing.T) {
 	})
 }
 
-// failed is an error with methods that need one.
+// failed is an error whose methods panic on nil.
 type failed struct{ code int }
 
 func (f failed) Error() string   { return fmt.Sprint("error ", f.code) }
@@ -465,7 +465,7 @@ func TestErrorThatIsANilPointer(t *testing.T) {
 	})
 }
 
-// A client that goes away in the middle of its body, or resets the connection, is no error of the server's either.
+// A client that leaves in the middle of its body, or resets the connection, is not a server error either.
 func TestErrorOfAConnectionThatIsReset(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -490,7 +490,7 @@ func TestErrorOfAConnectionThatIsReset(t *testing.T) {
 	})
 }
 
-// The limit of a drain ends contexts too, but then the client is there.
+// DrainTimeout ends contexts too, but the client is still connected then.
 func TestErrorAtTheLimitOfADrain(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -502,7 +502,7 @@ func TestErrorAtTheLimitOfADrain(t *testing.T) {
 	})
 }
 
-// A client that has left makes no server error, also where that does not end the handler's context.
+// A client that has left is not a server error, even if the handler's context does not end by it.
 func TestErrorOfAClientThatHasLeft(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -518,7 +518,7 @@ func TestErrorOfAClientThatHasLeft(t *testing.T) {
 	})
 }
 
-// A panic goes its way, and a PanicHandler may return an error too.
+// A panic is not an error, and a PanicHandler may return an error.
 func TestErrorOfAPanicHandler(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		s.get("/", func(context.Context, http.ResponseWriter, *http.Request) error { panic("oops") })
@@ -543,7 +543,7 @@ func TestHandlersWithAnErrorAreChecked(t *testing.T) {
 	})
 }
 
-// lineAfter returns the place of the line after one.
+// lineAfter returns the place of the line that follows a place.
 func lineAfter(place string) string {
 	at := strings.LastIndex(place, ":")
 	var line int
@@ -615,7 +615,7 @@ func TestHandleErrorAnswersAsTheInnermostMux(t *testing.T) {
 	assert.NotContains(t, w.Body.String(), "oops")
 }
 
-// aborts is do for a request that may end with http.ErrAbortHandler.
+// aborts serves a request as do does, and recovers http.ErrAbortHandler.
 func (s *stack) aborts(method, target string) (w *httptest.ResponseRecorder, aborted bool) {
 	w = httptest.NewRecorder()
 	defer func() {
@@ -628,7 +628,7 @@ func (s *stack) aborts(method, target string) (w *httptest.ResponseRecorder, abo
 	return w, false
 }
 
-// TestC40HalfAResponseNeverLooksWhole asks real servers: a client learns that the response is broken unless it has all of it.
+// TestC40HalfAResponseNeverLooksWhole checks with real servers that a client sees an incomplete response as broken.
 func TestC40HalfAResponseNeverLooksWhole(t *testing.T) {
 	write := func(length, text string, flush bool) func(w http.ResponseWriter) {
 		return func(w http.ResponseWriter) {
@@ -707,7 +707,7 @@ func TestC40HalfAResponseNeverLooksWhole(t *testing.T) {
 	})
 }
 
-// overBoth asks a real server over HTTP/1 and HTTP/2. When look is called the Mux has done with the request.
+// overBoth asks a real server over HTTP/1 and HTTP/2. It calls look after the Mux has returned.
 func overBoth(t *testing.T, s *stack, method, target string, look func(what, body string, err error)) {
 	t.Helper()
 	for _, h2 := range []bool{false, true} {
@@ -733,8 +733,8 @@ func overBoth(t *testing.T, s *stack, method, target string, look func(what, bod
 	}
 }
 
-// TestC40PanicHandlerCannotMendNorBreak is about a PanicHandler that writes after the response has begun: half a response stays half,
-// and a whole one whole.
+// TestC40PanicHandlerCannotMendNorBreak has a PanicHandler write after the response has begun: an incomplete response stays
+// incomplete for the client, and a complete one stays complete.
 func TestC40PanicHandlerCannotMendNorBreak(t *testing.T) {
 	long := strings.Repeat("long", 4<<10) // more than net/http keeps back
 	each(t, func(t *testing.T, s *stack) {
@@ -777,7 +777,7 @@ func TestC40PanicHandlerCannotMendNorBreak(t *testing.T) {
 	})
 }
 
-// TestC40AnErrorAnswerOfTheHandlersOwn is about handlers that answer an error themselves and return it for the log.
+// TestC40AnErrorAnswerOfTheHandlersOwn has handlers answer with an error status themselves, and return the error for the log.
 func TestC40AnErrorAnswerOfTheHandlersOwn(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -812,7 +812,7 @@ func TestC40AnErrorAnswerOfTheHandlersOwn(t *testing.T) {
 	})
 }
 
-// TestErrorOfAClientThatHasLeftAStream is about handlers that end when their client has left, and say so by their error.
+// TestErrorOfAClientThatHasLeftAStream has handlers return an error because their client has left.
 func TestErrorOfAClientThatHasLeftAStream(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		log := slogged(t)
@@ -853,7 +853,7 @@ func TestErrorOfAClientThatHasLeftAStream(t *testing.T) {
 	})
 }
 
-// TestC37ReadOnlyMiddlewareThatHijacksHalts is about guards that answer on the connection itself.
+// TestC37ReadOnlyMiddlewareThatHijacksHalts has guards hijack the connection and answer on it.
 func TestC37ReadOnlyMiddlewareThatHijacksHalts(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		ran := false
@@ -885,7 +885,7 @@ func TestC37ReadOnlyMiddlewareThatHijacksHalts(t *testing.T) {
 	})
 }
 
-// TestC40WhatComesAfterAWholeResponse is about afterware that panics: the response is what the handler meant.
+// TestC40WhatComesAfterAWholeResponse has afterware panic after a complete response, which stays as the handler wrote it.
 func TestC40WhatComesAfterAWholeResponse(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		*s.panicHandler = func(http.ResponseWriter, *http.Request) {}
@@ -897,7 +897,7 @@ func TestC40WhatComesAfterAWholeResponse(t *testing.T) {
 	})
 }
 
-// TestC37ReadOnlyMiddlewareThatRefusesHalts is about guards that were written as handlers.
+// TestC37ReadOnlyMiddlewareThatRefusesHalts has guards that are handlers answer the request.
 func TestC37ReadOnlyMiddlewareThatRefusesHalts(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		for _, observed := range []bool{false, true} {
@@ -924,7 +924,7 @@ func TestC37ReadOnlyMiddlewareThatRefusesHalts(t *testing.T) {
 	})
 }
 
-// TestErrorHandlerLearnsTheStatus is about errors that are the client's doing and do not say so themselves.
+// TestErrorHandlerLearnsTheStatus checks errors that the client causes and that have no status.
 func TestErrorHandlerLearnsTheStatus(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		*s.errorHandler = func(_ context.Context, w http.ResponseWriter, _ *http.Request, err error) {

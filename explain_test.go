@@ -21,7 +21,7 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// shop is a handler of every kind, and middleware.
+// shop has handlers and middleware of many types.
 type shop struct{}
 
 func (shop) ServeHTTP(http.ResponseWriter, *http.Request)                   {}
@@ -35,7 +35,7 @@ func (*shop) refuse(ctx context.Context, _ http.ResponseWriter, _ *http.Request)
 	return ctx.Err()
 }
 
-// open registers the shop.
+// openShop registers the methods of shop.
 func openShop(s *stack) {
 	var own shop
 	s.use("/", own.open)
@@ -83,7 +83,7 @@ func TestRoutes(t *testing.T) {
 	})
 }
 
-// withDirectory has main in the place of whatever folder this is checked out in.
+// withDirectory replaces the name of this checkout's folder by main.
 func withDirectory(lines []string) []string {
 	for i, line := range lines {
 		lines[i] = strings.ReplaceAll(line, "("+folder(), "(main/")
@@ -167,7 +167,7 @@ func TestExplain(t *testing.T) {
 	})
 }
 
-// TestM05ExplainOfARedirect has Explain name the route that answers a message, where a request is redirected, and Serve agree.
+// TestM05ExplainOfARedirect checks that a path that redirects a request serves a message, and that Explain names the route.
 func TestM05ExplainOfARedirect(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.handle("POST", "/room/:id/", echo("room", "id"))
@@ -262,7 +262,7 @@ func TestExplanationAsJSON(t *testing.T) {
 	})
 }
 
-// Nobody writes lines of their own into an explanation.
+// No path, method or pattern can add a line to an explanation.
 func TestExplanationHasItsLines(t *testing.T) {
 	m := kami.New()
 	m.Get("/a\nb\xff", echo("a"))
@@ -273,7 +273,7 @@ func TestExplanationHasItsLines(t *testing.T) {
 	assert.True(t, utf8.ValidString(e.String()))
 }
 
-// What Explain says is what runs: on random stacks, for random spellings of paths.
+// Explain names what runs, on random stacks and for random spellings of paths.
 func TestExplainAgreesWithServing(t *testing.T) {
 	const muxes, paths = 400, 40
 	random := rand.New(rand.NewPCG(1, 2))
@@ -303,7 +303,7 @@ func FuzzExplain(f *testing.F) {
 
 func pick(random *rand.Rand, from ...string) string { return from[random.IntN(len(from))] }
 
-// populate registers at random what notes that it runs, as Explain says it.
+// populate registers random middleware and handlers that note that they run, in Explain's words.
 func populate(s *stack, random *rand.Rand, ran *trail) (registered []string) {
 	pattern := func() string {
 		var b strings.Builder
@@ -426,12 +426,12 @@ func TestExplainRunsNothing(t *testing.T) {
 	})
 }
 
-// called is a handler with a name of its own.
+// called is a handler that names itself.
 type called struct{ shop }
 
 func (called) HandlerName() string { return "what it does" }
 
-// contextCalled is the same with context.
+// contextCalled is a ContextHandler that names itself.
 type contextCalled struct{ called }
 
 func (contextCalled) ServeHTTPContext(context.Context, http.ResponseWriter, *http.Request) {}
@@ -454,7 +454,7 @@ func TestHandlerName(t *testing.T) {
 	})
 }
 
-// bothWays is middleware that is a handler too.
+// bothWays is middleware and a handler.
 type bothWays func(context.Context) context.Context
 
 func (bothWays) ServeHTTP(http.ResponseWriter, *http.Request) {}

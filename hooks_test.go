@@ -23,8 +23,8 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// hooked is a stack with a whole chain, for /u/:id. Each part notes its name with the exception that it sees, and
-// panics with what there is for it in throws.
+// hooked is a stack with a whole chain for /u/:id. Each part notes its name and the exception that it sees, and panics if throws
+// has a value for it.
 type hooked struct {
 	*stack
 	ran    trail
@@ -76,7 +76,7 @@ func (h *hooked) handler(name string) kami.HandlerFunc {
 	return func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { h.note(ctx, name) }
 }
 
-// thrown serves a request for /u/7 and returns what ran, and what goes on to net/http.
+// thrown serves a request for /u/7. It returns what ran, and the panic that reaches net/http.
 func (h *hooked) thrown(throws map[string]any) (ran string, v any, w *httptest.ResponseRecorder) {
 	h.throws, w = throws, httptest.NewRecorder()
 	defer func() { ran, v = h.ran.take(), recover() }()
@@ -84,7 +84,7 @@ func (h *hooked) thrown(throws map[string]any) (ran string, v any, w *httptest.R
 	return
 }
 
-// orders say what runs when the named part panics, with X for the panic. Without a PanicHandler P does not.
+// orders say what runs if the named part panics, with X for the panic. P runs only if there is a PanicHandler.
 var orders = map[string]string{
 	"m1":  "m1 P:X a2:X a1:X L:X",
 	"s1":  "m1 s1 P:X a2:X a1:X L:X",
@@ -200,7 +200,7 @@ func TestC40KindsOfPanicHandler(t *testing.T) {
 	})
 }
 
-// TestC40ServerErrorIfNothingWasWritten lets the named parts write their status.
+// TestC40ServerErrorIfNothingWasWritten has the named parts write a status.
 func TestC40ServerErrorIfNothingWasWritten(t *testing.T) {
 	for _, tt := range []struct {
 		writes       string
@@ -260,8 +260,8 @@ func TestC40OwnPanicGoesOn(t *testing.T) {
 	})
 }
 
-// raw serves one request with h over a connection and returns all that the client gets, and the server's log. Headers are
-// lines.
+// raw serves one request with h over a connection. It returns everything that the client gets, and the server's log. Headers
+// are lines of the request.
 func raw(t *testing.T, h http.Handler, headers ...string) (response, lines string) {
 	var logged bytes.Buffer
 	served := make(chan struct{})
@@ -286,7 +286,7 @@ func raw(t *testing.T, h http.Handler, headers ...string) (response, lines strin
 
 const hijacked = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
-// hijack is middleware that takes the connection over and answers on it.
+// hijack is middleware that hijacks the connection and answers on it.
 func hijack(w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -316,7 +316,7 @@ func TestC40NothingAfterHijack(t *testing.T) {
 	})
 }
 
-// failing is a source that panics when it has delivered its text.
+// failing is a reader that panics after its text.
 type failing struct{ text *strings.Reader }
 
 func (f failing) Read(b []byte) (int, error) {
@@ -376,7 +376,7 @@ func TestC43SourceThatPanics(t *testing.T) {
 	}
 }
 
-// An upgrade is a 101 for what comes after the chain, though whoever hijacks sends that on the connection.
+// Afterware and hooks see an upgrade as a 101, although the handler writes that status on the hijacked connection.
 func TestC43UpgradeIsA101(t *testing.T) {
 	for _, tt := range []struct {
 		upgrade string
@@ -421,7 +421,7 @@ func TestC43UpgradeIsA101(t *testing.T) {
 	}
 }
 
-// unwraps is a writer that has no Hijack itself.
+// unwraps is a writer without Hijack, around another writer.
 type unwraps struct{ http.ResponseWriter }
 
 func (w *unwraps) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -586,7 +586,7 @@ func TestC41Goexit(t *testing.T) {
 	})
 }
 
-// ends registers all ways in which a request can end, but panics that go on.
+// ends registers each way in which a request can end, except for panics that reach net/http.
 func ends(s *stack, ran *trail) {
 	s.use("/", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// megabyte is how long a path can be over net/http, whose server reads a megabyte of headers by default.
+// megabyte is the longest path over net/http, whose server reads a megabyte of headers by default.
 const megabyte = 1 << 20
 
-// hostilePaths are paths that cost routers most, each repeated to a megabyte.
+// hostilePaths are parts of paths that are expensive for routers. Each is repeated to a megabyte.
 var hostilePaths = map[string]string{
 	"slashes":         "//",
 	"dots":            "/.",
@@ -31,7 +31,7 @@ var hostilePaths = map[string]string{
 	"text and slash":  "/a%2Fb/",
 }
 
-// hostileStacks are stacks with scopes for which paths are read in several ways.
+// hostileStacks are stacks whose scopes make kami read a path in several ways.
 var hostileStacks = map[string]func(s *stack){
 	"scopes": func(s *stack) { // twenty of each kind
 		for i := range 20 {
@@ -84,7 +84,7 @@ var hostileTargets = map[string]string{
 
 func keep(ctx context.Context) context.Context { return ctx }
 
-// hostile calls run for each of the requests.
+// hostile calls run with each of the hostile requests.
 func hostile(run func(name string, register func(*stack), r *http.Request)) {
 	request := func(target string) *http.Request {
 		u, err := url.ParseRequestURI(target)
@@ -127,8 +127,8 @@ func TestC24HostileRequestsAllocateLittle(t *testing.T) {
 	})
 }
 
-// BenchmarkHostile prints beside each other what the requests cost here and in http.ServeMux: at most twice as much is wanted
-// of the most that any costs there.
+// BenchmarkHostile prints the time of each request in kami and in http.ServeMux. The slowest in kami is to take at most twice as long as
+// the slowest in http.ServeMux.
 func BenchmarkHostile(b *testing.B) {
 	hostile(func(name string, register func(*stack), r *http.Request) {
 		s := newStack()

@@ -22,14 +22,14 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// mark is the context key for what middleware of these tests leaves behind.
+// mark is the type of context keys for the values that middleware of these tests adds.
 type mark string
 
 func leave(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, mark(name), name)
 }
 
-// left returns those of the names that have left a mark in the context.
+// left returns the names that have a mark in the context.
 func left(ctx context.Context, names ...string) string {
 	var all []string
 	for _, name := range names {
@@ -40,7 +40,7 @@ func left(ctx context.Context, names ...string) string {
 	return strings.Join(all, ",")
 }
 
-// leaves is middleware that leaves a mark, and afterware.
+// leaves is middleware, or afterware, that adds a mark with the name to the context.
 func leaves(name string) func(context.Context) context.Context {
 	return func(ctx context.Context) context.Context { return leave(ctx, name) }
 }
@@ -48,7 +48,7 @@ func leaves(name string) func(context.Context) context.Context {
 // standard is standard middleware.
 type standard = func(http.Handler) http.Handler
 
-// around returns standard middleware with a function in the place of its handler.
+// around returns standard middleware whose handler is f, which gets the next handler.
 func around(f func(w http.ResponseWriter, r *http.Request, next http.Handler)) standard {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f(w, r, next) })
@@ -112,7 +112,7 @@ func TestC36CodeAfterNextSeesAHalt(t *testing.T) {
 	})
 }
 
-// upper is a writer that middleware puts around another.
+// upper is a writer with which middleware wraps another.
 type upper struct{ http.ResponseWriter }
 
 func (w upper) Write(b []byte) (int, error) { return w.ResponseWriter.Write(bytes.ToUpper(b)) }
@@ -289,7 +289,7 @@ func TestC36NextTwice(t *testing.T) {
 	})
 }
 
-// late is http.TimeoutHandler, whose next handler goes on in a goroutine of its own when the time is up.
+// late is http.TimeoutHandler. Its next handler goes on in another goroutine after the time is up.
 func late(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Second, "too late") }
 
 func TestC36AnAbandonedHandlerGoesOn(t *testing.T) {
@@ -324,7 +324,7 @@ func TestC36AnAbandonedHandlerGoesOn(t *testing.T) {
 	})
 }
 
-// TestC36BranchesRaceWithNobody has handlers that go on while the afterware and LogHandler of their requests run.
+// TestC36BranchesRaceWithNobody has handlers go on while the afterware and LogHandler of their requests run.
 func TestC36BranchesRaceWithNobody(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var running sync.WaitGroup
@@ -364,7 +364,7 @@ func TestC36BranchesRaceWithNobody(t *testing.T) {
 	})
 }
 
-// misled is a context that asks another one for values first.
+// misled is a context that looks for values in another context first.
 type misled struct {
 	context.Context
 	first context.Context
@@ -377,7 +377,7 @@ func (m misled) Value(key any) any {
 	return m.Context.Value(key)
 }
 
-// TestC36NextIsOfItsOwnRequest has middleware pass on a context that leads what follows to another request of the Mux.
+// TestC36NextIsOfItsOwnRequest has middleware pass on a context whose values come from another request of the Mux.
 func TestC36NextIsOfItsOwnRequest(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -435,7 +435,7 @@ func TestC36ContextHandlers(t *testing.T) {
 	})
 }
 
-// TestC36ContextHandlersRequestFollowsTheContext has a middleware pass on the context that it got, and a request with another.
+// TestC36ContextHandlersRequestFollowsTheContext has middleware pass on the context that it got, with a request that has another context.
 func TestC36ContextHandlersRequestFollowsTheContext(t *testing.T) {
 	astray := func(next kami.ContextHandler) kami.ContextHandler {
 		return kami.HandlerFunc(func(ctx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -461,7 +461,7 @@ func TestC36ContextHandlersRequestFollowsTheContext(t *testing.T) {
 	}
 }
 
-// TestC36MiddlewareMustDescend is about middleware that would lose the params.
+// TestC36MiddlewareMustDescend has middleware return a context without the params.
 func TestC36MiddlewareMustDescend(t *testing.T) {
 	for name, stranger := range map[string]context.Context{"background": context.Background(), "a value of it": leave(context.Background(), "x"),
 		"another request's": httptest.NewRequest("GET", "/", nil).Context(), "uncomparable": loose{context.Background(), make([]int, 1)}} {
@@ -483,7 +483,7 @@ func TestC36MiddlewareMustDescend(t *testing.T) {
 	}
 }
 
-// TestC36AfterAContextFromElsewhere has middleware return a context that does not lead to the request, after one that does.
+// TestC36AfterAContextFromElsewhere has middleware return a context without the request's values, after one that has them.
 func TestC36AfterAContextFromElsewhere(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -589,7 +589,7 @@ func TestC36AfterwareSeesWhatAWrapperPassedOn(t *testing.T) {
 	})
 }
 
-// TestC36AfterwareHasTheOuterCancellation ends the god object after a wrapper has ended its own context.
+// TestC36AfterwareHasTheOuterCancellation ends kami.Context after standard middleware has ended its own context.
 func TestC36AfterwareHasTheOuterCancellation(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var cancel context.CancelCauseFunc
@@ -678,14 +678,14 @@ type (
 	ownLogger          func(context.Context, mutil.WriterProxy, *http.Request)
 )
 
-// handlerOf is an http.Handler that is no function.
+// handlerOf is an http.Handler of a struct type.
 type handlerOf struct {
 	f func(http.ResponseWriter, *http.Request)
 }
 
 func (h handlerOf) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.f(w, r) }
 
-// contextHandlerOf is a ContextHandler that is no function.
+// contextHandlerOf is a ContextHandler of a struct type.
 type contextHandlerOf struct {
 	f func(context.Context, http.ResponseWriter, *http.Request)
 }
@@ -694,7 +694,7 @@ func (h contextHandlerOf) ServeHTTPContext(ctx context.Context, w http.ResponseW
 	h.f(ctx, w, r)
 }
 
-// wares are functions of each type that both Use and After take. They note "ware", and where they can leave a mark.
+// wares are functions of each type that both Use and After take. They note "ware", and leave a mark if their type returns a context.
 type wares struct {
 	middleware func(context.Context, http.ResponseWriter, *http.Request) context.Context
 	vanilla    func(http.ResponseWriter, *http.Request) context.Context
@@ -714,7 +714,7 @@ func (t *trail) wares() wares {
 	}
 }
 
-// writers are those that can leave a mark, readers those that cannot.
+// writers are the types that can leave a mark, readers the types that cannot.
 func (w wares) writers() []any {
 	return []any{kami.Middleware(w.middleware), w.middleware, ownMiddleware(w.middleware), w.vanilla, ownVanilla(w.vanilla),
 		w.request, ownRequest(w.request), w.context, ownContext(w.context)}
@@ -845,13 +845,13 @@ func TestC37NilHalts(t *testing.T) {
 	}
 }
 
-// misfit is what cannot be registered, and its name in the message.
+// misfit is a value that cannot be registered, and its name in the message.
 type misfit struct {
 	ware any
 	name string
 }
 
-// unsupported are no types of middleware, nor of afterware.
+// unsupported are types that neither Use nor After takes.
 var unsupported = []misfit{
 	{7, "int"},
 	{"text", "string"},
@@ -993,7 +993,7 @@ func TestC26HandlerTypes(t *testing.T) {
 	}
 }
 
-// TestC36AbandonedRequestMayChange is about handlers that change their request in place, still, when afterware runs.
+// TestC36AbandonedRequestMayChange has handlers change their request in place while afterware runs.
 func TestC36AbandonedRequestMayChange(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		began, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -1024,7 +1024,7 @@ type echoHandler struct{}
 
 func (echoHandler) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// upload posts a form whose file does not fit into the memory that the form may have.
+// upload posts a form whose file is larger than the memory for forms.
 func upload(t *testing.T, url string) {
 	var form bytes.Buffer
 	writer := multipart.NewWriter(&form)
@@ -1039,8 +1039,8 @@ func upload(t *testing.T, url string) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-// TestC36AbandonedWithTheSameRequest has middleware leave the request that it got to a handler for which it does not wait,
-// and which changes that request while those outside go on.
+// TestC36AbandonedWithTheSameRequest has middleware pass its request to a handler that it does not wait for. The handler changes
+// that request while the middleware, afterware and hooks around it go on.
 func TestC36AbandonedWithTheSameRequest(t *testing.T) {
 	router := http.NewServeMux()
 	router.HandleFunc("/a/{b}", func(http.ResponseWriter, *http.Request) {})
@@ -1084,7 +1084,7 @@ func TestC36AbandonedWithTheSameRequest(t *testing.T) {
 	}
 }
 
-// TestFilesOfFormsAreRemoved is about what net/http does for the request that it made: handlers see copies of that.
+// TestFilesOfFormsAreRemoved checks that the files of forms are removed as in net/http, although handlers see copies of its request.
 func TestFilesOfFormsAreRemoved(t *testing.T) {
 	var files string
 	parse := func(r *http.Request) {

@@ -18,8 +18,8 @@ import (
 
 var modelRequests = flag.Int("model.requests", 100_000, "how many random requests TestC35Model makes")
 
-// model is a naive reading of the contract: which scopes must have run, with which params, before anybody acts on a path. It
-// knows nothing of routing, and takes the path from what a handler really does with its request.
+// model is a naive reading of the contract: which scopes must have run, with which params, before a handler acts on a path. It
+// knows nothing of routing, and takes the path from what the handler does with its request.
 type model struct {
 	*stack
 	routes []string
@@ -30,7 +30,7 @@ type model struct {
 	bad    string          // what a handler must not have seen
 }
 
-// acting is a handler that makes something of the path of its request, and says of what path that is.
+// acting is a handler that uses the path of its request in some way, and returns the path that it used.
 type acting struct {
 	name string
 	does func(prefix string, r *http.Request) []string
@@ -62,7 +62,7 @@ func unescape(text string) string {
 	return text
 }
 
-// opened serves the request by a file server and returns the path of what that opens.
+// opened serves the request by a file server, and returns the path that the file server opens.
 func opened(prefix string, r *http.Request) (segments []string) {
 	files := opener(func(name string) { segments = splitPath(prefix + "/" + name) })
 	handler := http.FileServer(files)
@@ -70,7 +70,7 @@ func opened(prefix string, r *http.Request) (segments []string) {
 	return segments
 }
 
-// opener is a file system that says what is opened first, and has nothing.
+// opener is an empty file system that records the first path that is opened.
 type opener func(name string)
 
 func (o opener) Open(name string) (http.File, error) {
@@ -125,8 +125,8 @@ var actors = []acting{
 	}},
 }
 
-// handler returns a handler that acts in one of the ways. That of a route also acts on its params: those before the one with index
-// split as they are, that and all after it split at their slashes.
+// handler returns a handler that acts in one of the ways. A route's handler also acts on its params. It takes the params before index
+// split as they are, and splits the others at their slashes.
 func (m *model) handler(by acting, pattern string) kami.HandlerFunc {
 	prefix, _, _ := strings.Cut(strings.NewReplacer(":", "*").Replace(pattern), "/*")
 	return func(ctx context.Context, _ http.ResponseWriter, r *http.Request) {
@@ -161,7 +161,7 @@ func (m *model) handler(by acting, pattern string) kami.HandlerFunc {
 	}
 }
 
-// rawSegments returns the segments of an escaped path, decoded, without what is resolved. One slash at the end is none.
+// rawSegments returns the segments of an escaped path, decoded, with empty and dot segments. One slash at the end is ignored.
 func rawSegments(escaped string) (all []string) {
 	if escaped == "/" {
 		return nil
@@ -172,7 +172,7 @@ func rawSegments(escaped string) (all []string) {
 	return all
 }
 
-// covers reports whether a scope covers a path, and what its params are then, in one text.
+// covers reports whether a scope covers a path, and returns its params in one text.
 func covers(scope string, segments []string) (binding string, ok bool) {
 	exact := !strings.HasSuffix(scope, "/")
 	own := strings.FieldsFunc(scope, func(r rune) bool { return r == '/' })
@@ -207,7 +207,7 @@ func (m *model) missing(segments []string) string {
 	return ""
 }
 
-// ownPath reports whether a route may keep the path out of the scope, being registered as that without a slash.
+// ownPath reports whether a route for the scope's path without the slash may keep the path out of the scope.
 func (m *model) ownPath(scope string, segments []string) bool {
 	shape := func(p string) string {
 		own := strings.FieldsFunc(p, func(r rune) bool { return r == '/' })
@@ -277,7 +277,7 @@ func newModel(r random) *model {
 	return m
 }
 
-// ask serves a request and returns what is wrong about it, or "".
+// ask serves a request, and returns the difference from the model, or "".
 func (m *model) ask(method, target string) string {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -311,7 +311,7 @@ func (m *model) ask(method, target string) string {
 	return ""
 }
 
-// follow asks for the place of a redirect, which must be another answer.
+// follow asks for the Location of a redirect, which must not redirect again.
 func (m *model) follow(method, location string) string {
 	u, err := url.ParseRequestURI(location)
 	if err != nil {
@@ -326,7 +326,7 @@ func (m *model) follow(method, location string) string {
 	return ""
 }
 
-// answerWriter keeps status and header.
+// answerWriter keeps the status and the header.
 type answerWriter struct {
 	header http.Header
 	status int

@@ -22,7 +22,7 @@ func whole(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, r.Method, " ", r.URL.Path, " ", r.Pattern)
 }
 
-// said returns the status, and what there is of Location, Allow and the body of a success.
+// said returns the status, then Location, Allow and the body of a success if there are any.
 func said(w *httptest.ResponseRecorder) string {
 	parts := []string{fmt.Sprint(w.Code), w.Header().Get("Location"), w.Header().Get("Allow")}
 	if w.Code < 300 {
@@ -88,7 +88,7 @@ func TestMountAtTheRoot(t *testing.T) {
 	})
 }
 
-// All types of handlers can be mounted, and those of net/http find the params with PathValue.
+// All types of handlers can be mounted. net/http's handlers find the params with PathValue.
 func TestMountTypesOfHandlers(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		s.mount("/:tenant/func", echo("func", "tenant"))
@@ -127,7 +127,7 @@ func TestMountManyParams(t *testing.T) {
 	})
 }
 
-// admins returns a Mux to be mounted at /t/:tenant/, with a scope and hooks of its own.
+// admins returns a Mux to mount at /t/:tenant/. It has a scope and hooks.
 func admins(ran *trail) *kami.Mux {
 	inner := kami.New()
 	inner.Use("/", ran.middleware("inner"))
@@ -141,7 +141,7 @@ func admins(ran *trail) *kami.Mux {
 	return inner
 }
 
-// r.Pattern is the inner route's for everybody, from the start.
+// r.Pattern is the inner route's pattern for all middleware and handlers, outer ones too.
 func TestMountedMux(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -184,7 +184,7 @@ func TestMountedMux(t *testing.T) {
 	})
 }
 
-// Hooks and error handlers see the pattern too, each Mux has its own.
+// The hooks and error handlers of both Muxes see the pattern too.
 func TestMountedMuxHooks(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -214,7 +214,7 @@ func TestMountedMuxHooks(t *testing.T) {
 	})
 }
 
-// No spelling of a path gets past a guard to what is mounted, with or without a slash in the path of the mount.
+// No spelling of a path gets past a guard to a mounted Mux, with or without a slash at the end of the mount's path.
 func TestMountIsGuardedByScopes(t *testing.T) {
 	for _, path := range []string{"/admin", "/admin/"} {
 		for _, scope := range []string{"/admin/", "/admin/*", "/:any/", "/"} {
@@ -238,7 +238,7 @@ func TestMountIsGuardedByScopes(t *testing.T) {
 	}
 }
 
-// The outer Mux's Context is that of the incoming request, and middleware of the inner one has the last word.
+// The incoming request's context wins over the outer Mux's Context, and the inner middleware's values win over both.
 func TestMountedMuxContexts(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		type outerKey struct{}
@@ -422,7 +422,7 @@ func TestMountChecked(t *testing.T) {
 	})
 }
 
-// The page lists the inner routes, explains them, and takes the method of all for GET.
+// The page lists the inner routes and explains them. It explains the mount's route for all methods as GET.
 func TestMountInspected(t *testing.T) {
 	outer, inner := kami.New(), kami.New()
 	inner.Use("/admin/", pass)

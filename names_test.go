@@ -41,7 +41,7 @@ func TestC01ModuleFile(t *testing.T) {
 	assert.Contains(t, lines, "go 1.26")
 }
 
-// golang runs the go command and returns the different words that it prints.
+// golang runs the go command and returns the set of words that it prints.
 func golang(t *testing.T, env string, args ...string) []string {
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), env)
@@ -63,7 +63,7 @@ func TestC01Dependencies(t *testing.T) {
 		[]string{"github.com/dimfeld/httptreemux/v5", "github.com/stretchr/testify"})
 }
 
-// TestC01ReplaceLine builds an app of kami v2 with nothing changed but the one line in its go.mod.
+// TestC01ReplaceLine builds an app of kami v2 in which only one line of its go.mod is changed.
 func TestC01ReplaceLine(t *testing.T) {
 	here, err := os.Getwd()
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func main() {
 	golang(t, "GOWORK=off", "build", "-mod=mod", "-o", filepath.Join(app, "app"), ".")
 }
 
-// TestC01NamesOfV2 is kept by the compiler: all that v2 exports is there, with its signature.
+// TestC01NamesOfV2 is checked by the compiler: every name that v2 exports exists, with its signature.
 func TestC01NamesOfV2(*testing.T) {
 	type (
 		handler    = func(context.Context, http.ResponseWriter, *http.Request)
@@ -197,7 +197,7 @@ func TestC04MethodsOfTheirNames(t *testing.T) {
 	}
 }
 
-// TestC04Delegations reads kami.go: func F(args) of the package is std.F(args), all but Handler and Reset.
+// TestC04Delegations reads kami.go: every func F(args) of the package is std.F(args), except Handler and Reset.
 func TestC04Delegations(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "kami.go", nil, 0)
 	require.NoError(t, err)
@@ -224,7 +224,7 @@ func paramList(f *ast.FuncDecl) string {
 	return strings.Join(names, ", ")
 }
 
-// callText returns the call that a statement consists of, or returns, as text. It knows calls as a.B(c, d) only.
+// callText returns as text the call that a statement is or returns. It only knows calls of the form a.B(c, d).
 func callText(statement ast.Stmt) string {
 	var call *ast.CallExpr
 	switch s := statement.(type) {
@@ -341,7 +341,7 @@ func TestC04NilContextIsBackground(t *testing.T) {
 	})
 }
 
-// logged returns what f logs.
+// logged returns the lines that f logs.
 func logged(f func()) string {
 	var lines bytes.Buffer
 	before := log.Writer()
@@ -470,7 +470,7 @@ func TestC05NoGoroutineIsLeftBehind(t *testing.T) {
 	})
 }
 
-// counted is a context that can end, and knows which functions wait for that.
+// counted is a context that can end, and knows the functions that wait for its end.
 type counted struct {
 	context.Context
 	end     chan struct{}
@@ -481,7 +481,7 @@ func newCounted() *counted { return &counted{Context: context.Background(), end:
 
 func (c *counted) Done() <-chan struct{} { return c.end }
 
-// AfterFunc is what the context package looks for in contexts that are not its own.
+// AfterFunc is the method that the context package looks for in other packages' contexts.
 func (c *counted) AfterFunc(f func()) (stop func() bool) {
 	key := new(int)
 	c.waiting.Store(key, f)
@@ -491,13 +491,13 @@ func (c *counted) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// count returns how many functions wait.
+// count returns the number of functions that wait.
 func (c *counted) count() (n int) {
 	c.waiting.Range(func(any, any) bool { n++; return true })
 	return n
 }
 
-// keepsFew reports whether but few wait for them, at the latest when all that could be let go is.
+// keepsFew reports whether only few functions wait for the contexts, after the garbage that can be freed is freed.
 func keepsFew(all ...*counted) bool {
 	few := func() bool {
 		sum := 0
@@ -552,7 +552,7 @@ func TestC05ContextsThatEndLeaveTheOther(t *testing.T) {
 	})
 }
 
-// TestC05ContextsThatNeverEndAreLetGo is about requests whose own contexts nobody ends.
+// TestC05ContextsThatNeverEndAreLetGo serves requests whose incoming contexts never end.
 func TestC05ContextsThatNeverEndAreLetGo(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.get("/", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { ctx.Done() })
@@ -569,7 +569,7 @@ func TestC05ContextsThatNeverEndAreLetGo(t *testing.T) {
 	})
 }
 
-// kept returns how many bytes are kept of each of n runs, after as many that leave room for goroutines and the like.
+// kept returns how many bytes are kept of each of n runs. As many runs before them make room for goroutines.
 func kept(n int, run func()) int64 {
 	var before, after runtime.MemStats
 	for range n {
@@ -590,7 +590,7 @@ func kept(n int, run func()) int64 {
 	return (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / int64(n)
 }
 
-// TestC05NothingIsKeptOfRequests is about bound requests with contexts of their own, that end or never do, and with one for all.
+// TestC05NothingIsKeptOfRequests serves bound requests whose contexts end, never end, or are the same for all.
 func TestC05NothingIsKeptOfRequests(t *testing.T) {
 	const requests = 5_000
 	each(t, func(t *testing.T, s *stack) {

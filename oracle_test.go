@@ -18,18 +18,18 @@ import (
 )
 
 // The oracle is github.com/dimfeld/httptreemux/v5, set up as kami v2 had it: paths are r.URL.Path, redirects are 301
-// for GET and 307 otherwise. These differences are deliberate, and all that the test knows of:
+// for GET and 307 otherwise. The test allows only these differences, which are deliberate:
 //
-//   - C21: Allow names the methods of all patterns that match, where the oracle names those of the best; 404 and 405
-//     have a body. OPTIONS without a route gets 204 with Allow, where the oracle says 405 or redirects.
-//   - C22: no route serves a path with empty or dot segments, where the oracle hands it to wildcards. What is asked about
-//     in its place is the clean path; where kami redirects there the oracle serves that, or redirects too.
-//   - C23: values are decoded once and an encoded slash does not split a segment, where the oracle sees the decoded
-//     path and decodes again. It is therefore shown the decoded segments with slash and percent sign made opaque.
-//   - C26: what the oracle refuses in its own words, or silently accepts, is not part of the random routes: duplicates,
-//     empty segments, text after a catch-all. It also wants one name for a param of all methods.
+//   - C21: Allow names the methods of all patterns that match; the oracle names the methods of the best one. 404 and 405
+//     have a body. OPTIONS without a route gets 204 with Allow; the oracle answers 405 or redirects.
+//   - C22: no route serves a path with empty or dot segments; the oracle's wildcards do. The test asks the oracle for the clean
+//     path instead. If kami redirects there, the oracle must serve it or redirect too.
+//   - C23: values are decoded once, and an encoded slash does not split a segment; the oracle sees the decoded path and decodes
+//     again. The test therefore gives it the decoded segments with other characters for slash and percent sign.
+//   - C26: the random routes have nothing that the oracle refuses in its own words or accepts silently: duplicates, empty
+//     segments, text after a catch-all. A param has the same name for all methods, because the oracle wants that.
 
-// answer is what the two are compared by.
+// answer is the part of a response that the test compares.
 type answer struct {
 	status   int
 	location string // with slash and percent sign within a segment made opaque
@@ -55,7 +55,7 @@ func opaquePath(escaped string) string {
 	return strings.Join(segments, "/")
 }
 
-// pair is the same routes on both.
+// pair has the same routes on kami and the oracle.
 type pair struct {
 	kami   *stack
 	oracle *httptreemux.TreeMux
@@ -168,7 +168,7 @@ func noSlash(location string) string {
 	return strings.TrimSuffix(path, "/") + "?" + query
 }
 
-// wantUnclean returns what is wanted for an unclean path, given the clean one: that, or where the oracle redirects from that.
+// wantUnclean returns the answer wanted for an unclean path: a redirect to the clean path, or to where the oracle redirects it.
 func (p *pair) wantUnclean(method, target string) answer {
 	if target == "" {
 		return answer{status: http.StatusNotFound}
@@ -216,7 +216,7 @@ func (p *pair) compare(t testing.TB, method, target string, routes []string) int
 	return got.status
 }
 
-// wantAllow finds by asking the oracle which methods there are, for a path that has some.
+// wantAllow asks the oracle for each method, and returns the methods that the path has.
 func (p *pair) wantAllow(t testing.TB, target string) string {
 	if path, _, _ := strings.Cut(target, "?"); p.askOracle("NONE", target).location != "" {
 		clean := httptreemux.Clean(strings.TrimSuffix(opaquePath(path), "/")) // the path asked about in its place
@@ -234,7 +234,7 @@ func (p *pair) wantAllow(t testing.TB, target string) string {
 	return strings.Join(allow, ", ")
 }
 
-// random chooses with a source of its own, so that a failure can be had again.
+// random has its own source of random numbers, so that a failure can be repeated.
 type random struct{ *rand.Rand }
 
 func (r random) of(choices ...string) string { return choices[r.IntN(len(choices))] }

@@ -17,8 +17,8 @@ import (
 	"github.com/guregu/kami/internal/pages"
 )
 
-// TestReadme has the README show nothing but what is tested: each of its Go blocks is the body of an Example, up to its output, or the
-// example that is there to be pasted.
+// TestReadme checks that the README shows only tested code: each of its Go blocks is the body of an Example up to its output, or the
+// complete program of examples/.
 func TestReadme(t *testing.T) {
 	program, err := os.ReadFile("examples/hello/main.go")
 	require.NoError(t, err)
@@ -70,14 +70,13 @@ func TestReadmeScopes(t *testing.T) {
 	}
 }
 
-// TestServingDoc has docs/serving.md show nothing but what compiles: its Go blocks are the bodies of Examples, which do
-// not run.
+// TestServingDoc checks that the Go blocks of docs/serving.md are the bodies of Examples. These are compiled, but do not run.
 func TestServingDoc(t *testing.T) {
 	assert.ElementsMatch(t, exampleBodies(t, "serve_example_test.go"), goBlocks(t, "docs/serving.md"))
 }
 
-// TestMessagesDoc has docs/messages.md show nothing but what is tested, as the README does. Its indented blocks, other than the
-// imports, are declarations of the Examples.
+// TestMessagesDoc checks that docs/messages.md shows only tested code. Its indented blocks, except for the imports, are declarations
+// of the Examples.
 func TestMessagesDoc(t *testing.T) {
 	paths := []string{"message/example_test.go", "component/example_test.go", "session/example_test.go"}
 	assert.ElementsMatch(t, testedBodies(t, paths...), goBlocks(t, "docs/messages.md"))

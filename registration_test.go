@@ -19,13 +19,13 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// here returns the place of its call as messages name it: the file with its directory, and the line.
+// here returns the place of its call in the form of messages: the file with its directory, and the line.
 func here() string {
 	_, file, line, _ := runtime.Caller(1)
 	return fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(file)), path.Base(file), line)
 }
 
-// refusal is the message about a registration that breaks a rule.
+// refusal returns the message about a registration that breaks a rule.
 func refusal(what, at, rule string) string { return fmt.Sprintf("kami: %s (%s): %s", what, at, rule) }
 
 // nothing is a handler that does nothing.
@@ -80,7 +80,7 @@ func TestC26Paths(t *testing.T) {
 	})
 }
 
-// unused is middleware that is not to run, and afterware. pass is one that does nothing.
+// unused is middleware and afterware that must not run. pass returns its context.
 func unused(context.Context) context.Context   { panic("used") }
 func pass(ctx context.Context) context.Context { return ctx }
 
@@ -156,7 +156,7 @@ func TestC26NilHandlers(t *testing.T) {
 	})
 }
 
-// choosy serves routes with the param "id".
+// choosy serves only requests with the param "id".
 type choosy struct{ kami.HandlerFunc }
 
 func (choosy) CheckRoute(params []string) error {
@@ -294,7 +294,7 @@ func TestC26NothingHasChangedAfterAConflict(t *testing.T) {
 	})
 }
 
-// TestC26PlacesOfEveryRegistration registers with each function and method that there is.
+// TestC26PlacesOfEveryRegistration registers with each function and method that registers.
 func TestC26PlacesOfEveryRegistration(t *testing.T) {
 	mux := kami.New()
 	for _, test := range []struct {
@@ -332,7 +332,7 @@ func TestC26PlacesOfEveryRegistration(t *testing.T) {
 	assert.Equal(t, refusal("MethodNotAllowed", at, "int is no type of handler; "+acceptedHandlers), got)
 }
 
-// helper registers a route in a line of its own, some calls down, and returns the place.
+// helper registers a route some calls down, and returns the place.
 func helper(s *stack, path string, depth int) string {
 	if depth > 0 {
 		return helper(s, path, depth-1)
@@ -377,7 +377,7 @@ func TestC26PlacesElsewhere(t *testing.T) {
 	}
 }
 
-// TestC27OneSnapshotForARequest changes everything while a request is on its way, which nevertheless ends as it began.
+// TestC27OneSnapshotForARequest changes everything during a request, which still ends with the routes and middleware of its begin.
 func TestC27OneSnapshotForARequest(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -436,7 +436,7 @@ func TestC27ResetRemovesEverything(t *testing.T) {
 	assert.Equal(t, "405 GET, HEAD, OPTIONS", outcome(s.do("POST", "/a")))
 }
 
-// TestC27RegisteringWithinARegistration has a constructor of middleware that registers.
+// TestC27RegisteringWithinARegistration has the constructor of a middleware register something.
 func TestC27RegisteringWithinARegistration(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.use("/", func(next http.Handler) http.Handler {
@@ -447,7 +447,7 @@ func TestC27RegisteringWithinARegistration(t *testing.T) {
 	})
 }
 
-// changers register without end, each in its own part of the paths.
+// changers register again and again, each below its own path.
 var changers = []func(s *stack, n int){
 	func(s *stack, n int) { s.get(fmt.Sprintf("/new/%d/:id", n), nothing) },
 	func(s *stack, n int) { s.handle("PUT", fmt.Sprintf("/echo/:id/%d", n), nothing) },
@@ -547,7 +547,7 @@ func many(s *stack, n int) *stack {
 	return s
 }
 
-// small and big are stacks with ten and a hundred thousand routes. Tests may add to both, the same to either.
+// small and big are stacks with ten and a hundred thousand routes. A test that adds routes adds the same ones to both.
 var (
 	small = sync.OnceValue(func() *stack { return many(newStack(), 10) })
 	big   = sync.OnceValue(func() *stack { return many(newStack(), 100_000) })
@@ -572,7 +572,7 @@ func BenchmarkC27Register100000(b *testing.B) {
 	}
 }
 
-// cost returns how many bytes a call of f allocates, for the cheapest of some: others may allocate at the same time.
+// cost returns how many bytes a call of f allocates. It is the least of several calls, because other tests allocate too.
 func cost(f func()) uint64 {
 	best := ^uint64(0)
 	for range 20 {
@@ -585,7 +585,7 @@ func cost(f func()) uint64 {
 	return best
 }
 
-// fresh is counted up to make paths that no run of a test has used.
+// fresh counts up, for paths that no run of a test has used before.
 var fresh int
 
 func TestC27ARouteCostsTheDepth(t *testing.T) {
@@ -620,8 +620,8 @@ func TestC27UseIsLinearInTheScopesBelow(t *testing.T) {
 	assert.Less(t, use(many, "/below/7/"), uint64(64<<10), "the others are beside")
 }
 
-// A slash after a catch-all, as v2 took it, says nothing: the catch-all takes paths with and without one anyway. What was
-// registered is what is reported.
+// A slash after a catch-all, which v2 accepted, changes nothing, because the catch-all matches paths with and without one. Reports
+// show the pattern as it was registered.
 func TestC26SlashAfterACatchAll(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail

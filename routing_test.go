@@ -107,7 +107,7 @@ func TestC21HeadHandlerGoesFirst(t *testing.T) {
 	})
 }
 
-// outcome returns what a table can compare: status, Allow and Location, then the body if it is a 200's.
+// outcome returns the status, Allow and Location, and the body of a 200, in one text.
 func outcome(w *httptest.ResponseRecorder) string {
 	all := fmt.Sprint(w.Code)
 	for _, name := range []string{"Allow", "Location"} {
@@ -261,14 +261,14 @@ func TestC22Redirects(t *testing.T) {
 			{"OPTIONS //bare/x", "204 GET, HEAD, OPTIONS, POST"},
 			{"OPTIONS /slash/x", "204 GET, HEAD, OPTIONS"},
 			{"OPTIONS /options", "307 /options/"},
-			// Another spelling of nothing.
+			// Other spellings of paths that have no route.
 			{"GET /nothing/", "404"},
 			{"GET //nothing", "404"},
 		})
 	})
 }
 
-// TestC22NoRouteServesAnUncleanPath is about routes of each kind, with and without a clean path to redirect to.
+// TestC22NoRouteServesAnUncleanPath has routes of each kind, with and without a clean path to redirect to.
 func TestC22NoRouteServesAnUncleanPath(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /static/*path", "GET /:a", "GET /:a/:b", "POST /:a", "GET /x/fixed", "GET /proxy/*url")
@@ -305,7 +305,7 @@ func TestC22NoRouteServesAnUncleanPath(t *testing.T) {
 	})
 }
 
-// TestC22RegistrationWithDotSegments is about what could never be served.
+// TestC22RegistrationWithDotSegments registers paths that could never be served.
 func TestC22RegistrationWithDotSegments(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		for path, segment := range map[string]string{"/.": ".", "/a/..": "..", "/a/../b": "..", "/:x/./": "."} {
@@ -317,7 +317,7 @@ func TestC22RegistrationWithDotSegments(t *testing.T) {
 	})
 }
 
-// A client may send a "#", which url.ParseRequestURI leaves in the query. In a Location it would end it.
+// A client may send a "#", which url.ParseRequestURI leaves in the query. In a Location it would end the query.
 func TestC22QueryWithANumberSign(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /a")
@@ -336,7 +336,7 @@ func TestC22StickySlashOfALaterRoute(t *testing.T) {
 	})
 }
 
-// programmatic returns a request for a URL that no parser has seen.
+// programmatic returns a request whose URL was made by a program, not by a parser.
 func programmatic(method, path, rawPath, query string) *http.Request {
 	return &http.Request{Method: method, Host: "host", Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1,
 		ProtoMinor: 1, URL: &url.URL{Path: path, RawPath: rawPath, RawQuery: query}}
@@ -393,7 +393,7 @@ func TestC22LocationOfHostileSpellings(t *testing.T) {
 	})
 }
 
-// provocations are sets of routes with a redirect in most paths' way.
+// provocations are sets of routes that redirect most paths.
 var provocations = [][]string{{"/:a"}, {"/:a/"}, {"/:a/:b"}, {"/:a/:b/"}, {"/", "/:a/", "/:a/:b", "/:a/:b/:c/"},
 	{"/", "/:a", "/:a/:b/", "/:a/:b/:c"}, {"/*x"}, {"/x/*y", "/:a/"}}
 
@@ -424,7 +424,7 @@ func FuzzC22Location(f *testing.F) {
 	})
 }
 
-// follow follows redirects to their end, which must be near, and checks each.
+// follow follows redirects, at most a few, and checks each.
 func follow(t *testing.T, s *stack, routes []string, r *http.Request) {
 	for range 4 {
 		w := s.serve(r)
@@ -492,7 +492,7 @@ func TestC23DecodedOnce(t *testing.T) {
 	})
 }
 
-// A client may send bytes above 0x7f, and others that url.URL.EscapedPath would rather see escaped, as they are.
+// A client may send bytes unescaped that url.URL.EscapedPath would escape, such as bytes above 0x7f.
 func TestC23EncodedSlashBesideUnescapedBytes(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		s.echoes("GET /:p", "GET /:p/:q")
@@ -606,8 +606,8 @@ func FuzzC24NeverPanics(f *testing.F) {
 	})
 }
 
-// TestC24OneVisitForEachNode has lookups that fail in each of their many alternatives, and counts the segments decoded
-// and the patterns offered.
+// TestC24OneVisitForEachNode makes lookups with many alternatives that all fail, and counts the segments that are decoded
+// and the patterns that are offered.
 func TestC24OneVisitForEachNode(t *testing.T) {
 	const depth = 12
 	all := func(end string) (patterns []string) { // each segment static or a param

@@ -221,7 +221,7 @@ func TestC34AfterwareRunsOnce(t *testing.T) {
 	})
 }
 
-// spellings is the bypass corpus: how a request may spell a path under /admin/, or something that looks like it.
+// spellings are attempts to get around a scope: spellings of paths below /admin/, and of paths that look like them.
 var spellings = []struct {
 	target string
 	denied bool
@@ -329,7 +329,7 @@ var spellings = []struct {
 	{"/?x=/admin/", false},
 }
 
-// guarded returns a stack in which middleware answers 403 for the scope, and a handler 200 for every path.
+// guarded returns a stack in which the scope's middleware answers 403, and a handler answers 200 for every path.
 func guarded(s *stack, scope string) *stack {
 	s.use(scope, func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
 		w.WriteHeader(http.StatusForbidden)
@@ -352,7 +352,7 @@ func TestC35NoSpellingGetsAroundAScope(t *testing.T) {
 	})
 }
 
-// TestC35OverHTTP drives the corpus through a real server's parser.
+// TestC35OverHTTP sends the spellings to a real server.
 func TestC35OverHTTP(t *testing.T) {
 	server := httptest.NewServer(guarded(newStack(), "/admin/"))
 	defer server.Close()
@@ -399,7 +399,7 @@ func TestC35WildcardScopes(t *testing.T) {
 	})
 }
 
-// TestC35PathOfItsOwn is about the path /p and the scope /p/.
+// TestC35PathOfItsOwn checks when the scope /p/ covers the path /p.
 func TestC35PathOfItsOwn(t *testing.T) {
 	for _, test := range []struct {
 		scope, route, target string
@@ -462,8 +462,7 @@ func lies(segments []string) bool {
 	return len(segments) > 1 && segments[1] == "admin"
 }
 
-// FuzzC35 is the property that the corpus stands for: if any reading of a path lies under a denied scope, the answer is
-// never the handler's.
+// FuzzC35 checks for any path that the handler never answers if a reading of the path lies below the denied scope.
 func FuzzC35(f *testing.F) {
 	for _, s := range spellings {
 		f.Add(s.target)
@@ -489,7 +488,7 @@ func FuzzC35(f *testing.F) {
 	})
 }
 
-// homes is a file server behind a catch-all with an ownership check before it: user 1 is who asks.
+// homes is a file server behind a catch-all, with middleware that lets only the owner pass: the client is user 1.
 func homes(s *stack) *stack {
 	files := fstest.MapFS{}
 	for _, name := range []string{"1/mine.txt", "1/2/mine.txt", "2/secret.txt", "2/1/secret.txt"} {
@@ -523,7 +522,7 @@ func TestC35OwnershipSeesWhatAFileServerOpens(t *testing.T) {
 	assert.Equal(t, "this is secret.txt", s.do("GET", "/raw/%32%2Fsecret.txt").Body.String(), "the file server would open it")
 }
 
-// TestC35WhateverCleans is about handlers that clean what is left of a path after some prefix, as file servers do.
+// TestC35WhateverCleans has handlers clean the part of a path after a prefix, as file servers do.
 func TestC35WhateverCleans(t *testing.T) {
 	files := http.FileServerFS(fstest.MapFS{
 		"secret": {Data: []byte("secret")}, "private/key": {Data: []byte("secret")}, "8/note": {Data: []byte("secret")},
@@ -563,7 +562,7 @@ func TestC35WhateverCleans(t *testing.T) {
 	}
 }
 
-// TestC22NotFoundSeesACleanPath is about handlers for 404s, which may serve files too.
+// TestC22NotFoundSeesACleanPath checks the path that handlers for 404s see, because they may serve files too.
 func TestC22NotFoundSeesACleanPath(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var seen, form string
@@ -585,7 +584,7 @@ func TestC22NotFoundSeesACleanPath(t *testing.T) {
 	})
 }
 
-// TestC35AnswersOfKamisOwn is about redirects, 404, 405 and OPTIONS: they tell of a path that nobody may hear of.
+// TestC35AnswersOfKamisOwn checks that a scope covers redirects, 404, 405 and OPTIONS, which would tell that a path exists.
 func TestC35AnswersOfKamisOwn(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		s.use("/secret/", func(_ context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
@@ -606,7 +605,7 @@ func TestC35AnswersOfKamisOwn(t *testing.T) {
 	})
 }
 
-// TestC35ValuesWithAndWithoutSlashes is about handlers that act on some params as they are and on others split, such as one that
+// TestC35ValuesWithAndWithoutSlashes has handlers take some params as they are and split others at slashes, such as a handler that
 // opens a file in a repository "owner/name".
 func TestC35ValuesWithAndWithoutSlashes(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
@@ -627,7 +626,7 @@ func TestC35ValuesWithAndWithoutSlashes(t *testing.T) {
 	})
 }
 
-// TestC35CatchAllScopesBindWhatRoutesBind is about a slash at the end, which is no part of the value.
+// TestC35CatchAllScopesBindWhatRoutesBind checks that a slash at the end is not a part of the value.
 func TestC35CatchAllScopesBindWhatRoutesBind(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -648,7 +647,7 @@ func TestC35CatchAllScopesBindWhatRoutesBind(t *testing.T) {
 	})
 }
 
-// TestC35PathOfItsOwnAnswers is about who answers for the path /p, where it is a route of its own for some method.
+// TestC35PathOfItsOwnAnswers checks which handler answers for the path /p if it is a route for some method.
 func TestC35PathOfItsOwnAnswers(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -678,7 +677,7 @@ func TestC35PrefixBeforeExact(t *testing.T) {
 	})
 }
 
-// TestC35NotFoundIsNoRoute is about who answers for /p where other methods than the request's have it.
+// TestC35NotFoundIsNoRoute checks which handler answers for /p if only other methods have that route.
 func TestC35NotFoundIsNoRoute(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -693,7 +692,7 @@ func TestC35NotFoundIsNoRoute(t *testing.T) {
 	})
 }
 
-// TestC35DeepScopes is about scopes that are deeper than others that come later, or than all of the other kind.
+// TestC35DeepScopes has scopes that are deeper than later ones, or than all scopes of the other kind.
 func TestC35DeepScopes(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -737,7 +736,7 @@ func FuzzC35Ownership(f *testing.F) {
 	})
 }
 
-// TestC35RandomSpellings mutates the corpus at random in the plain test run too.
+// TestC35RandomSpellings changes the spellings at random, also when no fuzzer runs.
 func TestC35RandomSpellings(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(35, 0))}
 	s, files := guarded(newStack(), "/admin/"), homes(newStack())
@@ -761,7 +760,7 @@ func TestC35RandomSpellings(t *testing.T) {
 	}
 }
 
-// TestC35NestedMuxesAndTheirParams is about encoded slashes that are text for a param of a nested Mux and slashes for what follows.
+// TestC35NestedMuxesAndTheirParams has encoded slashes that are text for a param of a nested Mux, and slashes for its handler.
 func TestC35NestedMuxesAndTheirParams(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		inner := kami.New()
@@ -783,7 +782,7 @@ func TestC35NestedMuxesAndTheirParams(t *testing.T) {
 	})
 }
 
-// TestC35ARedirectIsNoPathOfItsOwn is about /p where a route of another method makes it redirect to /p/.
+// TestC35ARedirectIsNoPathOfItsOwn checks /p if it redirects to /p/ because of a route of another method.
 func TestC35ARedirectIsNoPathOfItsOwn(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		var ran trail
@@ -798,7 +797,7 @@ func TestC35ARedirectIsNoPathOfItsOwn(t *testing.T) {
 	})
 }
 
-// TestC35OpaqueTargets is about request lines whose target has no path, which a proxy would send on as they are.
+// TestC35OpaqueTargets sends request lines whose target has no path, which a proxy would pass on unchanged.
 func TestC35OpaqueTargets(t *testing.T) {
 	for name, register := range map[string]func(s *stack, proxy http.Handler){
 		"route":     func(s *stack, proxy http.Handler) { s.get("/", proxy) },

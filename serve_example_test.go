@@ -90,7 +90,7 @@ func ExampleGet_debug() {
 	kami.Get("/debug/*rest", http.DefaultServeMux)
 }
 
-// What the examples use of their app.
+// The parts of the app that the examples use.
 var (
 	events, messages chan string
 	upgrade          func(http.ResponseWriter, *http.Request) (webSocket, error)

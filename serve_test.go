@@ -63,7 +63,7 @@ func next[T any](t *testing.T, values <-chan T) T {
 	}
 }
 
-// serving starts one of the functions that serve and returns its address, and a channel that says when it has returned.
+// serving starts one of the functions that serve. It returns the address, and a channel that gets the result when it returns.
 func serving(t *testing.T, lines <-chan string, serve func()) (address string, returned <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
@@ -85,7 +85,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// certificate is a server's configuration, and that of a client which trusts it.
+// certificate returns the configuration of a TLS server, and of a client that trusts it.
 func certificate() (server, client *tls.Config) {
 	s := httptest.NewUnstartedServer(nil)
 	s.StartTLS()
@@ -163,7 +163,7 @@ func TestServeWaitsForRequests(t *testing.T) {
 	next(t, returned)
 }
 
-// onDefaultServeMux registers a path as imported packages do, net/http/pprof among them.
+// onDefaultServeMux registers a path on http.DefaultServeMux, as net/http/pprof does.
 var onDefaultServeMux = sync.OnceValue(func() string {
 	const path = "/registered-on-the-default-mux"
 	http.HandleFunc(path, func(http.ResponseWriter, *http.Request) {})
@@ -179,8 +179,8 @@ func TestServeNothingOfTheDefaultServeMux(t *testing.T) {
 	next(t, returned)
 }
 
-// serveContext serves the mux on a listener of its own until the test's end, or until stop. Stop returns what
-// ServeContext has returned.
+// serveContext serves the mux on a new listener until the test's end, or until stop. Stop returns ServeContext's
+// result.
 func serveContext(t *testing.T, m *kami.Mux, srv *http.Server) (address string, stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := listen(t)
@@ -194,7 +194,7 @@ func serveContext(t *testing.T, m *kami.Mux, srv *http.Server) (address string, 
 	return l.Addr().String(), stop
 }
 
-// client is a client of its own, whose connections nobody else has.
+// client returns a client that shares its connections with no other.
 func client(t *testing.T, config *tls.Config, protocols ...func(*http.Protocols, bool)) *http.Client {
 	transport := &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}
 	for _, set := range protocols {
@@ -204,7 +204,7 @@ func client(t *testing.T, config *tls.Config, protocols ...func(*http.Protocols,
 	return &http.Client{Transport: transport}
 }
 
-// protocolOf is a handler that answers what it is asked by.
+// protocolOf is a handler that answers with the protocol of the request.
 func protocolOf(_ context.Context, w http.ResponseWriter, r *http.Request) {
 	tls := "none"
 	if r.TLS != nil {
@@ -269,7 +269,7 @@ func TestServeContextProtocols(t *testing.T) {
 	}
 }
 
-// TestServeContextPeer is about who needs the connection: none of ours is around it.
+// TestServeContextPeer checks that ConnContext and Hijack get net/http's connection, without a wrapper.
 func TestServeContextPeer(t *testing.T) {
 	config, trusting := certificate()
 	for _, secure := range []bool{false, true} {
@@ -292,9 +292,9 @@ func TestServeContextPeer(t *testing.T) {
 	}
 }
 
-// TestHTTP2SaysGoodbye is about connections of HTTP/2: they live on while draining, and each is told that it ends with an
-// answer. A handshake that ends after draining began does not keep the server, nor does an event stream that ends beside
-// another request end that one's connection.
+// TestHTTP2SaysGoodbye checks that connections of HTTP/2 live on while the server drains, and that an answer tells each of them
+// of its end. A handshake that ends after draining began does not keep the server. An event stream that ends does not end the
+// connection of another request.
 func TestHTTP2SaysGoodbye(t *testing.T) {
 	config, trusting := certificate()
 	m := kami.New()
@@ -349,7 +349,7 @@ func TestHTTP2SaysGoodbye(t *testing.T) {
 	assert.NoError(t, next(t, stopped))
 }
 
-// TestStopOnBlockingSockets is about sockets on which Accept hangs, because a program has made them blocking ones.
+// TestStopOnBlockingSockets stops servers on sockets in blocking mode, on which Accept cannot be interrupted.
 func TestStopOnBlockingSockets(t *testing.T) {
 	m := kami.New()
 	m.Get("/", protocolOf)
@@ -385,7 +385,7 @@ func TestStopOnBlockingSockets(t *testing.T) {
 	}
 }
 
-// TestOtherProtocols is about connections that net/http hands over to others, and tells nobody what becomes of them.
+// TestOtherProtocols has connections that net/http hands over by TLSNextProto, and whose end it does not report.
 func TestOtherProtocols(t *testing.T) {
 	config, trusting := certificate()
 	config.NextProtos = []string{"echo"}
@@ -414,7 +414,7 @@ func TestOtherProtocols(t *testing.T) {
 	require.NoError(t, next(t, stopped))
 }
 
-// TestStartsAndStops is about the race detector, and about what would add up.
+// TestStartsAndStops starts and stops servers many times, for the race detector and to find leaks.
 func TestStartsAndStops(t *testing.T) {
 	m := kami.New()
 	m.Get("/", protocolOf)
@@ -519,7 +519,7 @@ func TestServeContextRefuses(t *testing.T) {
 	}
 }
 
-// TestServeRefusesWrongPanicHandlers is about PanicHandlers that could not be called when a panic comes.
+// TestServeRefusesWrongPanicHandlers has PanicHandlers of types that cannot be called.
 func TestServeRefusesWrongPanicHandlers(t *testing.T) {
 	for _, test := range []struct {
 		name           string
@@ -553,7 +553,7 @@ func TestServeRefusesWrongPanicHandlers(t *testing.T) {
 	}
 }
 
-// TestServeFailures runs each failure in a process of its own, for it ends that.
+// TestServeFailures runs each failure in a separate process, because it ends the process.
 func TestServeFailures(t *testing.T) {
 	failures := map[string]struct {
 		fail func()

@@ -15,7 +15,7 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// stack is what the behaviour suite runs over: a Mux of its own, or the package's functions and variables.
+// stack is a Mux, or the package's functions and variables, for tests that run over both.
 type stack struct {
 	http.Handler
 	global bool
@@ -35,7 +35,7 @@ type stack struct {
 	explaining
 }
 
-// explaining is what a stack says of itself.
+// explaining has the functions by which a stack describes itself.
 type explaining struct {
 	routes  func() iter.Seq[kami.Route]
 	scopes  func() iter.Seq[kami.Scope]
@@ -50,7 +50,7 @@ func newStack() *stack {
 		&m.Context, &m.Cancel, &m.PanicHandler, &m.LogHandler, &m.ErrorHandler, explaining{m.Routes, m.Scopes, m.Explain, m.Check}}
 }
 
-// globalStack returns the default stack, emptied now and after the test.
+// globalStack returns the default stack. It empties it now and after the test.
 func globalStack(t testing.TB) *stack {
 	kami.Reset()
 	t.Cleanup(kami.Reset)
@@ -65,8 +65,8 @@ func each(t *testing.T, test func(t *testing.T, s *stack)) {
 	t.Run("global", func(t *testing.T) { test(t, globalStack(t)) })
 }
 
-// everywhere runs a test over both kinds of stack, and over one whose requests are messages. It is not for what only happens to
-// requests: redirects, hijacks, and panics and aborts that reach the server.
+// everywhere runs a test over both kinds of stack, and over one whose requests are messages. It is not for tests of features that
+// messages do not have: redirects, hijacks, and panics and aborts that reach the server.
 func everywhere(t *testing.T, test func(t *testing.T, s *stack)) {
 	each(t, test)
 	t.Run("message", func(t *testing.T) {
@@ -76,7 +76,7 @@ func everywhere(t *testing.T, test func(t *testing.T, s *stack)) {
 	})
 }
 
-// messaging has message.Serve serve requests: the context and the writer are a message's. Their methods, paths and headers stay.
+// messaging has message.Serve serve requests, with a message's context and writer. The requests keep their methods, paths and headers.
 type messaging struct{ http.Handler }
 
 func (m messaging) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -94,7 +94,7 @@ func (m messaging) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *stack) get(path string, handler kami.HandlerType) { s.handle("GET", path, handler) }
 
-// do serves a request for the path as it stands in a request line.
+// do serves a request for the target, which is spelt as in a request line.
 func (s *stack) do(method, target string) *httptest.ResponseRecorder {
 	return s.serve(httptest.NewRequest(method, target, nil))
 }
@@ -105,14 +105,14 @@ func (s *stack) serve(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// trail collects what runs, in order. One request at a time may write to it.
+// trail collects the names of what runs, in order. It is for one request at a time.
 type trail struct{ names []string }
 
 func (t *trail) add(format string, args ...any) {
 	t.names = append(t.names, fmt.Sprintf(format, args...))
 }
 
-// take returns what ran, and begins anew.
+// take returns the names, and empties the trail.
 func (t *trail) take() string {
 	names := strings.Join(t.names, " ")
 	t.names = nil
@@ -160,7 +160,7 @@ func echo(name string, params ...string) kami.HandlerFunc {
 	}
 }
 
-// panicOf returns what f panics with, or "".
+// panicOf returns the text of f's panic, or "".
 func panicOf(f func()) (text string) {
 	defer func() {
 		if v := recover(); v != nil {
