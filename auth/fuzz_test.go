@@ -13,10 +13,10 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// farAway is when the tokens of fuzz tests end, so that all processes have the same.
+// farAway is when the tokens of fuzz tests expire. It is fixed, so that all fuzzing processes have the same tokens.
 const farAway = 99999999999
 
-// FuzzJWT lets in only what was signed: the parts before the signature are those of a token that the keys' owners have made.
+// FuzzJWT checks that only signed tokens get in: header and claims must be those of a token that an owner of the keys has made.
 func FuzzJWT(f *testing.F) {
 	logs(f)
 	var signed []string
@@ -43,7 +43,7 @@ func FuzzJWT(f *testing.F) {
 	})
 }
 
-// FuzzClaims signs whatever comes, so that claims are looked at, and refuses all that is not for us and now.
+// FuzzClaims signs any claims, so that they are read. Claims for another audience or another time must be refused.
 func FuzzClaims(f *testing.F) {
 	for _, seed := range []string{
 		`{"sub":"greg","iss":"me","aud":"chat","exp":99999999999}`, `{"sub":"greg","iss":"me","aud":["x","chat"],"exp":1e11,"nbf":0.5}`,
@@ -67,7 +67,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzLoadJWKS changes nothing where it fails, and has only keys that can be used where it does not.
+// FuzzLoadJWKS checks that a failed load changes nothing, and that a successful one has only keys that can be used.
 func FuzzLoadJWKS(f *testing.F) {
 	f.Add(rfc7517)
 	for _, jwk := range []M{okp(), ec(p256Key), ec(p521Key), rsaJWK(&rsaKey.PublicKey), with(okp(), "d", "AA"), with(okp(), "use", "enc")} {
@@ -91,7 +91,7 @@ func FuzzLoadJWKS(f *testing.F) {
 	})
 }
 
-// FuzzAuthorization lets in only right credentials, and logs none.
+// FuzzAuthorization checks that only right credentials get in, and that none is logged.
 func FuzzAuthorization(f *testing.F) {
 	log := logs(f)
 	const secret = "Tr0ub4dor&3"

@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// hardware is a key of which only the interface is known.
+// hardware is a key of a type that package auth does not know, such as one in hardware.
 type hardware struct{ crypto.Signer }
 
 func TestIssuer(t *testing.T) {
@@ -58,7 +58,7 @@ func TestIssuerRoundsUp(t *testing.T) {
 	})
 }
 
-// TestIssuerSourceRenews brings a token that lives longer each time.
+// TestIssuerSourceRenews gets a token that expires later each time.
 func TestIssuerSourceRenews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := (&auth.Issuer{KeyID: "ed", Key: edKey}).Source(auth.Identity{Subject: "greg"}, time.Minute)
@@ -92,7 +92,7 @@ func TestIssuerClaims(t *testing.T) {
 	})
 }
 
-// crooked is a key whose signatures are none.
+// crooked is a key whose signatures are invalid.
 type crooked struct {
 	crypto.Signer
 	signature []byte

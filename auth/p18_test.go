@@ -27,7 +27,7 @@ func (f failure) Error() string        { return "a failure" }
 func (f failure) StatusCode() int      { return f.status }
 func (f failure) Headers() http.Header { return f.header }
 
-// several are schemes of all sorts.
+// several are schemes of different kinds.
 func several() auth.Schemes {
 	fail := func(err error) auth.Scheme {
 		return func(context.Context, string) (*auth.Identity, error) { return nil, err }
@@ -49,7 +49,7 @@ func several() auth.Schemes {
 	}
 }
 
-// all are the challenges of several.
+// all are the challenges of the schemes in several.
 var all = []string{
 	`Basic realm="restricted", charset="UTF-8"`, `Bearer realm="restricted"`, `Busy realm="restricted"`, `Digest realm="restricted"`,
 	`Down realm="restricted"`, `Found realm="restricted"`, `Key realm="restricted"`, `Nobody realm="restricted"`,
@@ -121,7 +121,7 @@ func TestP18Header(t *testing.T) {
 	}
 }
 
-// TestP18HeadersOfAnError are passed on with every status.
+// TestP18HeadersOfAnError checks that an error's headers are sent with every status.
 func TestP18HeadersOfAnError(t *testing.T) {
 	logs(t)
 	for scheme, want := range map[string]string{"Busy": "7", "Down": "9"} {
@@ -170,7 +170,7 @@ func TestP18Authenticate(t *testing.T) {
 	assert.Empty(t, log.lines())
 }
 
-// TestP18Replaced has another identity in the place of the first, for later messages, and none where it is refused.
+// TestP18Replaced replaces the identity for later messages. A refused credential leaves none.
 func TestP18Replaced(t *testing.T) {
 	logs(t)
 	schemes := several()
@@ -188,7 +188,7 @@ func TestP18Replaced(t *testing.T) {
 	assert.Equal(t, "Unauthorized\n", body(next, authorization("Key billing:x")), "a wrong one is not passed over")
 }
 
-// TestP18DisableAuthentication is by scopes.
+// TestP18DisableAuthentication disables authentication for scopes.
 func TestP18DisableAuthentication(t *testing.T) {
 	logs(t)
 	each(t, func(t *testing.T, ask way) {
@@ -201,7 +201,7 @@ func TestP18DisableAuthentication(t *testing.T) {
 	})
 }
 
-// TestP18RequireAlone still has a challenge, which a 401 must have.
+// TestP18RequireAlone uses Require without Identify: the 401 still has a challenge, which RFC 9110 asks for.
 func TestP18RequireAlone(t *testing.T) {
 	log := logs(t)
 	mux := kami.New()
@@ -214,7 +214,7 @@ func TestP18RequireAlone(t *testing.T) {
 	assert.Empty(t, log.lines(), "a visitor without a credential is no news")
 }
 
-// TestP18ErrorHandler answers refusals too, and gets to know no more.
+// TestP18ErrorHandler checks that the ErrorHandler answers refusals too, and does not learn their reason.
 func TestP18ErrorHandler(t *testing.T) {
 	logs(t)
 	mux := guarded(several())
@@ -243,7 +243,7 @@ func TestP18NamesOfSchemes(t *testing.T) {
 	}
 }
 
-// TestP18SharedIdentity is not written to.
+// TestP18SharedIdentity has a Scheme return the same identity for all, which must not be written to.
 func TestP18SharedIdentity(t *testing.T) {
 	logs(t)
 	shared := &auth.Identity{Subject: "greg"}
@@ -316,7 +316,7 @@ func TestP18RequireAudience(t *testing.T) {
 	}
 }
 
-// TestP18NarrowedAudience has a Scheme that makes an audience smaller, which the token's own do not undo.
+// TestP18NarrowedAudience has a Scheme return a smaller audience than the token's, which must stay smaller.
 func TestP18NarrowedAudience(t *testing.T) {
 	logs(t)
 	jwt := auth.JWT(set(), auth.WithVerify(func(_ context.Context, id *auth.Identity) error {
@@ -337,7 +337,7 @@ func TestP18PathsOfRequireAudience(t *testing.T) {
 	}
 }
 
-// TestP18NestedMux offers the schemes of the Mux that refuses.
+// TestP18NestedMux checks that the challenges are those of the Mux that refuses.
 func TestP18NestedMux(t *testing.T) {
 	logs(t)
 	outer := kami.New()

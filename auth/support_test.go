@@ -26,7 +26,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Keys of all kinds, made once.
+// Keys of each kind, made once.
 var (
 	edKey, otherEdKey = newEd(1), newEd(2) // which are the same in the processes of a fuzz test
 	p256Key           = must(ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{3}, 32)))
@@ -75,13 +75,13 @@ func encode(v any) string {
 	return b64(must(json.Marshal(v)))
 }
 
-// sign makes a token of a header and claims as they are, by package jwt alone. Strings are taken as they are.
+// sign makes a token of a header and claims with package jwt, without checks. Strings are used unchanged.
 func sign(alg string, header, claims any, key any) string {
 	signed := encode(header) + "." + encode(claims)
 	return signed + "." + b64(must(jwt.GetSigningMethod(alg).Sign(signed, key)))
 }
 
-// log is what has been logged, by all goroutines.
+// log collects the records of all goroutines.
 type log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -118,7 +118,7 @@ func logs(t testing.TB) *log {
 	return l
 }
 
-// answer is one of a way.
+// answer is an answer to a request by one of the ways.
 type answer struct {
 	status int
 	header http.Header
@@ -128,7 +128,7 @@ type answer struct {
 // way asks a mux for POST /private/it, or another path.
 type way func(t testing.TB, ctx context.Context, mux *kami.Mux, path string, header http.Header) answer
 
-// ways are all by which a mux is asked. Each takes the context as its base.
+// ways are all ways to send a request or a message to a mux. Each takes the context as its base.
 var ways = map[string]way{
 	"http": func(t testing.TB, ctx context.Context, mux *kami.Mux, path string, header http.Header) answer {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mux.ServeHTTPContext(ctx, w, r) }))
@@ -161,7 +161,7 @@ func each(t *testing.T, test func(t *testing.T, ask way)) {
 
 func authorization(values ...string) http.Header { return http.Header{"Authorization": values} }
 
-// source is a KeySource of a function.
+// source makes a function a KeySource.
 type source func(ctx context.Context, kid string) (crypto.PublicKey, error)
 
 func (s source) Key(ctx context.Context, kid string) (crypto.PublicKey, error) { return s(ctx, kid) }

@@ -27,7 +27,7 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// tokens are headers and claims that are right, to be made wrong.
+// tokens are valid headers and claims that the tests change into invalid ones.
 type tokens struct{ header, claims M }
 
 func right() tokens {
@@ -38,7 +38,7 @@ func right() tokens {
 	}
 }
 
-// set has a key of each kind.
+// set is a set with a key of each kind.
 func set() *auth.Keys {
 	keys := new(auth.Keys)
 	keys.Set("ed", edKey.Public())
@@ -180,7 +180,7 @@ func refusals() map[string]struct{ token, reason string } {
 	}
 }
 
-// asn1Signed makes a token with the signature in the form that crypto/ecdsa has.
+// asn1Signed makes a token whose signature has crypto/ecdsa's form, which JWT does not use.
 func asn1Signed(header, claims M) string {
 	signed := encode(header) + "." + encode(claims)
 	return signed + "." + b64(must(crypto.SignMessage(p256Key, rand.Reader, []byte(signed), crypto.SHA256)))
@@ -273,7 +273,7 @@ func TestU01Identity(t *testing.T) {
 	assert.EqualError(t, errors.Unwrap(err), "invalid type for claim: iss is invalid")
 }
 
-// TestU01Leeway walks to the edges of the leeway, on the clock of synctest.
+// TestU01Leeway tests times around the limits of the leeway, on the clock of synctest.
 func TestU01Leeway(t *testing.T) {
 	logs(t)
 	for _, leeway := range []time.Duration{0, 30 * time.Second, time.Minute} {
@@ -359,7 +359,7 @@ func assertPanics(t *testing.T, want string, f func()) {
 	f()
 }
 
-// newWeakRSA returns a key that crypto/rsa does not make any more.
+// newWeakRSA returns a key that is too short for crypto/rsa to generate.
 func newWeakRSA() *rsa.PrivateKey {
 	for {
 		p, q := must(rand.Prime(rand.Reader, 512)), must(rand.Prime(rand.Reader, 512))
@@ -412,7 +412,7 @@ func forge(key ed25519.PublicKey) (token string, ok bool) {
 	return "", false
 }
 
-// TestU01LineBreaks has those that package base64 ignores.
+// TestU01LineBreaks has tokens with line breaks, which package base64 ignores.
 func TestU01LineBreaks(t *testing.T) {
 	r := right()
 	scheme, token := auth.JWT(set()), sign("EdDSA", r.header, r.claims, edKey)

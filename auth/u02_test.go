@@ -30,7 +30,7 @@ func bearer(ttl time.Duration) http.Header {
 	return authorization("Bearer " + sign("EdDSA", M{"alg": "EdDSA", "kid": "ed"}, M{"sub": "greg", "exp": time.Now().Add(ttl).Unix()}, edKey))
 }
 
-// open returns the context of a connection that was authenticated by the header, as its messages have it.
+// open returns the context of a message on a connection that the header has authenticated.
 func open(t testing.TB, schemes auth.Schemes, header http.Header) context.Context {
 	var ctx context.Context
 	mux := kami.New()
@@ -192,7 +192,7 @@ func TestU02RefusalsAreNotCached(t *testing.T) {
 	assert.Equal(t, 200, ways["message"](t, t.Context(), mux, "/private/it", header).status)
 }
 
-// TestU02CachedIdentitiesAreCopies has handlers that write to what they have got.
+// TestU02CachedIdentitiesAreCopies has handlers write to the identities that they get.
 func TestU02CachedIdentitiesAreCopies(t *testing.T) {
 	logs(t)
 	inner := auth.JWT(set())
@@ -226,7 +226,7 @@ func TestU02WithVerify(t *testing.T) {
 	assert.Contains(t, log.take(), "reason=revoked")
 }
 
-// TestU02SourceIsDown is not taken for a wrong credential.
+// TestU02SourceIsDown checks that a source that is down is not reported as a wrong credential.
 func TestU02SourceIsDown(t *testing.T) {
 	each(t, func(t *testing.T, ask way) {
 		log := logs(t)
@@ -267,7 +267,7 @@ func TestU02SourceIsDown(t *testing.T) {
 	})
 }
 
-// TestU02RotationWhileVerifying rotates keys under load. Each goroutine looks only at its own.
+// TestU02RotationWhileVerifying rotates keys under load. Each goroutine uses only its own key.
 func TestU02RotationWhileVerifying(t *testing.T) {
 	logs(t)
 	keys := set()
@@ -313,7 +313,7 @@ func TestU02RotationWhileVerifying(t *testing.T) {
 	assert.Equal(t, 200, ways["message"](t, conn, mux, "/private/it", nil).status)
 }
 
-// TestU02VerifyMakesAnotherIdentity which is still checked by the key.
+// TestU02VerifyMakesAnotherIdentity has Verify return another identity, which the key still limits.
 func TestU02VerifyMakesAnotherIdentity(t *testing.T) {
 	logs(t)
 	keys := set()
@@ -330,7 +330,7 @@ func TestU02VerifyMakesAnotherIdentity(t *testing.T) {
 	assert.Equal(t, 401, ways["message"](t, conn, mux, "/private/it", nil).status)
 }
 
-// TestU02KeysAreCopied has an owner of keys that writes the new key over the old one.
+// TestU02KeysAreCopied has the owner of a key overwrite it with another one.
 func TestU02KeysAreCopied(t *testing.T) {
 	for name, test := range map[string]struct {
 		alg  string
@@ -366,13 +366,13 @@ func TestU02KeysAreCopied(t *testing.T) {
 	}
 }
 
-// link is a connection that takes everything.
+// link is a connection that accepts everything.
 type link struct{ _ int }
 
 func (*link) Push(context.Context, *message.Message) error { return nil }
 func (*link) Close(context.Context, string) error          { return nil }
 
-// TestU02Subject is there for transports, which compare it with the session's user.
+// TestU02Subject checks the subject that transports compare with the session's user.
 func TestU02Subject(t *testing.T) {
 	logs(t)
 	schemes := auth.Schemes{"Key": auth.Secret(map[string]string{"ann": "a", "bob": "b"})}
@@ -384,8 +384,8 @@ func TestU02Subject(t *testing.T) {
 	assert.Empty(t, session.Subject(open(t, schemes, nil)))
 }
 
-// TestU02AnotherSubjectInASession is what a client must not send with a message: with it, ann's session would go on after her own
-// identity has expired.
+// TestU02AnotherSubjectInASession has a client send another user's token with a message. It must be refused, or ann's session would
+// go on after her own identity has expired.
 func TestU02AnotherSubjectInASession(t *testing.T) {
 	log := logs(t)
 	mux := guarded(auth.Schemes{"Key": auth.Secret(map[string]string{"ann": "a", "bob": "b"})})

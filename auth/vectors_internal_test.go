@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The tokens of the RFCs have no header "kid", for which JWT refuses them. So it is the steps that are tested here.
+// JWT refuses the tokens of the RFCs because they have no header "kid". So these tests call its steps.
 
 // joe is the payload of RFC 7519, 3.1, which RFC 7515 signs in appendix A.
 const joe = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"

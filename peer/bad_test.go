@@ -68,7 +68,7 @@ func TestP05(t *testing.T) {
 	}
 }
 
-// TestP05Limit has a message of just the limit.
+// TestP05Limit sends a message of exactly the limit.
 func TestP05Limit(t *testing.T) {
 	node := newNode(nil)
 	node.MaxMessage = 1000
@@ -77,7 +77,7 @@ func TestP05Limit(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":"pong"}`, r.ask(call+strings.Repeat(" ", 1000-len(call))))
 }
 
-// TestP05Compressed has a small frame that would be a long message.
+// TestP05Compressed sends a small frame that decompresses to a message over the limit.
 func TestP05Compressed(t *testing.T) {
 	node := newNode(nil)
 	node.MaxMessage, node.Compress = 100_000, true
@@ -99,8 +99,8 @@ func TestP05Compressed(t *testing.T) {
 	assert.Equal(t, `"pong"`, string(reply.Body))
 }
 
-// TestP05Unread has a client that sends calls and reads none of their answers: it is cut off after ten seconds, or when more waits to be
-// written than may, and costs nobody else anything.
+// TestP05Unread has a client send calls and read none of the answers. It is cut off after ten seconds, or when too much waits to be
+// written. Other clients are not affected.
 func TestP05Unread(t *testing.T) {
 	node, log := logging(newNode(mux("/a", func(http.ResponseWriter, *http.Request) {})))
 	node.PushQueue = 100_000
@@ -130,7 +130,7 @@ func textFrame(text string) []byte {
 	return append(append(frame, 0, 0, 0, 0), text...)
 }
 
-// TestBadFrames has input of all kinds that is no message.
+// TestBadFrames sends input of many kinds that is not a message.
 func TestBadFrames(t *testing.T) {
 	r := dialRaw(t, start(t, newNode(nil)), nil)
 	parse := `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}`
@@ -172,7 +172,7 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
-// TestBadAnswers has a server that answers more often than it is asked.
+// TestBadAnswers has a server send more answers than there were calls.
 func TestBadAnswers(t *testing.T) {
 	url := fake(t, func(r raw) {
 		for n := 1; n <= 2; n++ {
@@ -259,8 +259,8 @@ func TestBadEnds(t *testing.T) {
 	}
 }
 
-// TestP05LongRefusals has messages refused whose ids are so long that the answer does not fit into PushQueue, alone and in a batch. The
-// connection ends, for these calls would wait for ever.
+// TestP05LongRefusals sends messages that are refused, with ids so long that the answer does not fit into PushQueue, alone and in a batch.
+// The connection ends, because the calls would wait for ever.
 func TestP05LongRefusals(t *testing.T) {
 	for name, frame := range map[string]func(id string) string{
 		"alone": func(id string) string { return `{"jsonrpc":"2.0","id":"` + id + `","method":7}` },
@@ -277,7 +277,7 @@ func TestP05LongRefusals(t *testing.T) {
 	}
 }
 
-// TestP05Bomb has a short frame that is a long message once it is decompressed.
+// TestP05Bomb sends a short frame that decompresses to a huge message.
 func TestP05Bomb(t *testing.T) {
 	node := newNode(nil)
 	node.Compress = true
@@ -296,7 +296,7 @@ func TestP05Bomb(t *testing.T) {
 	assert.Contains(t, log.String(), "a message is longer than MaxMessage")
 }
 
-// TestP05Floods has clients send what means nothing, and a lot of it: others are served.
+// TestP05Floods has clients flood the server with frames without a message. Other clients are still served.
 func TestP05Floods(t *testing.T) {
 	url := start(t, newNode(nil))
 	for name, flood := range map[string]func(w *bufio.Writer){

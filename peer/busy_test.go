@@ -30,8 +30,8 @@ func ends(t *testing.T, p *peer.Pipe) {
 	}
 }
 
-// TestP16StopThenStart restarts a server as systemd does: the next one takes connections when the one before has ended. A client that
-// calls all the time does not keep it from that, and no call fails.
+// TestP16StopThenStart restarts a server as systemd does: the next one accepts connections after the one before has ended. A client
+// that calls all the time does not delay the end, and no call fails.
 func TestP16StopThenStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(worker("0"))
@@ -57,8 +57,8 @@ func TestP16StopThenStart(t *testing.T) {
 	})
 }
 
-// TestP16Busy has a client that knows no goaway, and calls all the time by several callers. The server ends; each call that has run was
-// answered, and the rest is known not to have run.
+// TestP16Busy has a client that does not know goaway call all the time with several callers. The server ends. Each call that has run was
+// answered, and the client knows that the others have not run.
 func TestP16Busy(t *testing.T) {
 	var ran, answered atomic.Int64
 	server := newNode(mux("/work", endpoint.JSON(func(context.Context, struct{}) (struct{}, error) {
@@ -90,8 +90,8 @@ func TestP16Busy(t *testing.T) {
 	})
 }
 
-// TestP16BusyNested has a handler that runs for longer than the server takes calls: calls that it needs for that are still taken, while
-// its caller is asked. Others are not.
+// TestP16BusyNested has a handler run for longer than the server accepts calls. While it calls its caller, the server still accepts that
+// caller's calls, because the handler may need them. It accepts no others.
 func TestP16BusyNested(t *testing.T) {
 	methods := mux("/outer", endpoint.JSON(func(ctx context.Context, n int) (int, error) {
 		for range n {
@@ -125,7 +125,7 @@ func TestP16BusyNested(t *testing.T) {
 	})
 }
 
-// TestP16Late has a connection made while the server stops, as one that has waited to be accepted, beside one that is still busy.
+// TestP16Late has a connection that has waited to be accepted be made while the server stops and another connection is busy.
 func TestP16Late(t *testing.T) {
 	server := newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { <-ctx.Done() }))
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// challenging is a refusal that says what would do, as package auth's.
+// challenging is a refusal that names the schemes that would be accepted, as package auth's refusals do.
 type challenging struct {
 	status int
 	header http.Header
@@ -24,8 +24,8 @@ func (challenging) Error() string          { return "secret" }
 func (c challenging) StatusCode() int      { return c.status }
 func (c challenging) Headers() http.Header { return c.header }
 
-// TestP18Challenges has the error of Authenticate say which schemes would do, or that there are too many attempts: the scheme that the
-// client has tried may be none of those.
+// TestP18Challenges has the error of Authenticate name the schemes that would be accepted, or say that there were too many attempts. The
+// scheme that the client has tried may not be among them.
 func TestP18Challenges(t *testing.T) {
 	challenges := http.Header{"Www-Authenticate": {`Bearer realm="restricted"`, `Key realm="restricted"`}}
 	for _, test := range []struct {
@@ -58,7 +58,7 @@ func TestP18Challenges(t *testing.T) {
 	}
 }
 
-// TestP18Panics has the functions of the app that say who somebody is panic. No process ends by that.
+// TestP18Panics has the app's functions for authentication panic. The process does not end.
 func TestP18Panics(t *testing.T) {
 	server := newNode(nil)
 	server.Authenticate = func(context.Context, string, string) (context.Context, error) { panic("out of users") }

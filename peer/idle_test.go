@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// settle waits until there are at most so many goroutines.
+// settle waits until there are at most the given number of goroutines.
 func settle(t *testing.T, most int) {
 	for range 3000 {
 		if runtime.NumGoroutine() <= most {
@@ -30,7 +30,7 @@ func settle(t *testing.T, most int) {
 	t.Fatalf("there are %d goroutines, more than %d:\n%s", runtime.NumGoroutine(), most, stacks[:runtime.Stack(stacks, true)])
 }
 
-// TestP19 has nothing left after Close, whatever ended a connection.
+// TestP19 checks that no goroutine is left after Close, whatever ended a connection.
 func TestP19(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	before := runtime.NumGoroutine()
@@ -75,7 +75,7 @@ func TestP19(t *testing.T) {
 	settle(t, before)
 }
 
-// idle returns what so many idle connections to a handler cost the process, each: memory beside that of the client, and goroutines.
+// idle returns the cost of each of several idle connections to a handler: goroutines, and memory without the client's.
 func idle(t *testing.T, n int, h http.Handler, use func(raw)) (bytes, goroutines float64) {
 	m := kami.New()
 	m.Get("/", h)
@@ -107,7 +107,7 @@ func idle(t *testing.T, n int, h http.Handler, use func(raw)) (bytes, goroutines
 	return (float64(bytesAfter) - float64(bytesBefore)) / float64(n), float64(goroutinesAfter-goroutinesBefore) / float64(n)
 }
 
-// TestP19Idle measures an idle connection beside a bare one.
+// TestP19Idle compares an idle connection with a bare websocket.
 func TestP19Idle(t *testing.T) {
 	const n = 400
 	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

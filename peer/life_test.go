@@ -103,14 +103,14 @@ func (a *calling) stop() (by map[string]int, failed []error) {
 	return a.by, a.failed
 }
 
-// worker returns a Node whose calls say where they ran.
+// worker returns a Node whose answers name it.
 func worker(name string) *peer.Node {
 	n := newNode(mux("/work", endpoint.JSON(func(_ context.Context, d time.Duration) (string, error) { time.Sleep(d); return name, nil })))
 	n.Concurrent = 8
 	return n
 }
 
-// TestP16 has clients that reconnect call through restarts: no call fails, and each server is left within the time that it has said.
+// TestP16 has clients that reconnect call during restarts. No call fails, and each server's clients leave within the time that it says.
 func TestP16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		servers := []*peer.Node{worker("0"), worker("1"), worker("2"), worker("3"), worker("4")}
@@ -144,7 +144,7 @@ func TestP16(t *testing.T) {
 	})
 }
 
-// TestP16NodeClose has a server closed under load that comes back: calls wait for it, and none fails.
+// TestP16NodeClose closes a server under load and starts it again. Calls wait for it, and none fails.
 func TestP16NodeClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := worker("0")
@@ -190,7 +190,7 @@ func TestP16Goaway(t *testing.T) {
 	})
 }
 
-// TestP16LastMoment has a client that does not call. It may begin to come back at the last moment of the time, and then needs a while for it.
+// TestP16LastMoment has a client that does not call. It may begin to reconnect at the last moment of the time, and needs a while more for it.
 func TestP16LastMoment(t *testing.T) {
 	server := newNode(nil)
 	server.DrainRate = 1
@@ -204,7 +204,7 @@ func TestP16LastMoment(t *testing.T) {
 	})
 }
 
-// TestP16Frames has the goaway on the wire, and the close frame.
+// TestP16Frames checks the goaway and the close frame on the wire.
 func TestP16Frames(t *testing.T) {
 	server := newNode(nil)
 	r := dialRaw(t, start(t, server), nil)
@@ -222,8 +222,8 @@ func TestP16Frames(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// TestP16Moved has a session move to another server once the client was told to go: what has not run is not answered, so that the
-// client sends it there.
+// TestP16Moved has a session move to another server after the goaway. Calls that have not run are not answered, so that the client sends
+// them to the other server.
 func TestP16Moved(t *testing.T) {
 	began, release, ran := make(chan struct{}), make(chan struct{}), new(atomic.Int32)
 	calls := mux("/hold", endpoint.JSON(func(context.Context, struct{}) (string, error) { close(began); <-release; return "held", nil }))
@@ -251,7 +251,7 @@ func TestP16Moved(t *testing.T) {
 	assert.NoError(t, <-closed)
 }
 
-// TestP16Unanswered has calls without an answer when the close frame comes with 1012: they have not run. With another status they may have.
+// TestP16Unanswered has calls without an answer when a close frame comes. With 1012 they have not run. With another status they may have.
 func TestP16Unanswered(t *testing.T) {
 	for code, want := range map[websocket.StatusCode]error{1012: peer.ErrNotSent, 1001: peer.ErrClosed, 1000: peer.ErrClosed} {
 		url := fake(t, func(r raw) {
@@ -264,7 +264,7 @@ func TestP16Unanswered(t *testing.T) {
 	}
 }
 
-// TestP16Again has such a call repeated by a Dial with Reconnect.
+// TestP16Again checks that a connection with Reconnect repeats such a call.
 func TestP16Again(t *testing.T) {
 	n := 0
 	url := fake(t, func(r raw) {
@@ -284,7 +284,7 @@ func TestP16Again(t *testing.T) {
 	assert.Equal(t, `"third"`, string(reply.Body))
 }
 
-// TestP16Limit has the server's limit end the contexts of what still runs.
+// TestP16Limit has the server's limit end the contexts of handlers that still run.
 func TestP16Limit(t *testing.T) {
 	var events trace
 	server := newNode(mux("/stubborn", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
@@ -339,7 +339,7 @@ func TestP16CloseLimit(t *testing.T) {
 	})
 }
 
-// TestP16CloseClient has a client closed that waits for an answer.
+// TestP16CloseClient closes a client that waits for an answer.
 func TestP16CloseClient(t *testing.T) {
 	server, client := worker("0"), newNode(nil)
 	piped(t, server, client, func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
@@ -389,7 +389,7 @@ func TestP17(t *testing.T) {
 		assert.NoError(t, <-waiting)
 		assert.Equal(t, []string{"connect", "connect"}, connects.take())
 		assert.NoError(t, c.Err())
-		// Close ends the waiting too.
+		// Close ends the wait between two attempts too.
 		p.Serve(nil, nil)
 		p.Cut()
 		synctest.Wait()
@@ -421,7 +421,7 @@ func TestP17Dial(t *testing.T) {
 	})
 }
 
-// TestP17Silent has a server take connections and say nothing. An attempt ends, and the next one finds a server that answers.
+// TestP17Silent has a server accept connections and send nothing. The attempt ends, and the next one finds a server that answers.
 func TestP17Silent(t *testing.T) {
 	server := newNode(mux("/square", endpoint.JSON(func(_ context.Context, n float64) (float64, error) { return n * n, nil })))
 	piped(t, server, newNode(nil), func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
@@ -466,7 +466,7 @@ func TestP17Refused(t *testing.T) {
 	})
 }
 
-// TestP18Token has a credential shown again before it expires.
+// TestP18Token checks that a client sends a new credential before the old one expires.
 func TestP18Token(t *testing.T) {
 	var events trace
 	server := newNode(nil)
@@ -490,8 +490,8 @@ func TestP18Token(t *testing.T) {
 	})
 }
 
-// TestP16URL has a server say goodbye to a client with a URL: the next connection is made there only if a credential may be shown there
-// too, as net/http has it for redirects.
+// TestP16URL has a goaway name a URL. The client connects there only if the credential may be sent there, by net/http's rule for
+// redirects.
 func TestP16URL(t *testing.T) {
 	const own = "wss://pipe.test/kite"
 	for url, followed := range map[string]bool{
@@ -525,8 +525,8 @@ func TestP16URL(t *testing.T) {
 	}
 }
 
-// TestP16Storm has a server say goodbye to each connection at once, as one that is about to go but still takes them. Its clients do not
-// come back all the time.
+// TestP16Storm has a server send goaway to each new connection at once, as a server that is about to stop may do. Its clients wait
+// between attempts.
 func TestP16Storm(t *testing.T) {
 	server := newNode(nil)
 	server.OnConnect = func(c *peer.Conn) {
@@ -539,7 +539,7 @@ func TestP16Storm(t *testing.T) {
 	}, peer.Reconnect(peer.Backoff{}))
 }
 
-// TestP15Goexit has the functions of an app end their goroutine: connections, and attempts to connect again, go on.
+// TestP15Goexit has the app's functions end their goroutines. Connections, and attempts to reconnect, go on.
 func TestP15Goexit(t *testing.T) {
 	var log lockedBuffer
 	server := newNode(mux("/square", endpoint.JSON(func(_ context.Context, n float64) (float64, error) { return n * n, nil })))

@@ -17,8 +17,8 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// TestP21MovedDuringACall has a client that moves to another server, which knows nothing of its session, while a call at the first one
-// goes on to push: the numbers of these pushes say nothing of those of the new session.
+// TestP21MovedDuringACall has a client move to another server, which does not know its session, while a call at the first server still
+// pushes. The numbers of these pushes must not count for the new session.
 func TestP21MovedDuringACall(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	servers := make([]*peer.Node, 2)

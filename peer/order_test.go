@@ -24,7 +24,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// piped runs a test in a bubble with a clock of its own, with a server and a connection to it.
+// piped runs a test in a bubble with a fake clock, with a server and a connection to it.
 func piped(t *testing.T, server, client *peer.Node, test func(t *testing.T, p *peer.Pipe, c *peer.Conn), opts ...peer.DialOption) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(server)
@@ -48,7 +48,7 @@ func mux(routes ...any) *kami.Mux {
 	return m
 }
 
-// trace is what has happened, in order.
+// trace records events in order.
 type trace struct {
 	mu     sync.Mutex
 	events []string
@@ -130,7 +130,7 @@ func TestP11Nested(t *testing.T) {
 	})
 }
 
-// TestP11Handover has a handler wait for its caller: the next call runs meanwhile, and the handler goes on when that is done.
+// TestP11Handover has a handler wait for its caller. The next call runs meanwhile, and the handler goes on after it.
 func TestP11Handover(t *testing.T) {
 	var events trace
 	first := func(ctx context.Context, n int) (int, error) {
@@ -164,7 +164,7 @@ func TestP11Handover(t *testing.T) {
 	})
 }
 
-// TestP11Overtaking has an answer to a call overtake the queue of those that wait.
+// TestP11Overtaking has an answer overtake the calls that wait in the queue.
 func TestP11Overtaking(t *testing.T) {
 	var conn *peer.Conn
 	release := make(chan struct{})
@@ -214,7 +214,7 @@ func TestP11QueueFull(t *testing.T) {
 	})
 }
 
-// TestP11QueueBytes has large calls wait: they hold four messages of the largest size together, whatever Queue allows.
+// TestP11QueueBytes has large calls wait. Together they may be as large as four messages of the largest size, whatever Queue allows.
 func TestP11QueueBytes(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	calls := mux("/block", endpoint.JSON(func(context.Context, struct{}) (int, error) { close(began); <-release; return 0, nil }))
@@ -237,7 +237,7 @@ func TestP11QueueBytes(t *testing.T) {
 	}
 }
 
-// TestP13NotificationBytes has notifications wait that have large members which nobody reads. These count, for they are held too.
+// TestP13NotificationBytes has notifications with large unknown members wait. The members count, because they are held in memory.
 func TestP13NotificationBytes(t *testing.T) {
 	began, release, ran := make(chan struct{}), make(chan struct{}), new(atomic.Int32)
 	calls := mux("/block", endpoint.JSON(func(context.Context, struct{}) (int, error) { close(began); <-release; return 0, nil }))
@@ -258,7 +258,7 @@ func TestP13NotificationBytes(t *testing.T) {
 	assert.Equal(t, int32(5), ran.Load()) // four of the notifications, and the call
 }
 
-// TestP11Goexit has handlers end their goroutines and panic: the next calls run all the same.
+// TestP11Goexit has handlers end their goroutines and panic. The next calls still run.
 func TestP11Goexit(t *testing.T) {
 	server := newNode(mux("/exit", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { exit() }),
 		"/ok", endpoint.JSON(func(context.Context, int) (int, error) { return 1, nil })))
@@ -300,7 +300,7 @@ func TestP04Timeout(t *testing.T) {
 	})
 }
 
-// TestP04Cancel has a call cancelled that runs, and one that waits, which never runs.
+// TestP04Cancel cancels a call that runs, and one that waits and then never runs.
 func TestP04Cancel(t *testing.T) {
 	var events trace
 	server := newNode(mux("/wait", endpoint.JSON(func(ctx context.Context, n int) (int, error) {
@@ -334,7 +334,7 @@ func TestP04Cancel(t *testing.T) {
 	})
 }
 
-// TestP04CancelAnswered has a cancelled call answered all the same.
+// TestP04CancelAnswered has a cancelled call be answered.
 func TestP04CancelAnswered(t *testing.T) {
 	began := make(chan struct{}, 1)
 	url := start(t, newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { began <- struct{}{}; <-ctx.Done() })))
@@ -350,7 +350,7 @@ func TestP04CancelAnswered(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","id":"b","error":{"code":-32800,"message":"Request cancelled"}}`, r.receive())
 }
 
-// TestP04Stream has a stream on the wire.
+// TestP04Stream checks a stream on the wire.
 func TestP04Stream(t *testing.T) {
 	count := func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 		body, _ := io.ReadAll(r.Body)
@@ -413,7 +413,7 @@ func TestP04StreamWhileCalling(t *testing.T) {
 	})
 }
 
-// TestP04WindowBroken has the other side send more than the window of a stream has.
+// TestP04WindowBroken has the other side send more items than the window of a stream allows.
 func TestP04WindowBroken(t *testing.T) {
 	cancelled := make(chan string, 1)
 	block := make(chan struct{})
@@ -479,7 +479,7 @@ func TestP12(t *testing.T) {
 	})
 }
 
-// TestP12Context has the end of a caller's context leave the connection alone, also while the other side takes nothing in.
+// TestP12Context checks that the end of a caller's context does not end the connection, even while the other side reads nothing.
 func TestP12Context(t *testing.T) {
 	var conn *peer.Conn
 	server := newNode(nil)
@@ -575,8 +575,8 @@ func TestP15Hooks(t *testing.T) {
 	})
 }
 
-// TestP01IdsApart calls a client whose own calls have the ids from 0 on: those of the server are none of them, for some clients take
-// any message with the id of a call for its answer.
+// TestP01IdsApart calls a client whose own calls have the ids from 0 on. The server's calls must have other ids, because some clients
+// take any message with the id of a call for its answer.
 func TestP01IdsApart(t *testing.T) {
 	n := newNode(nil)
 	n.OnConnect = func(c *peer.Conn) { go func() { _, _ = c.Call(t.Context(), &message.Message{Route: "a"}) }() }

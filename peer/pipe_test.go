@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// Pipe is a network without sockets, for tests with a clock of their own: testing/synctest.
+// Pipe is a network without sockets, for tests with the fake clock of testing/synctest.
 type Pipe struct {
 	Stop chan struct{} // closed when the server of those that connect begins to stop
 
@@ -31,7 +31,7 @@ func NewPipe(server *Node) *Pipe {
 	return &Pipe{server: server, Stop: make(chan struct{}), base: context.Background()}
 }
 
-// Serve has another server take connections, or, with nil, none.
+// Serve has another server accept connections. With nil, none does.
 func (p *Pipe) Serve(server *Node, stop chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,7 +45,7 @@ func (p *Pipe) Refuse(status int) {
 	p.refuse = endpoint.Error(status, http.StatusText(status))
 }
 
-// Silence says whether attempts to connect are left without an answer.
+// Silence turns on and off that attempts to connect get no answer.
 func (p *Pipe) Silence(silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +58,7 @@ func (p *Pipe) Base(ctx context.Context) { p.base = ctx }
 // Dials returns how many attempts there were.
 func (p *Pipe) Dials() int { return len(p.URLs()) }
 
-// URLs returns where connections were to go.
+// URLs returns the URLs of all attempts to connect.
 func (p *Pipe) URLs() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,13 +86,13 @@ func (p *Pipe) Pings() (pings int) {
 	return pings
 }
 
-// Wait waits until no connection is served any more. One that is being made is among them.
+// Wait waits until no connection is served or being made.
 func (p *Pipe) Wait() {
 	synctest.Wait()
 	p.serving.Wait()
 }
 
-// Jam has the clients read nothing, so that the servers can write so many messages.
+// Jam has the clients read nothing, so that the servers can only write the given number of messages.
 func (p *Pipe) Jam() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +101,7 @@ func (p *Pipe) Jam() {
 	}
 }
 
-// Deaf has the clients' pings and the servers' go nowhere.
+// Deaf drops the pings of clients and servers.
 func (p *Pipe) Deaf() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,7 +165,7 @@ type pipeEnd struct {
 	closed bool // a close frame has been sent
 }
 
-// jam keeps a writer from writing.
+// jam blocks a writer.
 type jam struct {
 	mu    sync.Mutex
 	until chan struct{}
@@ -265,7 +265,7 @@ func (e *pipeEnd) ping() {
 	}
 }
 
-// close sends a close frame once, and waits for the other side to cut the connection, as it does when it has answered.
+// close sends a close frame once, and waits until the other side has answered and cut the connection.
 func (e *pipeEnd) close(code int, reason string) {
 	e.mu.Lock()
 	first := !e.closed

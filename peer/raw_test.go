@@ -19,7 +19,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// raw is a client that is no Node: it sends what it is told.
+// raw is a client that is not a Node. It sends the frames of the test.
 type raw struct {
 	t testing.TB
 	*websocket.Conn
@@ -54,13 +54,13 @@ func (r raw) ask(text string) string {
 	return r.receive()
 }
 
-// silence makes sure that nothing has come before the answer to a call that is made now.
+// silence checks that no frame comes before the answer to a call that it makes.
 func (r raw) silence() {
 	r.t.Helper()
 	assert.Equal(r.t, `{"jsonrpc":"2.0","id":"silence","result":"pong"}`, r.ask(`{"jsonrpc":"2.0","id":"silence","method":"kami.ping"}`))
 }
 
-// closed returns with which status and reason the other side closes the connection.
+// closed returns the status and reason with which the other side closes the connection.
 func (r raw) closed() (int, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -196,7 +196,7 @@ func TestP01Methods(t *testing.T) {
 	r.silence()
 }
 
-// echo answers with the body, and says what that is.
+// echo answers with the body and its Content-Type.
 func echo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	body := make([]byte, r.ContentLength)
@@ -228,7 +228,7 @@ func TestP02Params(t *testing.T) {
 		r.ask(`{"jsonrpc":"2.0","id":1,"method":"echo","params":{"$base64":"aGk="},"headers":{"Content-Type":"text/plain"}}`))
 }
 
-// TestP02Sent shows how our own calls look.
+// TestP02Sent checks the frames of a Node's own calls.
 func TestP02Sent(t *testing.T) {
 	for _, test := range []struct{ body, contentType, want string }{
 		{``, "", ``},
@@ -255,7 +255,7 @@ func typed(contentType string) http.Header {
 	return http.Header{"Content-Type": {contentType}}
 }
 
-// fake serves websockets that are no Node's.
+// fake serves websockets without a Node.
 func fake(t testing.TB, serve func(raw)) (url string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"kami.jsonrpc"}})
@@ -279,7 +279,7 @@ func sentBy(t testing.TB, m *message.Message) string {
 	return <-frames
 }
 
-// answered returns what a call gets from the answer to it, a frame without the beginning.
+// answered returns the result of a call whose answer is the frame, which is given without its beginning.
 func answered(t testing.TB, m *message.Message, answer string) *message.Reply {
 	url := fake(t, func(r raw) {
 		r.receive()
@@ -291,7 +291,7 @@ func answered(t testing.TB, m *message.Message, answer string) *message.Reply {
 	return reply
 }
 
-// TestP03 has answers on the wire, and what a caller gets of them.
+// TestP03 checks answers on the wire, and what the caller gets from them.
 func TestP03(t *testing.T) {
 	mux := kami.New()
 	var answer func(http.ResponseWriter)
@@ -345,7 +345,7 @@ func TestP03(t *testing.T) {
 	}
 }
 
-// TestP03Typed has a caller that says of which type its bodies are: it gets the bytes of the answer as they are.
+// TestP03Typed has a caller that gives the type of its bodies. It gets the bytes of the answer unchanged.
 func TestP03Typed(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/echo", echo)
@@ -360,7 +360,7 @@ func TestP03Typed(t *testing.T) {
 	}
 }
 
-// TestP03Codes has the errors of others at our own callers.
+// TestP03Codes checks what a Node's callers get for the error codes of other servers.
 func TestP03Codes(t *testing.T) {
 	for failure, want := range map[string]int{
 		`{"code":-32601,"message":"x"}`: 404, `{"code":-32600,"message":"x"}`: 400, `{"code":-32602,"message":"x"}`: 400,

@@ -25,7 +25,7 @@ func resuming(n *peer.Node) *peer.Node {
 	return n
 }
 
-// listener returns a Node that remembers what is pushed to it, and how it came back.
+// listener returns a Node that records the pushes that it gets, and how its sessions were resumed.
 func listener() (n *peer.Node, pushed *pushes, back *trace) {
 	pushed, back = new(pushes), new(trace)
 	n = newNode(mux("/push", endpoint.JSON(func(_ context.Context, n int) (struct{}, error) { pushed.add(n); return struct{}{}, nil })))
@@ -180,7 +180,7 @@ func TestP21Frames(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","method":"push","params":[5],"seq":5}`, r.receive())
 	<-fresh.Done()
 
-	// A foreign token tells nothing; the other session lives on.
+	// The answer to an unknown token is the same as to another session's. The other session lives on.
 	r2 := dialRaw(t, url, nil)
 	other := (<-conns).Session()
 	got := r2.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.resume","params":{"token":"WRONG","seq":7}}`)
@@ -209,7 +209,7 @@ func TestP21NoResume(t *testing.T) {
 	r.silence()
 }
 
-// TestP22 has OnConnect bind the new session to the user of the one that waits, which is resumed all the same.
+// TestP22 has OnConnect bind the new session to the user of the session that waits, which must still be resumed.
 func TestP22(t *testing.T) {
 	server := resuming(newNode(nil))
 	var last *session.Session
@@ -334,7 +334,7 @@ func TestP21AtOnce(t *testing.T) {
 	assert.Equal(t, 1008, <-ends)
 }
 
-// TestP21Moving has a client move to another connection while it handles a push: it handles the next one after that.
+// TestP21Moving has a client move to another connection while it handles a push. It handles the next push only after that.
 func TestP21Moving(t *testing.T) {
 	server := resuming(newNode(nil))
 	conns := make(chan *peer.Conn, 2)

@@ -75,7 +75,7 @@ func TestP10(t *testing.T) {
 	assert.Equal(t, []string{"disconnect", "afterware 101", "log 101"}, events.take())
 }
 
-// TestP10NoUpgrade has requests that are none.
+// TestP10NoUpgrade sends requests that are not upgrades.
 func TestP10NoUpgrade(t *testing.T) {
 	node := newNode(nil)
 	url := "http" + strings.TrimPrefix(start(t, node), "ws")
@@ -149,7 +149,7 @@ func TestP01Subprotocol(t *testing.T) {
 	}
 }
 
-// TestP20 has the methods that each Node has.
+// TestP20 calls the methods that each Node has.
 func TestP20(t *testing.T) {
 	server := newNode(nil)
 	server.ID = "7 é/"
@@ -220,7 +220,7 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
-// TestRedirects has a server lead Dial elsewhere.
+// TestRedirects has a server redirect Dial.
 func TestRedirects(t *testing.T) {
 	plain := start(t, newNode(nil))
 	var seen atomic.Int32
@@ -248,7 +248,7 @@ func TestRedirects(t *testing.T) {
 	assert.NoError(t, c.Close())
 }
 
-// authenticator knows one credential, and remembers what it was asked.
+// authenticator accepts one credential, and records the credentials that it gets.
 func authenticator(events *trace) func(context.Context, string, string) (context.Context, error) {
 	return func(ctx context.Context, scheme, credential string) (context.Context, error) {
 		events.add("%s %s", scheme, credential)
@@ -317,7 +317,7 @@ func TestP18(t *testing.T) {
 	assert.Contains(t, log.String(), "it is bad, for a secret reason")
 }
 
-// TestP18InBand has the identity replaced for later messages.
+// TestP18InBand replaces the identity for later messages.
 func TestP18InBand(t *testing.T) {
 	var events trace
 	var log lockedBuffer
@@ -355,7 +355,7 @@ func TestP18InBand(t *testing.T) {
 	assert.Contains(t, auth("good-kim"), `"code":-32601`) // credentials are not looked at
 }
 
-// lockedBuffer is a log.
+// lockedBuffer is a buffer for several goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
