@@ -313,7 +313,7 @@ func TestU02RotationWhileVerifying(t *testing.T) {
 	assert.Equal(t, 200, ways["message"](t, conn, mux, "/private/it", nil).status)
 }
 
-// TestU02VerifyMakesAnotherIdentity has Verify return another identity, which the key still limits.
+// TestU02VerifyMakesAnotherIdentity has Verify return another identity. It still ends when the token's key is deleted.
 func TestU02VerifyMakesAnotherIdentity(t *testing.T) {
 	logs(t)
 	keys := set()

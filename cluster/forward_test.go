@@ -31,7 +31,7 @@ type front struct {
 	mux  *kami.Mux
 }
 
-// joinFront has a front join, which forwards to rooms.
+// joinFront has a front join that forwards to rooms.
 func joinFront(t testing.TB, server *embed.Server, pool *session.Pool) front {
 	t.Helper()
 	f := front{pool: pool, mux: kami.New()}
@@ -94,7 +94,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestD05TooLate has a gateway's status for a back end that does not answer in time, and only for that.
+// TestD05TooLate checks that a 504 means a back end that does not answer in time, and nothing else.
 func TestD05TooLate(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	release := make(chan struct{})
@@ -115,7 +115,7 @@ func TestD05TooLate(t *testing.T) {
 	}
 }
 
-// TestD10ForwardsOnceMore has a routing function choose a server that has gone, which its view does not know yet.
+// TestD10ForwardsOnceMore has a routing function choose a server that has gone, although the view still has it.
 func TestD10ForwardsOnceMore(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	gone := connect(t, server)
@@ -534,7 +534,7 @@ func TestD11Silent(t *testing.T) {
 			t.Errorf("got %v, %v", missed, err)
 		}
 	}
-	// Nobody waits until the deadline for one that does not listen. It is out of the view then.
+	// The question does not wait until the deadline for a front that does not listen. That front is out of the view then.
 	long, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	for _, asks := range []func(context.Context){ask, push} {
@@ -543,7 +543,7 @@ func TestD11Silent(t *testing.T) {
 		asks(long)
 		knows(t, back, "front", 1)
 	}
-	// For one that listens it is waited until the deadline, unless it says that it has connected anew.
+	// It waits until the deadline for a front that listens, unless that front says that it has connected anew.
 	ghost(0)
 	knows(t, back, "front", 2)
 	questions := messages(t, nc, "kami.u.front.all")
@@ -566,7 +566,7 @@ func TestD11Silent(t *testing.T) {
 	}
 	knows(t, back, "front", 2)
 
-	// One that ends while it is waited for.
+	// A front that ends during the wait.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -584,7 +584,7 @@ func TestD11Silent(t *testing.T) {
 	wait(t, done)
 }
 
-// TestD11Leaves has a front leave that was asked and has not answered: nobody waits for it until the deadline.
+// TestD11Leaves has a front leave before it answers a question. The question does not wait for it until the deadline.
 func TestD11Leaves(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	joinFront(t, server, new(session.Pool))
@@ -706,8 +706,8 @@ func TestD16Leave(t *testing.T) {
 	noError(t, <-left)
 }
 
-// TestD16Broadcasts moves a session between two fronts while two servers broadcast. It is given all broadcasts once, and those of each
-// server in their order.
+// TestD16Broadcasts moves a session between two fronts while two servers broadcast. The session gets each broadcast once, and each
+// server's broadcasts in order.
 func TestD16Broadcasts(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	pools := []*session.Pool{{ResumeWithin: time.Hour, Keep: 1e6}, {ResumeWithin: time.Hour, Keep: 1e6}}
@@ -775,7 +775,7 @@ func TestD16Broadcasts(t *testing.T) {
 	t.Logf("%d and %d broadcasts", sent[0], sent[1])
 }
 
-// connection is one of a client that moves between fronts.
+// connection is a connection of a client that moves between fronts.
 type connection struct {
 	mu     sync.Mutex
 	pushed []string
@@ -825,7 +825,7 @@ func TestD14Snapshots(t *testing.T) {
 	}
 }
 
-// TestD05Sessions has all kinds of users, and their values, travel with messages.
+// TestD05Sessions checks that messages carry users with any name, and their values.
 func TestD05Sessions(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	title := session.NewKey[string]("title/1")

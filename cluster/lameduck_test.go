@@ -21,8 +21,9 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// TestD15LameDuckProcesses tells a real nats-server of two to go, while servers at both call each other. All are at the other one after
-// that, and calls work. Those under way on connections that move may fail, with an error that says so.
+// TestD15LameDuckProcesses puts one of two real nats-servers into lame duck mode, while servers connected to both call each other.
+// After that all are connected to the other one, and calls work. Calls under way on connections that move may fail, with an error
+// that says so.
 func TestD15LameDuckProcesses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds nats-server")

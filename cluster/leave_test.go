@@ -143,7 +143,7 @@ func TestD10OnceMore(t *testing.T) {
 	if _, err := ask(t, room, "room.fail"); err == nil || ran.Load() != 1 {
 		t.Errorf("got %v after %d calls: what was delivered is not repeated", err, ran.Load())
 	}
-	// A server whose id the view still has is gone: nobody was reached, and the repetition reaches the other one.
+	// The view still has a server that is gone: the first attempt reaches no server, and the second one the other server.
 	other := join(t, connect(t, server), cluster.Config{Type: "other"})
 	gone := connect(t, server)
 	a, err := cluster.Join(t.Context(), gone, cluster.Config{Type: "b", ID: "a", Version: "1.0.0", Remotes: named("/b/name", "a")})

@@ -20,7 +20,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Lobby is a component that says what happens to it.
+// Lobby is a component that records its lifecycle.
 type Lobby struct {
 	mu     sync.Mutex
 	events []string
@@ -64,7 +64,7 @@ func TestD13Lifecycle(t *testing.T) {
 	}
 }
 
-// stalling is a slog.Handler that stops where something is logged, until it may go on.
+// stalling is a slog.Handler that blocks at a certain record until the test lets it go on.
 type stalling struct {
 	slog.Handler
 	on   string
@@ -154,7 +154,7 @@ func (*Match) Find(_ context.Context, r *FindRequest) (*Found, error) {
 	return &Found{fmt.Sprint("match-", r.Level)}, nil
 }
 
-// TestD13FromContext has a handler find the server that its message came to.
+// TestD13FromContext has a handler get the server that its message came to.
 func TestD13FromContext(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	nc := connect(t, server)

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// patience is how long a test waits for what comes at once, unless it is lost.
+// patience is how long a test waits for an event that comes at once unless it is lost.
 const patience = time.Minute
 
 // startNATS starts a NATS server for the test.
@@ -88,7 +88,7 @@ func ask(t testing.TB, to message.Caller, route string) (string, error) {
 	return message.Remote[struct{}, string](to, route)(ctx, struct{}{})
 }
 
-// noServer waits until a call finds no server. Those before it may be lost with the connection of a server that crashes.
+// noServer waits until a call finds no server. Calls before it may be lost with the connection of a server that crashes.
 func noServer(t testing.TB, to message.Caller, route string) {
 	t.Helper()
 	until(t, "ErrNoServer", func() bool {
@@ -120,7 +120,7 @@ func until(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// knows waits until a server's view has so many servers of a type.
+// knows waits until a server's view has n servers of a type.
 func knows(t testing.TB, s *cluster.Server, serverType string, n int) {
 	t.Helper()
 	until(t, "the view of all servers", func() bool { return len(s.Instances(serverType)) == n })

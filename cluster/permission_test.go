@@ -22,7 +22,7 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// permissions are those of docs/cluster.md's table, for a server of a type with an id.
+// permissions are the permissions in docs/cluster.md's table for a server of a type with an id.
 func permissions(serverType, id string, publish ...string) *server.Permissions {
 	return &server.Permissions{
 		Publish: &server.SubjectPermission{Allow: append([]string{"kami.p." + serverType + "." + id, "kami.c.>", "$SRV.>", "_INBOX.>"}, publish...)},

@@ -122,7 +122,7 @@ func restart(t *testing.T, server restartable) {
 	t.Logf("%d calls, %d failed", n.Load(), failed.Load())
 }
 
-// TestMain is also the process that TestD09Crash kills.
+// TestMain also runs the process that TestD09Crash kills.
 func TestMain(m *testing.M) {
 	if natsURL := os.Getenv("CLUSTER_TEST_CRASH"); natsURL != "" {
 		crashing(natsURL)

@@ -23,7 +23,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// held is a handler that says when it begins, and answers when it may.
+// held is a handler that tells when it begins, and waits for permission to answer.
 type held struct{ began, answer chan struct{} }
 
 func newHeld() *held { return &held{make(chan struct{}, 10_000), make(chan struct{})} }
@@ -36,7 +36,7 @@ func (h *held) ServeHTTPContext(ctx context.Context, _ http.ResponseWriter, _ *h
 	}
 }
 
-// log is a place for what is logged.
+// log collects log records.
 type log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -118,14 +118,14 @@ func TestD07Timeouts(t *testing.T) {
 	quick := join(t, connect(t, server), cluster.Config{Type: "quick", Timeout: 30 * time.Millisecond, Remotes: mux})
 	slow := join(t, connect(t, server), cluster.Config{Type: "room", Timeout: time.Hour, Remotes: mux})
 
-	// The caller's bounds a call without a deadline, and the handler hears of it.
+	// The caller's Timeout limits a call without a deadline, and the handler's context ends with it.
 	if _, err := quick.Call(context.Background(), &message.Message{Route: "room.a"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if err := wait(t, ends); !errors.Is(err, context.Canceled) {
 		t.Errorf("the handler's context ended with %v", err)
 	}
-	// The callee's bounds its handler.
+	// The callee's Timeout limits its handler.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if _, err := slow.To(quick.ID()).Call(ctx, &message.Message{Route: "room.a"}); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// endless is a stream of numbers that tells how it has ended, after so many items of which nothing comes any more.
+// endless is a stream that sends some numbers, then waits, and tells how it has ended.
 func endless(after int, ended chan<- error) kami.HandlerType {
 	return endpoint.Stream(func(ctx context.Context, _ int) (iter.Seq2[int, error], error) {
 		return func(yield func(int, error) bool) {
@@ -86,7 +86,7 @@ func TestD17TheConsumerDies(t *testing.T) {
 	}
 }
 
-// TestD17Quiet shows that a stream lives longer than a call without a deadline, also where nothing comes.
+// TestD17Quiet checks that a stream lives longer than a call without a deadline may, even if no items come.
 func TestD17Quiet(t *testing.T) {
 	t.Cleanup(cluster.SetBeats(time.Hour, time.Second))
 	server := startNATS(t, embed.Options{})
@@ -113,7 +113,7 @@ func TestD17Quiet(t *testing.T) {
 	}
 }
 
-// TestD17Busy shows that a consumer that takes long over an item keeps its stream.
+// TestD17Busy checks that a stream survives a consumer that takes long for an item.
 func TestD17Busy(t *testing.T) {
 	t.Cleanup(cluster.SetBeats(time.Hour, 500*time.Millisecond))
 	server := startNATS(t, embed.Options{})

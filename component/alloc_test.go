@@ -67,8 +67,8 @@ func TestK06Allocations(t *testing.T) {
 	}
 }
 
-// BenchmarkK06 prints how much longer a call takes than the same behind endpoint.JSON: the difference between the best of many runs of
-// each, in turns.
+// BenchmarkK06 prints how much longer a call takes than with endpoint.JSON: the difference between the best of many runs of each, in
+// turns.
 func BenchmarkK06(b *testing.B) {
 	handlers := adders(b)
 	for name, call := range costs {

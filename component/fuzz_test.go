@@ -10,7 +10,7 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// Echo answers what it gets.
+// Echo answers with its request.
 type Echo struct{}
 
 type everything struct {
@@ -23,7 +23,7 @@ type everything struct {
 
 func (*Echo) Say(_ context.Context, v *everything) (*everything, error) { return v, nil }
 
-// FuzzLikeEndpoint has a method answer all bodies that are JSON, or should be, as endpoint.JSON does, but empty ones.
+// FuzzLikeEndpoint checks that a method answers any JSON or malformed body, except for an empty one, as endpoint.JSON does.
 func FuzzLikeEndpoint(f *testing.F) {
 	for _, body := range []string{`{}`, `null`, `[`, `{"n":1e3}`, `{"n":128}`, `{"N":1,"n":2}`, `{"list":[{"n":"x"}]}`, ` {} `, "\xff", `{"any":[[]]}`, `{}x`} {
 		f.Add(body, "application/json")

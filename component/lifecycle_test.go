@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/component"
 )
 
-// Hooked notes which of its lifecycle methods run, and does in them what do says.
+// Hooked notes which of its lifecycle methods run, and calls do in them.
 type Hooked struct {
 	name string
 	ran  *trail
@@ -26,7 +26,7 @@ type Hooked struct {
 	call func(context.Context) error
 }
 
-// trail is what has run.
+// trail records what has run.
 type trail struct {
 	changing sync.Mutex
 	names    []string
@@ -68,7 +68,7 @@ func (h *Hooked) Call(ctx context.Context) error {
 	return nil
 }
 
-// three is a set of the components a, b and c, and a mux with them.
+// three returns a set of the components a, b and c, and a mux with them.
 type three struct {
 	component.Set
 	mux     *kami.Mux
@@ -87,7 +87,7 @@ func newThree() *three {
 	return s
 }
 
-// status is that of a call of a component's method.
+// status returns the status of a call of a component's method.
 func (s *three) status(name string) int { return send(s.mux, name+".Call", "").Status }
 
 const (
@@ -112,7 +112,7 @@ func TestK05Order(t *testing.T) {
 	}
 }
 
-// Plain has lifecycle methods without parameters and results, of which one is its own, and no Shutdown.
+// Plain has lifecycle methods without parameters and results, and no Shutdown.
 type Plain struct {
 	*component.Base
 	ran trail
@@ -169,7 +169,7 @@ func TestK05AFailedStart(t *testing.T) {
 	}
 }
 
-// TestK05AFailedUndo has the error of a Shutdown stand beside that of the Start.
+// TestK05AFailedUndo checks that the errors of the Start and of a Shutdown after it are both returned.
 func TestK05AFailedUndo(t *testing.T) {
 	s := newThree()
 	wrong, also := errors.New("wrong"), errors.New("also")
@@ -237,7 +237,7 @@ func TestK05WhenMethodsAnswer(t *testing.T) {
 	assert.Equal(t, "Service Unavailable\n", w.Body.String())
 }
 
-// TestK05StopWaitsForCalls has a call run when Stop comes.
+// TestK05StopWaitsForCalls has a call run when Stop is called.
 func TestK05StopWaitsForCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs(t)
@@ -326,11 +326,11 @@ func TestK05StartAfterAStopThatHasGivenUp(t *testing.T) {
 	})
 }
 
-// TestK05LifecycleMethodsThatHang has each outlive the context of its Start or Stop.
+// TestK05LifecycleMethodsThatHang has each lifecycle method outlive the context of its Start or Stop.
 func TestK05LifecycleMethodsThatHang(t *testing.T) {
 	const before = "c.BeforeShutdown b.BeforeShutdown"
 	for _, test := range []struct{ hook, first, second string }{
-		// Of the Start or Stop that is given up, and of the Stop that comes next.
+		// The error of the Start or Stop that gives up, and of the next Stop.
 		{"Init", "a.Init b.Init a.Shutdown", "b.Shutdown"},
 		{"AfterInit", "a.Init b.Init c.Init a.AfterInit b.AfterInit c.Shutdown a.Shutdown", "b.Shutdown"},
 		{"BeforeShutdown", startOfThree + " " + before, "a.BeforeShutdown c.Shutdown b.Shutdown a.Shutdown"},
@@ -367,7 +367,7 @@ func TestK05LifecycleMethodsThatHang(t *testing.T) {
 	}
 }
 
-// TestK05ALateErrorIsTold has lifecycle methods fail after the Stop has given up that called them. The next one returns the error. An
+// TestK05ALateErrorIsTold has lifecycle methods fail after the Stop that called them has given up. The next Stop returns the error. An
 // Init that fails late is only called again.
 func TestK05ALateErrorIsTold(t *testing.T) {
 	for hook, want := range map[string]string{
@@ -441,7 +441,7 @@ func TestK05AContextThatHasEnded(t *testing.T) {
 	assert.Equal(t, 204, s.status("a"))
 }
 
-// TestK05AContextThatEndsBetweenTwo calls no more once it has ended.
+// TestK05AContextThatEndsBetweenTwo has the context end between two lifecycle methods. The second is not called.
 func TestK05AContextThatEndsBetweenTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThree()
@@ -502,7 +502,7 @@ func TestK05RegisteredLater(t *testing.T) {
 	assert.Equal(t, "d.BeforeShutdown c.BeforeShutdown b.BeforeShutdown a.BeforeShutdown d.Shutdown c.Shutdown b.Shutdown a.Shutdown", s.ran.take())
 }
 
-// TestTogether registers, starts, stops and calls at once.
+// TestTogether registers, starts, stops and calls at the same time.
 func TestTogether(t *testing.T) {
 	logs(t)
 	s := newThree()

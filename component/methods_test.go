@@ -23,7 +23,7 @@ type out struct {
 	N int `json:"n"`
 }
 
-// Shapes has a method of each kind that is accepted, and some that are no handlers.
+// Shapes has a method of each accepted signature, and some that are not handlers.
 type Shapes struct {
 	component.Base
 	Embedded
@@ -52,7 +52,7 @@ func (s *Shapes) Alone(int) string                    { return "" }
 func (s *Shapes) Second(int, context.Context)         {}
 func (s *Shapes) unexported(context.Context, int) int { return 0 }
 
-// Embedded has a handler for what embeds it.
+// Embedded has a handler that the types which embed it get.
 type Embedded struct{}
 
 func (Embedded) Promoted(context.Context) error { return nil }

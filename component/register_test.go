@@ -24,7 +24,7 @@ func (*Text) Say(context.Context) {}
 
 type Nothing struct{ component.Base }
 
-// Cases has two methods whose names differ in nothing but case.
+// Cases has two methods whose names differ only in case.
 type Cases struct{}
 
 func (*Cases) Join(context.Context) {}
@@ -95,7 +95,7 @@ func ways(mux *kami.Mux) map[string]func(method, path string, h kami.HandlerType
 	}
 }
 
-// TestK02ARouteThatTheMuxHas has the last of several routes be there, also while the mux serves.
+// TestK02ARouteThatTheMuxHas registers when the mux already has the last of the routes, also while the mux serves.
 func TestK02ARouteThatTheMuxHas(t *testing.T) {
 	for name := range ways(kami.New()) {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestK02TheDefaultMux(t *testing.T) {
 	assert.Equal(t, `kami: POST "/Adder/Add" (`+second+`) conflicts with "/Adder/Add" (`+first+`): both match the same paths`, text)
 }
 
-// TestK02PlaceThroughAWrapper has a route be of the line with Register, and not of the wrapper.
+// TestK02PlaceThroughAWrapper checks that a route's place is the line with Register, and not a line of the wrapper.
 func TestK02PlaceThroughAWrapper(t *testing.T) {
 	direct, wrapped := kami.New(), kami.New()
 	for _, handle := range []func(method, path string, h kami.HandlerType){direct.Handle, ways(wrapped)["function"]} {
@@ -167,7 +167,7 @@ func TestK02OtherRefusalsOfTheMux(t *testing.T) {
 	assert.Empty(t, routes(mux))
 }
 
-// TestK02Wrapped has handle put the handlers into others, which the mux registers one by one.
+// TestK02Wrapped has handle wrap the handlers and register them one by one.
 func TestK02Wrapped(t *testing.T) {
 	mux, set, calls := kami.New(), new(component.Set), 0
 	set.Register(func(method, path string, h kami.HandlerType) {
@@ -193,7 +193,7 @@ func TestServeMux(t *testing.T) {
 	assert.Equal(t, 400, post(mux, "/Adder/Add", "", "[]").Code)
 }
 
-// TestK02SeveralMuxes registers the same methods on two.
+// TestK02SeveralMuxes registers the same methods on two muxes.
 func TestK02SeveralMuxes(t *testing.T) {
 	a, b := kami.New(), kami.New()
 	both := func(method, path string, h kami.HandlerType) {

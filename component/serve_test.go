@@ -26,7 +26,7 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// Room does what its requests say.
+// Room has methods that do what their requests say.
 type Room struct {
 	kept [][]byte
 	err  error
@@ -83,7 +83,7 @@ func encoded(t *testing.T, v any) string {
 	return string(text)
 }
 
-// exact is a codec for JSON of one's own.
+// exact is an app's own codec for JSON.
 type exact struct{ message.Codec }
 
 func (exact) Unmarshal(data []byte, v any) error {
@@ -120,7 +120,7 @@ func TestK03TheCodecOfTheContentType(t *testing.T) {
 	}
 }
 
-// A browser lets a page of another origin send a body without a type and without asking first, with the user's cookies.
+// A browser lets a page of another origin send a body without a Content-Type, without a preflight and with the user's cookies.
 func TestK03NoTypeFromAnotherOrigin(t *testing.T) {
 	mux := started(t, new(Room))
 	for site, want := range map[string]int{"": 200, "same-origin": 200, "none": 200, "same-site": 415, "cross-site": 415} {
@@ -186,7 +186,7 @@ func TestK03EmptyBodies(t *testing.T) {
 	assert.Empty(t, room.kept[0])
 }
 
-// TestK03BytesMayBeKept has later calls leave alone what earlier ones have got.
+// TestK03BytesMayBeKept checks that later calls do not change the bytes that earlier ones got.
 func TestK03BytesMayBeKept(t *testing.T) {
 	room := new(Room)
 	mux := started(t, room)
@@ -204,7 +204,7 @@ func TestK03BytesMayBeKept(t *testing.T) {
 	assert.Empty(t, w.Body.String())
 }
 
-// keeping is a codec whose values are the text that it is given.
+// keeping is a codec whose values hold its text without a copy.
 type keeping struct{}
 
 type kept struct{ text []byte }
@@ -213,12 +213,12 @@ func (keeping) ContentType() string                { return "text/kept" }
 func (keeping) Marshal(v any) ([]byte, error)      { return v.(*kept).text, nil }
 func (keeping) Unmarshal(data []byte, v any) error { v.(*kept).text = data; return nil }
 
-// Shelf keeps what it gets.
+// Shelf keeps its requests.
 type Shelf struct{ all []*kept }
 
 func (s *Shelf) Keep(_ context.Context, v *kept) error { s.all = append(s.all, v); return nil }
 
-// TestK03ACodecMayKeepItsText has later bodies not change what a codec has made of earlier ones.
+// TestK03ACodecMayKeepItsText checks that later bodies do not change the values that a codec has made of earlier ones.
 func TestK03ACodecMayKeepItsText(t *testing.T) {
 	shelf := new(Shelf)
 	mux := started(t, shelf, component.WithCodecs(keeping{}))
@@ -258,7 +258,7 @@ func TestK03ErrorsAnswerAsThoseOfHandlers(t *testing.T) {
 	assert.Equal(t, "/Room/Join: a JSON array at offset 1 does not fit\n", w.Body.String())
 }
 
-// TestK03RemoteErrors has an error be the same for a caller.
+// TestK03RemoteErrors checks that a remote caller gets the same error.
 func TestK03RemoteErrors(t *testing.T) {
 	mux := started(t, &Room{err: endpoint.Error(409, "taken")})
 	_, err := message.Remote[in, out](message.Local(mux), "Room.Join")(t.Context(), in{})
@@ -273,12 +273,12 @@ func TestK03PanicsGoOn(t *testing.T) {
 	assert.Contains(t, log.String(), "(*Room).Left")
 }
 
-// broken is a writer whose client has gone after the header.
+// broken is a writer whose client has left after the header.
 type broken struct{ http.ResponseWriter }
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// TestK03HalfAnAnswer has the connection be cut where an answer cannot be written, as of other handlers.
+// TestK03HalfAnAnswer checks that the connection is cut if an answer cannot be written, as for other handlers.
 func TestK03HalfAnAnswer(t *testing.T) {
 	log := logs(t)
 	mux := started(t, new(Room))
@@ -325,7 +325,7 @@ func TestK04Notifications(t *testing.T) {
 	assert.Contains(t, log.String(), "taken")
 }
 
-// TestBadInput pins status and text of what is wrong.
+// TestBadInput checks the status and text for each kind of wrong input.
 func TestBadInput(t *testing.T) {
 	mux := started(t, new(Room), component.WithCodecs(gobs{}))
 	large := strings.Repeat("x", endpoint.DefaultMaxBody+1)

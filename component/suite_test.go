@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// started returns a mux with the methods of c, which have started.
+// started returns a mux with the methods of c, which has been started.
 func started(t *testing.T, c any, opts ...component.Option) *kami.Mux {
 	t.Helper()
 	mux, set := kami.New(), new(component.Set)
@@ -51,7 +51,7 @@ func send(h http.Handler, route, body string) *message.Reply {
 	return message.Serve(context.Background(), h, &message.Message{Route: route, Body: []byte(body)})
 }
 
-// refusal returns what Register panics with, and expects that nothing has been registered.
+// refusal returns Register's panic, and expects that nothing has been registered.
 func refusal(t *testing.T, c any, opts ...component.Option) (text string) {
 	t.Helper()
 	mux, set := kami.New(), new(component.Set)
@@ -66,7 +66,7 @@ func refusal(t *testing.T, c any, opts ...component.Option) (text string) {
 	return ""
 }
 
-// panicOf returns what a function panics with.
+// panicOf returns the value of a function's panic.
 func panicOf(f func()) (v any) {
 	defer func() { v = recover() }()
 	f()

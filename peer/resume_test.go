@@ -180,7 +180,7 @@ func TestP21Frames(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","method":"push","params":[5],"seq":5}`, r.receive())
 	<-fresh.Done()
 
-	// The answer to an unknown token is the same as to another session's. The other session lives on.
+	// A wrong token resumes nothing. The client keeps its connection's session, and the session of the test lives on.
 	r2 := dialRaw(t, url, nil)
 	other := (<-conns).Session()
 	got := r2.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.resume","params":{"token":"WRONG","seq":7}}`)

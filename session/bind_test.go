@@ -236,7 +236,7 @@ func TestS02HooksThatFail(t *testing.T) {
 	}
 }
 
-// TestS02HooksInOrder has a session resumed while OnSuspend runs: OnResume waits for it, and OnClose for that.
+// TestS02HooksInOrder resumes a session while OnSuspend runs. OnResume waits for OnSuspend, and OnClose for OnResume.
 func TestS02HooksInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
@@ -266,7 +266,7 @@ func TestS02HooksInOrder(t *testing.T) {
 	})
 }
 
-// TestS02KickedWhileResumed has the session end while its old connection is closed: OnClose is still the last hook.
+// TestS02KickedWhileResumed has the session end while its old connection is being closed. OnClose is still the last hook.
 func TestS02KickedWhileResumed(t *testing.T) {
 	var told []string
 	pool := session.Pool{

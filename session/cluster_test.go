@@ -22,7 +22,7 @@ import (
 // fronts are the Pools of a cluster by the ids of their servers.
 type fronts map[string]*session.Pool
 
-// front is one of them as it sees the others.
+// front is one of the Pools, and how it reaches the others.
 type front struct {
 	all   fronts
 	id    string
@@ -165,7 +165,7 @@ func TestS02AFrontWithAnEarlierClock(t *testing.T) {
 	closeAll(t, a, b)
 }
 
-// TestS02ClusterThatCannotBeTold has a Bind fail, with whatever happens meanwhile: nothing has changed, and one session is left.
+// TestS02ClusterThatCannotBeTold has a Bind fail while other things happen. Nothing has changed then, and one session is left.
 func TestS02ClusterThatCannotBeTold(t *testing.T) {
 	away := endpoint.Error(503, "away")
 	refusing := func(pool *session.Pool, meanwhile func()) {
@@ -293,8 +293,8 @@ func TestS06MovesToAnotherFront(t *testing.T) {
 	}
 }
 
-// TestS06MovesOverANewerBind has the new connection bound at its front before it resumes: the session that waits at the other front is
-// spared until then.
+// TestS06MovesOverANewerBind has the new connection be bound at its front before it resumes. The session that waits at the other front
+// must live until then.
 func TestS06MovesOverANewerBind(t *testing.T) {
 	for _, resumes := range []bool{true, false} {
 		a, b, _, _ := clustered()
@@ -318,8 +318,8 @@ func TestS06MovesOverANewerBind(t *testing.T) {
 	}
 }
 
-// TestS06MovesToAnotherSessionOfTheUser has a session move to a front where its user has another one: the client that has come last
-// wins.
+// TestS06MovesToAnotherSessionOfTheUser has a session move to a front where its user has another session. The client that connected
+// last wins.
 func TestS06MovesToAnotherSessionOfTheUser(t *testing.T) {
 	a, b, _, _ := clustered()
 	c := bound(t, a, "ann")
@@ -367,8 +367,8 @@ func TestS06DoesNotMove(t *testing.T) {
 	assert.Contains(t, text.String(), `session: encoding the value of key \"score\"`)
 }
 
-// TestS02FailuresAreLogged has what is done for others fail.
-// TestS06MovesWhenItsHandlersHaveReturned has a session rest before it moves: what its handlers do goes with it.
+// TestS02FailuresAreLogged has calls to other fronts fail.
+// TestS06MovesWhenItsHandlersHaveReturned checks that a session moves only after its handlers have returned, with what they have set.
 func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, _, _ := clustered()
@@ -395,7 +395,7 @@ func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 		assert.True(t, ok)
 		assert.Equal(t, "ann", moved.UID)
 
-		// A handler that does not return is waited for until the end of the context. If the session comes back here, it goes on.
+		// The move waits for a handler until the end of the context. If the client comes back here, the session goes on.
 		s = a.Open(new(recorder))
 		token = s.Token()
 		assert.True(t, s.Begin())
@@ -449,8 +449,8 @@ type identified struct {
 
 func (l *identified) Subject() string { return l.subject }
 
-// TestS06OtherUsers has clients show the token of another user's session: it stays where it is, and its owner's, at its own front and
-// at another one. Who was not authenticated has the session by the token.
+// TestS06OtherUsers has clients send the token of another user's session, to its front and to another one. The session stays with its
+// owner. A client that was not authenticated gets the session by the token.
 func TestS06OtherUsers(t *testing.T) {
 	for _, test := range []struct {
 		uid, subject string

@@ -64,7 +64,7 @@ type counting struct{ pushes int }
 func (c *counting) Push(context.Context, *message.Message) error { c.pushes++; return nil }
 func (c *counting) Close(context.Context, string) error          { return nil }
 
-// TestS05Broadcast broadcasts to 10,000 sessions: it encodes once, and pushes once to each, with as much memory for each.
+// TestS05Broadcast broadcasts to 10,000 sessions. It must encode once and push once to each, and not allocate more for each than for few.
 func TestS05Broadcast(t *testing.T) {
 	for _, members := range []int{1, 100, 10_000} {
 		var pool session.Pool
@@ -98,8 +98,8 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
-// TestS05Memory measures 10,000 sessions in 1,000 groups, with users and values, and with tokens or without. Sessions that have ended
-// cost nothing.
+// TestS05Memory measures 10,000 sessions in 1,000 groups, with users and values, and with or without tokens. Sessions that have ended must
+// use no memory.
 func TestS05Memory(t *testing.T) {
 	if race {
 		t.Skip("the race detector takes memory too")

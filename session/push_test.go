@@ -62,7 +62,7 @@ func TestS04PoolPush(t *testing.T) {
 	assert.Equal(t, []int{1}, numbers(t, bob))
 }
 
-// TestS04Order has many goroutines push to one session: the numbers are in the order of delivery, and each pusher's pushes in its own.
+// TestS04Order has many goroutines push to one session. The numbers are in the order of delivery, and each goroutine's pushes are in order.
 func TestS04Order(t *testing.T) {
 	const pushers, each = 8, 200
 	synctest.Test(t, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestS04Order(t *testing.T) {
 	})
 }
 
-// TestS04SlowLink has a Link that does not return, although it should: others do not wait for it.
+// TestS04SlowLink has a Link that breaks its contract and does not return. Others do not wait for it.
 func TestS04SlowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool session.Pool
@@ -127,7 +127,7 @@ func TestS04SlowLink(t *testing.T) {
 	})
 }
 
-// TestS04LinkThatFails has a Link return an error, or panic: it gets nothing else but the end.
+// TestS04LinkThatFails has a Link return an error, or panic. After that only its Close is called.
 func TestS04LinkThatFails(t *testing.T) {
 	for name, fail := range map[string]func() error{
 		"error": func() error { return errors.New("boom") },
@@ -159,8 +159,8 @@ func TestS04LinkThatFails(t *testing.T) {
 	}
 }
 
-// TestS04LinkThatEndsItsGoroutine has a Link do so, in a pusher's goroutine and in one of the session's own, as a test's Link does by
-// t.FailNow. It gets no pushes any more, but its end, and nobody waits for it.
+// TestS04LinkThatEndsItsGoroutine has a Link end a pusher's goroutine, and one of the session's, as t.FailNow does in a test's Link. It
+// gets no more pushes and is closed, and nothing waits for it.
 func TestS04LinkThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -247,7 +247,7 @@ func TestS04ContextOfPushes(t *testing.T) {
 	assert.NoError(t, s.Push(ctx, "n", 1))
 }
 
-// TestS04NoLockIsHeld calls all that there is from wherever the app's or a transport's code runs. With a lock it would hang.
+// TestS04NoLockIsHeld calls every method from every place where the app's or a transport's code runs. If a lock were held it would hang.
 func TestS04NoLockIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool session.Pool
@@ -296,7 +296,7 @@ func TestS04NoLockIsHeld(t *testing.T) {
 	})
 }
 
-// marshaler is code that runs where it is encoded.
+// marshaler is a function that runs when it is encoded.
 type marshaler func()
 
 func (m marshaler) MarshalJSON() ([]byte, error) { m(); return []byte("1"), nil }
@@ -328,7 +328,7 @@ func everything(t *testing.T, pool *session.Pool, s *session.Session) {
 	pool.Claimed(ctx, session.Claim{UID: "nobody", ID: "1"})
 }
 
-// TestS04Concurrency does all that there is at once. The race detector looks on.
+// TestS04Concurrency calls everything at once, for the race detector.
 func TestS04Concurrency(t *testing.T) {
 	var closed atomic.Int32
 	pool := session.Pool{ResumeWithin: time.Hour, OnClose: func(*session.Session) { closed.Add(1) }}

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// hooks counts what a Pool tells.
+// hooks counts the calls of a Pool's hooks.
 type hooks struct {
 	mu                         sync.Mutex
 	suspended, resumed, closed int
@@ -41,7 +41,7 @@ func resumable() (*session.Pool, *hooks) {
 	return &session.Pool{ResumeWithin: time.Minute, OnSuspend: count(&h.suspended), OnResume: count(&h.resumed), OnClose: count(&h.closed)}, h
 }
 
-// TestS06Resume has a client come back in time: it has its uid, values and groups, and gets once and in order what it has missed.
+// TestS06Resume has a client come back in time. It has its uid, values and groups, and gets the missed pushes once and in order.
 func TestS06Resume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -116,7 +116,7 @@ func TestS06TwiceInARow(t *testing.T) {
 	})
 }
 
-// TestS06Quiet has a client come back after hours of a quiet connection: pushes do not get old.
+// TestS06Quiet has a client come back after hours without pushes. The pushes that are kept have no age limit.
 func TestS06Quiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -153,7 +153,7 @@ func TestS06TooLate(t *testing.T) {
 	})
 }
 
-// TestS06MoreThanIsKept has clients that have missed more than is kept, by number and by size.
+// TestS06MoreThanIsKept has clients miss more pushes than are kept, by number and by size.
 func TestS06MoreThanIsKept(t *testing.T) {
 	large := strings.Repeat("x", 300<<10)
 	for name, test := range map[string]struct {
@@ -196,7 +196,7 @@ func TestS06MoreThanIsKept(t *testing.T) {
 	}
 }
 
-// TestS06MoreThanWasPushed has a client that says it has got more than there was.
+// TestS06MoreThanWasPushed has a client claim to have got more pushes than there were.
 func TestS06MoreThanWasPushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -212,7 +212,7 @@ func TestS06MoreThanWasPushed(t *testing.T) {
 	})
 }
 
-// TestS06TwoConnectionsAtOnce has two connections show one token. The later one wins, and the end of the other one is not its end.
+// TestS06TwoConnectionsAtOnce has two connections send one token. The later one wins, and the end of the other does not end the session.
 func TestS06TwoConnectionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -270,7 +270,7 @@ func TestS06TwoConnectionsAtOnce(t *testing.T) {
 	}
 }
 
-// TestS06TheEarlierConnectionIsLate has the transport of a connection say that pushes may follow, when another one has resumed the
+// TestS06TheEarlierConnectionIsLate has the transport of a connection say that pushes may follow, while another connection has resumed the
 // session and has not answered yet.
 func TestS06TheEarlierConnectionIsLate(t *testing.T) {
 	pool, _ := resumable()
@@ -297,7 +297,7 @@ func TestS06TheEarlierConnectionIsLate(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS06WrongTokens has clients show tokens that are no session's, or were. They are answered alike.
+// TestS06WrongTokens has clients send tokens that never were, or no longer are, those of a session. All get the same answer.
 func TestS06WrongTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -328,7 +328,7 @@ func TestS06WrongTokens(t *testing.T) {
 	})
 }
 
-// TestS06WithoutToken has sessions end with their connections: those without a token, and all without ResumeWithin.
+// TestS06WithoutToken checks that a session ends with its connection if it has no token or the Pool has no ResumeWithin.
 func TestS06WithoutToken(t *testing.T) {
 	pool, hooks := resumable()
 	s := pool.Open(new(recorder))
@@ -347,7 +347,7 @@ func TestS06WithoutToken(t *testing.T) {
 	assert.Equal(t, 1, without.Len())
 }
 
-// TestS06LateToken asks for a token after pushes: those before it are not kept, those after it are.
+// TestS06LateToken asks for a token after some pushes. Only pushes after that are kept.
 func TestS06LateToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seq, want := range map[uint64]bool{0: false, 1: false, 2: true, 3: true} {
@@ -409,7 +409,7 @@ func TestS06AnswerFirst(t *testing.T) {
 	})
 }
 
-// TestS06AnswerAfterAPushThatIsGiven has a push be given while the first message comes: its number is not after the answer's.
+// TestS06AnswerAfterAPushThatIsGiven has a push be written while the first message comes. Its number must not be above the answer's.
 func TestS06AnswerAfterAPushThatIsGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -481,7 +481,7 @@ func TestS06KickBeforeResumed(t *testing.T) {
 	assert.Len(t, link.closed(), 1)
 }
 
-// TestS06OwnToken has a connection show the token of its own session: it keeps that, and nothing is replayed.
+// TestS06OwnToken has a connection send the token of its own session. It keeps the session, and nothing is replayed.
 func TestS06OwnToken(t *testing.T) {
 	pool, hooks := resumable()
 	link := new(recorder)
@@ -500,7 +500,7 @@ func TestS06OwnToken(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS06CutAgainAndAgain pushes to a client whose connection is cut all the time: it gets each push once, in order.
+// TestS06CutAgainAndAgain pushes to a client whose connection is cut again and again. It gets each push once, in order.
 func TestS06CutAgainAndAgain(t *testing.T) {
 	const pushes = 3000
 	pool, hooks := resumable()
@@ -553,8 +553,8 @@ func TestS06HandlersOfTheOldConnection(t *testing.T) {
 	assert.Equal(t, [3]int{1, 1, 1}, hooks.counts())
 }
 
-// TestS02SuspendedIsSpared binds a new connection to the uid of a session that waits: that is kicked by the first message, unless it
-// resumes it.
+// TestS02SuspendedIsSpared binds a new connection to the uid of a session that waits. The first message of the new connection kicks that
+// session, unless the message resumes it.
 func TestS02SuspendedIsSpared(t *testing.T) {
 	newcomer := func(t *testing.T, pool *session.Pool) (old *session.Session, s *session.Session, link *recorder) {
 		c := bound(t, pool, "ann")

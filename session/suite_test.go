@@ -15,7 +15,7 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// recorder is a Link that keeps what it gets.
+// recorder is a Link that records its calls.
 type recorder struct {
 	push  func(ctx context.Context, m *message.Message) error // if not nil, it runs first
 	close func()                                              // likewise
@@ -79,7 +79,7 @@ func (l *logged) String() string {
 	return l.buffer.String()
 }
 
-// logs returns a logger for a Pool, and what it logs, without times.
+// logs returns a logger for a Pool, and its lines without times.
 func logs() (*slog.Logger, *logged) {
 	text := new(logged)
 	return slog.New(slog.NewJSONHandler(text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -90,7 +90,7 @@ func logs() (*slog.Logger, *logged) {
 	}})), text
 }
 
-// bound returns a client whose session has the uid.
+// bound returns a client whose session is bound to the uid.
 func bound(t *testing.T, p *session.Pool, uid string) *sessiontest.Client {
 	t.Helper()
 	c := sessiontest.Connect(p)

@@ -30,7 +30,7 @@ var (
 	ptr   = session.NewKey[*place]("ptr")
 )
 
-// backEnd returns a session as a back end has it.
+// backEnd returns a session as a back end sees it.
 func backEnd(t *testing.T, s *session.Session) *session.Session {
 	t.Helper()
 	back, err := sessiontest.BackEnd(s)
@@ -38,7 +38,7 @@ func backEnd(t *testing.T, s *session.Session) *session.Session {
 	return back
 }
 
-// TestS01OneTypeForFrontAndBackEnds has all that a back end does reach the front.
+// TestS01OneTypeForFrontAndBackEnds checks that everything that a back end does to a session reaches the front.
 func TestS01OneTypeForFrontAndBackEnds(t *testing.T) {
 	var pool session.Pool
 	pool.Join("front-1", nil)
@@ -150,7 +150,7 @@ func TestS03Commit(t *testing.T) {
 	assert.Empty(t, log)
 }
 
-// setting is a way to a front that runs code while values are on it.
+// setting is a BackLink that runs code while values are on the way to the front.
 type setting struct {
 	session.BackLink
 	meanwhile func()
@@ -158,7 +158,7 @@ type setting struct {
 
 func (l setting) Commit(context.Context, map[string]json.RawMessage) error { l.meanwhile(); return nil }
 
-// TestS03SetDuringACommit has a value change while it is on its way: the new one is not committed, and its loss is logged.
+// TestS03SetDuringACommit changes a value while a commit is on its way. The new value is not committed, and its loss is logged.
 func TestS03SetDuringACommit(t *testing.T) {
 	var back *session.Session
 	back = session.Remote(session.Snapshot{ID: "x"}, setting{meanwhile: func() { level.Set(back, 2) }})
@@ -216,12 +216,12 @@ func TestS03WhatCannotBeEncoded(t *testing.T) {
 	assert.True(t, ok && math.IsNaN(got), "the front has it")
 }
 
-// exploding is what panics where it is encoded.
+// exploding is a value that panics when it is encoded.
 type exploding struct{}
 
 func (exploding) MarshalJSON() ([]byte, error) { panic("boom") }
 
-// TestS03AValueThatPanics is encoded by transports, which have no PanicHandler.
+// TestS03AValueThatPanics has transports, which have no PanicHandler, encode a value that panics.
 func TestS03AValueThatPanics(t *testing.T) {
 	pool, _ := resumable()
 	s := sessiontest.Connect(pool).Session()
@@ -236,7 +236,7 @@ func TestS03AValueThatPanics(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS03EncodedOnce counts how often a value is encoded that is forwarded many times.
+// TestS03EncodedOnce checks that a value is encoded once even if it is forwarded many times.
 func TestS03EncodedOnce(t *testing.T) {
 	var pool session.Pool
 	s, key, counted := sessiontest.Connect(&pool).Session(), session.NewKey[counter]("c"), new(int)
@@ -266,7 +266,7 @@ func TestNewKey(t *testing.T) {
 	assert.PanicsWithValue(t, `session: NewKey("\xff"): the name must be UTF-8 and not empty`, func() { session.NewKey[int]("\xff") })
 }
 
-// FuzzSnapshot has anything that decodes as a snapshot make a session, with whatever values, that can be forwarded again.
+// FuzzSnapshot checks that anything that decodes as a snapshot becomes a session that can be forwarded again.
 func FuzzSnapshot(f *testing.F) {
 	f.Add(`{"id":"1","uid":"ann","front":"f","values":{"level":7,"at":{"X":1}}}`, "level")
 	f.Add(`{"values":{"level":null,"":[]}}`, "at")
@@ -295,7 +295,7 @@ func FuzzSnapshot(f *testing.F) {
 	})
 }
 
-// fuzzKey sets a value with any name, which is not lost on the way.
+// fuzzKey sets a value with any name, which must arrive.
 func fuzzKey(t *testing.T, s *session.Session, name string) {
 	if name == "" || !utf8.ValidString(name) {
 		require.Panics(t, func() { session.NewKey[string](name) })
