@@ -89,7 +89,7 @@ func TestHTTP2(t *testing.T) {
 	got.done(t)
 }
 
-// TestPanic has the record say what the client got, if anything.
+// TestPanic checks that the record has what the client got, if anything.
 func TestPanic(t *testing.T) {
 	type handler = func(http.ResponseWriter, *http.Request)
 	nothing := func(http.ResponseWriter, *http.Request) {}
@@ -161,7 +161,7 @@ func TestPanicValue(t *testing.T) {
 	}
 }
 
-// takeOver hijacks the connection and says something on it.
+// takeOver hijacks the connection and writes to it.
 func takeOver(w http.ResponseWriter, text string) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -218,7 +218,7 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// untouched is a writer of HTTP/1's shape that only its headers may be asked of.
+// untouched is a writer with the methods of HTTP/1's, of which only Header may be called.
 type untouched struct {
 	http.ResponseWriter
 	http.Flusher
@@ -269,7 +269,7 @@ func TestDuration(t *testing.T) {
 	})
 }
 
-// handler is a slog.Handler of a function.
+// handler makes a function a slog.Handler.
 type handler func(context.Context, slog.Record)
 
 func (handler) Enabled(context.Context, slog.Level) bool { return true }
@@ -313,7 +313,7 @@ func TestDefaultLogger(t *testing.T) {
 	}
 }
 
-// levels is a handler that has some levels disabled.
+// levels is a handler in which some levels are disabled.
 type levels struct {
 	slog.Handler
 	enabled func(context.Context, slog.Level) bool

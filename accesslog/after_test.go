@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAfter has loggers on a scope, where they log what they would log as LogHandlers, of the requests in that scope alone.
+// TestAfter has loggers on a scope. They log the same as LogHandlers, but only requests of the scope.
 func TestAfter(t *testing.T) {
 	log, got := newLog()
 	combined, lines := newCombined()
@@ -46,7 +46,7 @@ func TestAfter(t *testing.T) {
 	lines.done(t)
 }
 
-// TestAfterTakesTheTime asks for the duration, which [lines.record] leaves out if it is one.
+// TestAfterTakesTheTime checks the duration, which [lines.record] removes.
 func TestAfterTakesTheTime(t *testing.T) {
 	log, got := newLog()
 	mux := kami.New()

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// blank is a writer that forgets what it is given.
+// blank is a writer that does nothing.
 type blank struct{ header http.Header }
 
 func (b *blank) Header() http.Header         { return b.header }
@@ -31,7 +31,7 @@ func served(h logHandler, r *http.Request) func() {
 	return func() { mux.ServeHTTP(w, r) }
 }
 
-// TestAllocations compares with a LogHandler that has the same attributes at hand.
+// TestAllocations compares with a LogHandler that logs the same attributes from constants.
 func TestAllocations(t *testing.T) {
 	if race {
 		t.Skip("the race detector allocates")
@@ -74,7 +74,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfNothing has an empty answer over HTTP/1, which might be a hijacked connection.
+// TestAllocationsOfNothing logs an empty answer over HTTP/1, which could be a hijacked connection.
 func TestAllocationsOfNothing(t *testing.T) {
 	if race {
 		t.Skip("the race detector allocates")

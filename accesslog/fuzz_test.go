@@ -25,8 +25,7 @@ var combinedLine = regexp.MustCompile(`^(\S+) - (\S+) \[([^]]+)\] "(\S+) (\S+) (
 // textAttribute has submatches for the key, and the quoted or plain value, of an attribute of slog's TextHandler.
 var textAttribute = regexp.MustCompile(`^([a-z_]+)=(?:("(?:[^"\\]|\\.)*")|([^ "=\n]*))(?: |\n$)`)
 
-// FuzzInjection has a request that is anything: it is one line of each format, which says what was sent and nothing
-// else.
+// FuzzInjection logs any request. It must be one line of each format, which shows what was sent and nothing else.
 func FuzzInjection(f *testing.F) {
 	for _, hostile := range []string{
 		"", "a", "-", "a b", "a\nb", "a\r\nb", `a" 200 1 "b`, `a\`, `a\"`, "\x00\x1b[31m\x7f", "\x80\xff",
@@ -164,7 +163,7 @@ func textRecord(t *testing.T, line string) map[string]string {
 	return got
 }
 
-// parsesBack compares a record with what was sent. What is not in want may be anything.
+// parsesBack compares a record with what was sent. Attributes that are not in want may have any value.
 func parsesBack(t *testing.T, want, got map[string]string, as func(string) string) {
 	for key, value := range want {
 		if got[key] != as(value) {
@@ -178,7 +177,7 @@ func parsesBack(t *testing.T, want, got map[string]string, as func(string) strin
 	}
 }
 
-// The oracle of FuzzClient: regular expressions for what RFC 7239 says, with the leniency that is documented.
+// The oracle of FuzzClient: regular expressions for the syntax of RFC 7239, with the leniency that is documented.
 const (
 	token       = "[-!#$%&'*+.^_`|~0-9A-Za-z]"
 	pair        = token + `+=(?:(?:` + token + `|[\[\]:])+|"(?:[^"\\]|\\.)*")`
@@ -208,7 +207,7 @@ func oracleNode(node string) (addr netip.Addr, ok bool) {
 	return addr.Unmap(), true
 }
 
-// oracleWalk returns the nodes of the lines from the right, up to what is malformed, which is the last one.
+// oracleWalk returns the nodes of the lines from right to left, up to the first malformed one.
 func oracleWalk(lines []string, isForwarded bool) (nodes []string) {
 	for i := range lines {
 		line := lines[len(lines)-1-i]
@@ -248,7 +247,7 @@ func oracleWalk(lines []string, isForwarded bool) (nodes []string) {
 	return nodes
 }
 
-// FuzzClient has a peer and lines of a header that are anything: the client is the one of an oracle.
+// FuzzClient compares the client with the oracle's, for any peer and any header lines.
 func FuzzClient(f *testing.F) {
 	for _, lines := range []string{
 		"", "192.0.2.1", "192.0.2.9, 192.0.2.1\n10.0.0.2", "[2001:db8::1]:80, fd00::1", "::ffff:192.0.2.1, 10.0.0.2:_a",

@@ -109,7 +109,7 @@ func TestEmptyValues(t *testing.T) {
 		"yes=off&no=on":  {No: &yes},
 		"yes=0&no":       {No: &yes},
 		"q=&n=-1.5e%2B3": {N: "-1.5e+3"},
-		// Pairs of no field count for nothing, whatever they are.
+		// Parameters without a field are ignored.
 		"%=1&other=%&a;b=c;d&%zz&;&&=&q=x&yes;=1": {Q: "x"},
 		"Q=a;b": {},
 	} {
@@ -406,7 +406,7 @@ func TestDecodeJSONRequestBindsTagsToo(t *testing.T) {
 	assert.ErrorContains(t, err, "endpoint: DecodeJSONRequest: field IDs of endpoint_test.pathSlice has the tag path: []string cannot be made of a text")
 }
 
-// Types that can never be served.
+// Types that endpoint.JSON refuses.
 type (
 	twoSources struct {
 		ID string `path:"id" query:"id"`
@@ -479,7 +479,7 @@ type (
 	}
 )
 
-// What encoding/json does not look at need not be decodable.
+// Fields that encoding/json ignores may have any type.
 func TestEmbeddedTypesThatAreNotOfTheBody(t *testing.T) {
 	for _, s := range []http.Handler{
 		endpoint.JSON(func(_ context.Context, r embedsDeps) (string, error) { return r.Name, nil }),

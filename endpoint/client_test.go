@@ -176,7 +176,7 @@ func TestClientWithoutAnAnswerEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The cause is there even if the HTTP client does not say it.
+// The error wraps the cause even if the HTTP client's error does not.
 func TestClientAddsTheCause(t *testing.T) {
 	cause := errors.New("the user left")
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -347,7 +347,7 @@ func TestClientRunsItsHooksInOrder(t *testing.T) {
 	}
 }
 
-// closing is an empty body that says when it is closed.
+// closing is an empty body that tells when it is closed.
 type closing func()
 
 func (closing) Read([]byte) (int, error) { return 0, io.EOF }
@@ -479,7 +479,7 @@ func TestBufferedStreamIsClosedIfTheCallFails(t *testing.T) {
 	})
 }
 
-// An encoder may spoil the request, which is for the HTTP client to refuse.
+// An encoder may make the request invalid. The HTTP client refuses it.
 func TestClientWithABadRequest(t *testing.T) {
 	leakless(t, silent, func(t *testing.T, n *network) {
 		e := endpoint.NewClient("GET", target(t, "http://sum.test/"),
@@ -527,7 +527,7 @@ func TestHTTPClientThatReturnsNothing(t *testing.T) {
 	}
 }
 
-// What a call does to its request is not seen by another.
+// A call does not see what another call changes in its request.
 func TestCallsShareNothing(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]int)
@@ -588,7 +588,7 @@ func TestRequestsThatAreNotSentAreClosed(t *testing.T) {
 	}
 }
 
-// The body that came is closed, whatever has taken its place.
+// The response's own body is closed, even if a hook has replaced it.
 func TestClientClosesTheBodyThatCame(t *testing.T) {
 	body := &watched{Reader: strings.NewReader("1" + strings.Repeat(" ", 1000))}
 	e := toSum(t, func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200, Body: body}, nil },

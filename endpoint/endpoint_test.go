@@ -95,7 +95,7 @@ func TestFailerIsAnsweredByTheErrorEncoderAfterTheAfterFunctions(t *testing.T) {
 	}
 }
 
-// The package promises to import the standard library and kami alone.
+// The package promises to import only the standard library and kami.
 func TestImports(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)

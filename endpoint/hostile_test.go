@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// much returns 1 MB of the text, which is all that net/http takes of headers. In it %d is a number that counts up.
+// much returns 1 MB of the text, the limit of net/http for headers. In the text, %d is a number that counts up.
 func much(text string) string {
 	if !strings.Contains(text, "%d") {
 		return strings.Repeat(text, 1<<20/len(text))
@@ -30,7 +30,7 @@ func much(text string) string {
 	return b.String()
 }
 
-// hostile are requests with as much as they can have of what is parsed.
+// hostile are requests with as many of the parsed parts as possible.
 func hostile() map[string]*http.Request {
 	requests := make(map[string]*http.Request)
 	header := func(name, header, value string) {
@@ -63,7 +63,7 @@ func hostile() map[string]*http.Request {
 	return requests
 }
 
-// hostileStack serves an endpoint that fails, and logs who has called it by the header.
+// hostileStack serves an endpoint that fails, and logs the caller from the header.
 func hostileStack(header func(...netip.Prefix) accesslog.Option) http.Handler {
 	m := kami.New()
 	m.LogHandler = accesslog.New(slog.New(slog.DiscardHandler), header(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")))
@@ -93,7 +93,7 @@ func TestHostileRequestsCostLittleMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkHostileRequests prints what they cost, and ServeMux's worst for a path as long as that.
+// BenchmarkHostileRequests measures them, and ServeMux's slowest path of the same length.
 func BenchmarkHostileRequests(b *testing.B) {
 	standard := http.NewServeMux()
 	standard.HandleFunc("/{a}/{b...}", func(http.ResponseWriter, *http.Request) {})

@@ -42,7 +42,7 @@ func wired(h http.Handler) endpoint.ClientOption {
 	}))
 }
 
-// kind decodes and encodes itself, and has no zero value.
+// kind decodes and encodes itself, and its zero value cannot be encoded.
 type kind int
 
 func (k kind) MarshalText() ([]byte, error) {
@@ -95,7 +95,7 @@ type (
 	}
 )
 
-// random makes values of which nothing is lost on the way, by the rules that JSONClient documents.
+// random makes values that arrive completely by the rules of JSONClient.
 type random struct{ *rand.Rand }
 
 func (r random) text(from string) string {
@@ -212,7 +212,7 @@ type (
 		Path string `path:"path"`
 		Up   *bool  `query:"up"`
 	}
-	// shared has a tagged field and one of the body whose names are the same in the JSON.
+	// shared has a tagged field and a field of the body with the same name in JSON.
 	shared struct {
 		ID   string `path:"id"`
 		Name string `json:"ID"`
@@ -331,12 +331,12 @@ func TestJSONClientsThatCannotWork(t *testing.T) {
 	assert.Panics(t, func() { endpoint.JSONClient[string, any]("BAD METHOD", "http://host/") })
 }
 
-// onlyUnmarshals cannot be sent.
+// onlyUnmarshals has no method to encode it, so it cannot be sent.
 type onlyUnmarshals struct{}
 
 func (*onlyUnmarshals) UnmarshalText([]byte) error { return nil }
 
-// FuzzJSONClient has any texts: they arrive, or the call says that they cannot.
+// FuzzJSONClient checks that any texts either arrive or make the call fail.
 func FuzzJSONClient(f *testing.F) {
 	f.Add("7", "a/b", "q", "h", "b")
 	f.Add("%2F", "..", "\xff", "\r\n", "\xff")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// adder is a part of notes by its interface.
+// adder is an interface that notes implements.
 type adder interface {
 	Add(context.Context, addNote) (*note, error)
 }
@@ -27,7 +27,7 @@ func firstItem(context.Context, struct{ Text string }) (iter.Seq2[note, error], 
 	return nil, nil
 }
 
-// The name is that of the function that was given, whatever is around it.
+// The name is the name of the given function, whatever wraps it.
 func TestHandlerName(t *testing.T) {
 	type local struct{ Text string }
 	var svc notes
@@ -54,7 +54,7 @@ func TestHandlerName(t *testing.T) {
 	}
 }
 
-// BenchmarkHandlerName is about a name that is asked for again and again.
+// BenchmarkHandlerName asks for the same name again and again.
 func BenchmarkHandlerName(b *testing.B) {
 	server := endpoint.JSON(echo[map[string][2]int])
 	b.ReportAllocs()

@@ -289,7 +289,7 @@ func TestEncoderThatFailsAfterItHasBegunAbortsTheConnection(t *testing.T) {
 	}
 }
 
-// TestEncoderThatFailsAfterAWholeResponse is about responses of which the client has all that it is to have.
+// TestEncoderThatFailsAfterAWholeResponse has an encoder fail after it has written the complete response.
 func TestEncoderThatFailsAfterAWholeResponse(t *testing.T) {
 	write := func(status int, length string) func(w http.ResponseWriter) {
 		return func(w http.ResponseWriter) {
@@ -373,7 +373,7 @@ func TestErrorsOfTheServerAreLoggedAndNotTold(t *testing.T) {
 	}
 }
 
-// One place decides for all: the ErrorHandler of the innermost Mux.
+// The ErrorHandler of the innermost Mux answers all errors.
 func TestErrorsAreAnsweredByTheErrorHandlerOfTheMux(t *testing.T) {
 	teapot := func(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 		assert.Equal(t, r.Context(), ctx)
@@ -402,7 +402,7 @@ func TestErrorsAreAnsweredByTheErrorHandlerOfTheMux(t *testing.T) {
 	}
 }
 
-// An ErrorHandler that writes nothing makes no success of an error.
+// If the ErrorHandler writes nothing, the status is still the error's.
 func TestErrorHandlerThatWritesNothing(t *testing.T) {
 	m := kami.New()
 	m.ErrorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) {}
@@ -424,7 +424,7 @@ func TestNewServerTellsErrors(t *testing.T) {
 	assert.Empty(t, log.String())
 }
 
-// An error of another service is a bad gateway, and its text stays here; an Error that it has answered with crosses.
+// An error in calling another service becomes 502 without its text. An Error that the other service has answered with is passed on.
 func TestErrorsOfAnotherServiceAreABadGateway(t *testing.T) {
 	for name, tt := range map[string]struct {
 		serve     func(net.Conn)
@@ -460,7 +460,7 @@ func TestErrorsOfAnotherServiceAreABadGateway(t *testing.T) {
 	}
 }
 
-// worse is an error whose methods need a value.
+// worse is an error whose methods panic on nil.
 type worse struct{ code int }
 
 func (w worse) Error() string   { return fmt.Sprint("worse ", w.code) }
@@ -667,7 +667,7 @@ func TestServerServesManyAtOnce(t *testing.T) {
 	}
 }
 
-// An error is no 200, even if its encoder says nothing.
+// An error is never a 200, even if its encoder writes nothing.
 func TestErrorEncoderThatWritesNothing(t *testing.T) {
 	var finalized int
 	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, endpoint.Error(409, "taken") },
@@ -679,7 +679,7 @@ func TestErrorEncoderThatWritesNothing(t *testing.T) {
 	assert.Equal(t, 409, finalized)
 }
 
-// A client can tell half a response from a whole one, even where a PanicHandler makes an end of the panic.
+// A client can tell an incomplete response from a complete one, even if a PanicHandler recovers the panic.
 func TestPanicAfterTheResponseHasBegun(t *testing.T) {
 	stream := endpoint.Stream(func(context.Context, struct{}) (iter.Seq2[int, error], error) {
 		return func(yield func(int, error) bool) {
@@ -721,7 +721,7 @@ func TestPanicAfterTheResponseHasBegun(t *testing.T) {
 	}
 }
 
-// What middleware has said of the whole response counts for errors too, such as its encoding.
+// Headers that middleware has set for any response, such as Content-Encoding, stay for errors too.
 func TestErrorsKeepWhatMiddlewareHasSet(t *testing.T) {
 	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, endpoint.Error(404, "not there") })
 	w := httptest.NewRecorder()

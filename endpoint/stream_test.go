@@ -80,7 +80,7 @@ func TestStreamIsEventsOrLinesByAccept(t *testing.T) {
 	}
 }
 
-// stacks are the ways to serve a Server at /: the Mux of kami does not end contexts itself.
+// stacks are ways to serve a Server at /. kami's Mux does not end contexts itself.
 var stacks = map[string]func(h kami.ContextHandler) *httptest.Server{
 	"net/http": func(h kami.ContextHandler) *httptest.Server { return httptest.NewServer(h.(http.Handler)) },
 	"kami": func(h kami.ContextHandler) *httptest.Server {
@@ -223,7 +223,7 @@ func TestStreamThatFailsIsNotComplete(t *testing.T) {
 	}
 }
 
-// Nobody else would say why it has broken.
+// The log is the only place that tells why the stream broke.
 func TestStreamThatFailsIsLogged(t *testing.T) {
 	for reported, want := range map[bool]int{false: 1, true: 0} {
 		log, errs := slogged(t), 0
@@ -241,7 +241,7 @@ func TestStreamThatFailsIsLogged(t *testing.T) {
 	}
 }
 
-// A limit of the server's is no end of the sequence: whether that heeds it or not, the client must see that it lacks some.
+// The server's time limit is not the end of the sequence: the client must see that items are missing, whether the sequence stops by it or not.
 func TestStreamThatIsInterruptedIsNotComplete(t *testing.T) {
 	limit := errors.New("the limit has come")
 	for name, heeds := range map[string]bool{"heeds": true, "goes on": false} {
@@ -345,7 +345,7 @@ func TestStreamDecodesItsRequestAsJSONDoes(t *testing.T) {
 	}
 }
 
-// unflushed is a writer that cannot flush, as http.TimeoutHandler's.
+// unflushed is a writer that cannot flush, such as http.TimeoutHandler's.
 type unflushed struct{ http.ResponseWriter }
 
 func TestStreamToAWriterThatCannotFlushComesAtOnce(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for what must happen.
+// patience is how long a test waits for an event that must happen.
 const patience = 30 * time.Second
 
 // sum is the service of most tests.
@@ -34,7 +34,7 @@ func sum(_ context.Context, r sumRequest) (sumResponse, error) {
 	return sumResponse{r.A + r.B}, nil
 }
 
-// request makes a request with headers, each as "Name: value". A body of "" is none, any other JSON unless a header says
+// request makes a request with headers, each as "Name: value". With "" it has no body. A body is JSON unless a header says
 // otherwise.
 func request(method, target, body string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
@@ -78,7 +78,7 @@ func target(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// trace is what has happened, in order.
+// trace records events in order.
 type trace struct {
 	mu    sync.Mutex
 	steps []string
@@ -96,14 +96,14 @@ func (tr *trace) String() string {
 	return strings.Join(tr.steps, " ")
 }
 
-// network is a network of pipes in a synctest bubble, which knows which of them the client has open.
+// network is a network of pipes in a synctest bubble. It knows which pipes the client has open.
 type network struct {
 	open, dialed atomic.Int32
 	serve        func(net.Conn) // the other side
 	client       *http.Client
 }
 
-// newNetwork returns a network whose server does as serve says.
+// newNetwork returns a network on which serve serves each connection.
 func newNetwork(serve func(net.Conn)) *network {
 	n := &network{serve: serve}
 	n.client = &http.Client{Transport: &http.Transport{DialContext: n.dial}}
@@ -118,7 +118,7 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	return &counted{Conn: client, n: n}, nil
 }
 
-// counted is a connection that is counted off when it is closed.
+// counted is a connection that is counted until it is closed.
 type counted struct {
 	net.Conn
 	n    *network
@@ -167,8 +167,8 @@ func (l *single) Close() error {
 
 func (l *single) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// leakless runs a test with a network in a bubble. At its end the client must have left neither a connection that is in
-// use nor, which is the bubble's own rule, a goroutine.
+// leakless runs a test with a network in a bubble. At its end the client must have no connection in use. The bubble itself
+// checks that no goroutine is left.
 func leakless(t *testing.T, serve func(net.Conn), test func(t *testing.T, n *network)) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(serve)
@@ -180,8 +180,8 @@ func leakless(t *testing.T, serve func(net.Conn), test func(t *testing.T, n *net
 	})
 }
 
-// settle waits, in a bubble, until nothing goes on any more. From Go 1.27 on net/http reads the rest of a body that was closed
-// for 50 ms at most, so that its connection can be used again.
+// settle waits, in a bubble, until all goroutines wait. From Go 1.27 on net/http goes on reading a closed body for at most 50 ms,
+// so that its connection can be used again.
 func settle() {
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -203,7 +203,7 @@ func status(err error) int {
 	return 0
 }
 
-// slogged has what is logged by default written to a buffer, for the time of the test.
+// slogged makes the default log write to a buffer during the test.
 func slogged(t *testing.T) fmt.Stringer {
 	t.Helper()
 	before := slog.Default()

@@ -40,13 +40,13 @@ func (notes) Watch(context.Context, *listNotes) (iter.Seq2[note, error], error) 
 	return seq[note](nil), nil
 }
 
-// typed is what a document generator needs of a Server.
+// typed is the interface that a document generator needs of a Server.
 type typed interface {
 	kami.ContextHandler
 	Types() (request, response reflect.Type)
 }
 
-// describe is a document generator: it says where the parts of the request come from, by the tags.
+// describe is a small document generator. It finds the sources of a request's fields by their tags.
 func describe(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -77,7 +77,7 @@ func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
 	}
 }
 
-// The routes are those of the Mux, and the types those of what the service has registered for them.
+// The routes come from the Mux, and the types from the handlers that are registered for them.
 func TestTypesDescribeAServiceWithItsRoutes(t *testing.T) {
 	var svc notes
 	service := map[string]typed{

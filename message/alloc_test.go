@@ -38,14 +38,14 @@ func newSaid() said {
 
 var body = []byte(`{"a":1,"b":2}`)
 
-// blank is a writer that forgets what it is given.
+// blank is a writer that does nothing.
 type blank struct{ header http.Header }
 
 func (w *blank) Header() http.Header         { return w.header }
 func (w *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (w *blank) WriteHeader(int)             {}
 
-// disguises are the ways to run what a mux has for POST /room/:id/join. Each returns what does it.
+// disguises are ways to run a mux's handler for POST /room/:id/join: as a message, or with a request and a recorder.
 var disguises = []struct {
 	name string
 	run  func(h http.Handler) func()
@@ -92,8 +92,8 @@ func cost(run func()) (allocations, bytes float64) {
 	return allocations, float64(after.TotalAlloc-before.TotalAlloc) / runs
 }
 
-// TestM01Allocations holds the disguise to less than a fresh request and a recorder cost, which is stricter than the rule, and to
-// little more than what a request costs that is there already.
+// TestM01Allocations checks that a message allocates less than a new request and a recorder, which is stricter than the rule, and
+// little more than a request that already exists.
 func TestM01Allocations(t *testing.T) {
 	if race {
 		t.Skip("the race detector drops what is pooled")
@@ -114,7 +114,7 @@ func TestM01Allocations(t *testing.T) {
 	}
 }
 
-// typed are a function behind encoding/json, and the same behind a message.
+// typed are a function behind encoding/json, and the same function behind a message.
 type typed struct {
 	name             string
 	remote, function func(ctx context.Context) error
@@ -154,8 +154,8 @@ func typedCalls() []typed {
 	}
 }
 
-// TestM07Allocations holds calls to 1.5 times the allocations of encoding/json and a function. Where those are but a few, the
-// exchange, the headers and the reply weigh more than that.
+// TestM07Allocations limits calls to 1.5 times the allocations of encoding/json and a function. Very small calls may exceed it, because
+// the exchange, the headers and the reply need a fixed number.
 func TestM07Allocations(t *testing.T) {
 	if race {
 		t.Skip("the race detector drops what is pooled")

@@ -15,8 +15,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// TestBadInput pins status and text of what is wrong with a message. Malformed routes are TestM04MalformedRoutes', and timeouts
-// that are none TestM07TheTimeoutOfAMessage's.
+// TestBadInput checks the status and text for each kind of wrong message. TestM04MalformedRoutes does so for routes, and
+// TestM07TheTimeoutOfAMessage for timeouts.
 func TestBadInput(t *testing.T) {
 	type in struct {
 		ID  string `path:"id"`
@@ -64,7 +64,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestBadInputHandlersThatDoNotReturn has the deadline end the context of a handler that does not heed it. Serve waits for it yet.
+// TestBadInputHandlersThatDoNotReturn has a handler ignore the end of its context at the deadline. Serve still waits for it.
 func TestBadInputHandlersThatDoNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// FuzzM02Serve serves messages of any kind. They are answered as they should be, whatever they are, and the same at each time.
+// FuzzM02Serve serves any messages. Each must get a valid answer, and the same one each time.
 func FuzzM02Serve(f *testing.F) {
 	type next struct {
 		Any  any   `json:"any"`
@@ -68,7 +68,7 @@ func FuzzM02Serve(f *testing.F) {
 	})
 }
 
-// FuzzM07Answers decodes answers of any kind.
+// FuzzM07Answers decodes any answers.
 func FuzzM07Answers(f *testing.F) {
 	f.Add(200, "application/json", []byte(`{"a":[1]}`))
 	f.Add(200, "application/x-ndjson", []byte("{}\n{} 1 x"))

@@ -21,8 +21,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// TestM01AMessageWithinAMessage has a handler serve another message with its own context, whose values that has, params included.
-// FromContext returns the inner message, and params of its route go before those of the outer one.
+// TestM01AMessageWithinAMessage has a handler serve another message with its own context. The inner message sees the values and params
+// of the outer one. FromContext returns the inner message, and params of its route come before the outer route's.
 func TestM01AMessageWithinAMessage(t *testing.T) {
 	var inner, outer *message.Message
 	var params []string
@@ -51,8 +51,8 @@ func TestM01AMessageWithinAMessage(t *testing.T) {
 	assert.Equal(t, []string{"7ann", "8ann", "7"}, params)
 }
 
-// TestM01TheBodyEnds has a handler that http.TimeoutHandler does not wait for read the body when the message is over, and its sender
-// uses the bytes for something else. As over HTTP, there is nothing to read any more.
+// TestM01TheBodyEnds has a handler that http.TimeoutHandler has given up read the body after the message has ended, when the sender
+// may reuse the bytes. As over HTTP, the handler can read nothing then.
 func TestM01TheBodyEnds(t *testing.T) {
 	over, read := make(chan struct{}), make(chan error)
 	late := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -83,7 +83,7 @@ func TestM02NothingToServe(t *testing.T) {
 	assert.Contains(t, log.String(), "nil pointer")
 }
 
-// TestM02AStreamThatPanics has the receiver of items panic. The handler's flush does, and Serve answers as for any panic.
+// TestM02AStreamThatPanics has the receiver of items panic. The panic comes out of the handler's flush, and Serve answers as for any panic.
 func TestM02AStreamThatPanics(t *testing.T) {
 	log := logs(t)
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -102,7 +102,7 @@ func TestM02AStreamThatPanics(t *testing.T) {
 	assert.Equal(t, 500, reply.Status)
 }
 
-// TestM03LateHeaders changes headers of which the handler has kept the map, when the message has been answered.
+// TestM03LateHeaders has a handler keep the map of headers and change it after the message has been answered.
 func TestM03LateHeaders(t *testing.T) {
 	for _, writes := range []bool{false, true} {
 		var kept http.Header
@@ -122,7 +122,7 @@ func TestM03LateHeaders(t *testing.T) {
 	}
 }
 
-// TestM01OneMessageServedTwice serves a message by two goroutines at once, with handlers that change all that they can.
+// TestM01OneMessageServedTwice serves a message in two goroutines at once, with handlers that change everything they can.
 func TestM01OneMessageServedTwice(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/a", func(w http.ResponseWriter, r *http.Request) {
@@ -192,12 +192,12 @@ func TestM07BaseURLs(t *testing.T) {
 	}
 }
 
-// client is a function that is an endpoint.HTTPClient.
+// client makes a function an endpoint.HTTPClient.
 type client func(*http.Request) (*http.Response, error)
 
 func (f client) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestM07RedirectsOverHTTP follows a redirect that repeats the message, and does not take the answer to a GET for that to a message.
+// TestM07RedirectsOverHTTP checks that a redirect is followed if it repeats the message, and not if it turns the message into a GET.
 func TestM07RedirectsOverHTTP(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -265,7 +265,7 @@ func TestM07KindsOfResponses(t *testing.T) {
 	assert.Equal(t, "hi", string(text))
 }
 
-// TestM10EnormousWindows makes no room for items that nobody has sent.
+// TestM10EnormousWindows checks that a large window allocates no memory before items come.
 func TestM10EnormousWindows(t *testing.T) {
 	const most = 65536
 	for _, items := range []int{math.MinInt, -1, 0, most + 1, math.MaxInt} {
@@ -284,8 +284,8 @@ func TestM10EnormousWindows(t *testing.T) {
 	}
 }
 
-// TestM03LeftBehindByAMux has http.TimeoutHandler, as middleware of a Mux, leave a chain behind that goes on when the message has
-// been answered: -race must have nothing to say of that.
+// TestM03LeftBehindByAMux has http.TimeoutHandler, as middleware of a Mux, leave a chain behind that goes on after the message has
+// been answered. The race detector must not complain.
 func TestM03LeftBehindByAMux(t *testing.T) {
 	over, done := make(chan struct{}), make(chan struct{})
 	inner := kami.New()
@@ -316,7 +316,7 @@ func TestM03LeftBehindByAMux(t *testing.T) {
 	assert.Equal(t, "slow", string(reply.Body))
 }
 
-// TestM02WhatHandlersCanDoWrong has each of them answered.
+// TestM02WhatHandlersCanDoWrong has handlers make mistakes. Each message is answered.
 func TestM02WhatHandlersCanDoWrong(t *testing.T) {
 	_ = logs(t)
 	for name, h := range map[string]http.HandlerFunc{
@@ -348,7 +348,7 @@ type reader func([]byte) (int, error)
 
 func (f reader) Read(p []byte) (int, error) { return f(p) }
 
-// TestM03TheReplyIsItsReceivers changes all of a reply while what the handler has left behind still copies into the answer.
+// TestM03TheReplyIsItsReceivers changes a reply while a goroutine that the handler has left behind still writes to the answer.
 func TestM03TheReplyIsItsReceivers(t *testing.T) {
 	for _, first := range []string{"", "body"} {
 		reading, over, done := make(chan struct{}), make(chan struct{}), make(chan error)

@@ -29,7 +29,7 @@ func (f caller) Call(ctx context.Context, m *message.Message) (*message.Reply, e
 	return f(ctx, m)
 }
 
-// answering returns a Caller that answers so.
+// answering returns a Caller that answers with the given reply.
 func answering(status int, contentType, body string) caller {
 	return func(context.Context, *message.Message) (*message.Reply, error) {
 		reply := &message.Reply{Status: status, Body: []byte(body)}
@@ -274,7 +274,7 @@ func TestM07Misuse(t *testing.T) {
 	}
 }
 
-// TestM07LocalLeavesStreamAlone has a handler stream on when the call has returned at the end of its context.
+// TestM07LocalLeavesStreamAlone has a handler go on streaming after the call has returned at the end of its context.
 func TestM07LocalLeavesStreamAlone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	returned, done := make(chan struct{}), make(chan struct{})

@@ -84,7 +84,7 @@ func TestM01ContentTypeOfTheHeader(t *testing.T) {
 	assert.Equal(t, "text/plain", string(message.Serve(t.Context(), h, m).Body))
 }
 
-// TestM01TheContext has all kinds of handlers see the values, the deadline and the end of the message's context, whatever Cancel says.
+// TestM01TheContext checks that handlers of each type see the values, the deadline and the end of the message's context, with any Cancel.
 func TestM01TheContext(t *testing.T) {
 	base, stop := context.WithCancel(context.WithValue(context.Background(), key{}, "mux"))
 	defer stop()
@@ -146,7 +146,7 @@ func TestM01TheContext(t *testing.T) {
 	}
 }
 
-// TestM01TheMuxsContextEndsItToo has the end of a Mux's Context end a message, during it and after.
+// TestM01TheMuxsContextEndsItToo checks that the end of a Mux's Context ends a message's context, during the message and after it.
 func TestM01TheMuxsContextEndsItToo(t *testing.T) {
 	base, stop := context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -164,7 +164,7 @@ func TestM01TheMuxsContextEndsItToo(t *testing.T) {
 	assert.ErrorIs(t, kept.Err(), context.Canceled)
 }
 
-// TestM01ItsOwnRequest has a message that a request brings answer for itself: the 499 of a client that has left is not of it.
+// TestM01ItsOwnRequest serves a message within a request whose client has left. The message is not answered with 499 by that.
 func TestM01ItsOwnRequest(t *testing.T) {
 	log := logs(t)
 	inner := post("/a", func(context.Context, http.ResponseWriter, *http.Request) error { return context.Canceled })
@@ -321,7 +321,7 @@ type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
-// writing is a reader that writes to w, and has the text for each of its readers.
+// writing is a reader that writes to w each time it is read.
 type writing struct {
 	w     http.ResponseWriter
 	texts []string
@@ -347,7 +347,7 @@ func TestM03WritesWhileItReads(t *testing.T) {
 	assert.Len(t, body, 4)
 }
 
-// TestM03LateWrites has a handler leave a goroutine behind that writes on: -race must have nothing to say of that.
+// TestM03LateWrites has a handler leave a goroutine behind that goes on writing. The race detector must not complain.
 func TestM03LateWrites(t *testing.T) {
 	served, done := make(chan struct{}), make(chan struct{})
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -510,8 +510,8 @@ func TestM10AnErrorOfStreamEndsTheContext(t *testing.T) {
 	assert.Empty(t, reply.Body)
 }
 
-// TestM05MountsWithoutRedirects has the scopes and hooks outside of a mount see the pattern of the route that takes the message
-// without the slash that it lacks.
+// TestM05MountsWithoutRedirects sends messages to routes of a mount that end with a slash. Outer scopes and hooks see the pattern of
+// that route.
 func TestM05MountsWithoutRedirects(t *testing.T) {
 	type seen struct{ before, within, after string }
 	for _, depth := range []int{1, 2} {

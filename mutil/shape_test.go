@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shape says which optional interfaces a writer has.
+// shape is the set of a writer's optional interfaces.
 type shape struct {
 	Flusher, Pusher, Hijacker, ReaderFrom, CloseNotifier bool
 }
@@ -180,7 +180,7 @@ func TestC43ResponseController(t *testing.T) {
 	}
 }
 
-// hijack takes the connection over and answers 202 on it.
+// hijack hijacks the connection and answers 202 on it.
 func hijack(t *testing.T, w http.ResponseWriter) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if !assert.NoError(t, err) {
@@ -206,7 +206,7 @@ func TestC43Hijack(t *testing.T) {
 	assert.Equal(t, "raw", body)
 }
 
-// The hijack goes past the proxy, by its Unwrap. What net/http would log of a write after it fails the test.
+// The hijack bypasses the proxy by its Unwrap. If net/http logs a write after it, the test fails.
 func TestC43HijackThroughUnwrap(t *testing.T) {
 	for name, wrap := range map[string]func(w http.ResponseWriter) http.ResponseWriter{
 		"on the proxy":          func(p http.ResponseWriter) http.ResponseWriter { return p },
@@ -231,7 +231,7 @@ func TestC43HijackThroughUnwrap(t *testing.T) {
 	}
 }
 
-// A writer that is a Hijacker but no ReaderFrom, as gzhttp's and those of many frameworks.
+// A writer that is a Hijacker but not a ReaderFrom, such as gzhttp's and many frameworks'.
 func TestC43HijackWithoutReadFrom(t *testing.T) {
 	do(t, 1, func(w http.ResponseWriter, _ *http.Request) {
 		p := mutil.WrapWriter(struct {

@@ -9,7 +9,7 @@ import (
 
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// called is a plain writer that knows which method of the optional interfaces was called last.
+// called is a plain writer that records which method of the optional interfaces was called last.
 type called struct {
 	*fake
 	method string

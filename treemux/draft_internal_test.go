@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestDraftsOutOfIDs has drafts that cannot be told apart any more. They copy what they change, as trees do.
+// TestDraftsOutOfIDs has drafts for which no new ids are left. They copy what they change, as trees do.
 func TestDraftsOutOfIDs(t *testing.T) {
 	before := drafts.Load()
 	drafts.Store(math.MaxUint32 - 1)

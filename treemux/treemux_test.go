@@ -288,7 +288,7 @@ func plainPath(path string) treemux.Path {
 	return treemux.Path{Text: path, Plain: path, Split: len(path)}
 }
 
-// TestC35EncodedSlashes reads a path with encoded slashes in the ways there are.
+// TestC35EncodedSlashes reads a path with encoded slashes in each way there is.
 func TestC35EncodedSlashes(t *testing.T) {
 	all := add(t, tree{}, "/a", "/a/b", "/a/:x/c", "/:x", "/:x/c", "/:x/c/d", "/:x/:y", "/a/*r", "/:x/*s")
 	const text, plain = "/%61%2Fb/%63%2fd%2F", "/a/b/c/d/"
@@ -331,7 +331,7 @@ func TestDeepest(t *testing.T) {
 	assert.Equal(t, "/ false true", fmt.Sprint(found, " ", ended, " ", ok))
 }
 
-// TestLongSegmentsAreNotDecoded is about segments that are longer than any name: each node would make a copy of one.
+// TestLongSegmentsAreNotDecoded looks up segments that are longer than any name. If they were decoded, each node would copy one.
 func TestLongSegmentsAreNotDecoded(t *testing.T) {
 	var decoded []string
 	decode := func(segment string) string {
@@ -423,7 +423,7 @@ func TestWideNodes(t *testing.T) {
 	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
 }
 
-// TestC24VisitsAreBounded looks up the path that has a tree of all patterns of static and param segments try the most.
+// TestC24VisitsAreBounded looks up the most expensive path in a tree of all patterns of static and param segments.
 func TestC24VisitsAreBounded(t *testing.T) {
 	const depth = 10
 	var all tree
@@ -460,7 +460,7 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// matches reports whether a pattern matches a path, in the plainest way.
+// matches reports whether a pattern matches a path, in the simplest way.
 func matches(p treemux.Pattern, path string) bool {
 	parts := strings.Split(path[1:], "/")
 	if path == "/" {
@@ -556,7 +556,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkDraft makes a tree of a thousand patterns, as a draft and as a tree.
+// BenchmarkDraft makes a tree of a thousand patterns by a draft, and by single inserts.
 func BenchmarkDraft(b *testing.B) {
 	var patterns []treemux.Pattern
 	for i := range 1000 {

@@ -48,7 +48,7 @@ func TestWeight(t *testing.T) {
 		{[]string{"application/json;q="}, 0, accept.Exact},
 		{[]string{"application/json;q"}, 0, accept.Exact},
 		{[]string{"application/json;x=y;q=0.5;;z"}, 0.5, accept.Exact},
-		// What is in quotes neither splits nor is a parameter.
+		// Text in quotes is neither split nor a parameter.
 		{[]string{`application/json;profile="a,b";q=0.5`}, 0.5, accept.Exact},
 		{[]string{`application/json;profile="a;q=0"`}, 1, accept.Exact},
 		{[]string{`text/html;x=", application/json,"`}, 0, accept.Not},
@@ -60,7 +60,7 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// hostile are headers of 1 MB, by what they have a lot of.
+// hostile are headers of 1 MB, by the part that they repeat.
 var hostile = map[string]string{
 	"continuations":          "a/b;" + repeated("%d*0=1;"),
 	"elements":               repeated("application/json;q=x,"),

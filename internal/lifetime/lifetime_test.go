@@ -105,8 +105,8 @@ func TestJoinsAreOneForEachOtherContext(t *testing.T) {
 	assert.NotSame(t, joined, one.With(another))
 }
 
-// The Joins forget a joined context when the other one has ended. A request that asks again, for the cause, gets a new one, which
-// must know it at once.
+// Joins drops a joined context when the other context has ended. A request that then asks for the cause gets a new joined context,
+// which must know the cause at once.
 func TestJoinedWithOneThatHasEnded(t *testing.T) {
 	base, end := context.WithCancel(t.Context())
 	defer end()

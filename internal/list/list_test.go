@@ -27,7 +27,7 @@ func TestBackward(t *testing.T) {
 		{`a="b\", c", d`, []string{"d", `a="b\", c"`}},
 		{`a="b\\", c="d"`, []string{`c="d"`, `a="b\\"`}},
 		{`"", ","`, []string{`","`, `""`}},
-		// A quote that is never closed hides nothing that comes after it.
+		// An open quote does not hide the elements after it.
 		{`a=", b`, []string{"b", `a="`}},
 		{`a="\, b="c"`, []string{`b="c"`, `a="\`}},
 		{`a, b"`, []string{`a, b"`}},

@@ -56,8 +56,8 @@ func serve(t *testing.T, mode load.Mode, handler http.HandlerFunc) load.Config {
 	return c
 }
 
-// script does the same with each connection to a listener, one after the other, which it closes after that, and returns
-// how to load it. The channel gets a value for each connection closed.
+// script calls play with each connection to a listener, one after the other, and closes it. It returns how to load the listener. The
+// channel gets a value for each closed connection.
 func script(t *testing.T, mode load.Mode, play func(net.Conn)) (load.Config, <-chan struct{}) {
 	l := listen(t)
 	closed := make(chan struct{}, 100)
@@ -82,7 +82,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// readRequest reads a request wholly, for closing with something unread would be a reset.
+// readRequest reads a whole request, because closing a connection with unread bytes resets it.
 func readRequest(conn net.Conn) {
 	request, err := http.ReadRequest(bufio.NewReader(conn))
 	if err == nil {
@@ -107,7 +107,7 @@ func pausing(t *testing.T) context.Context {
 	return untilDone{ctx, cancel}
 }
 
-// untilDone is a context that ends when somebody waits for that.
+// untilDone is a context that ends when its Done is called.
 type untilDone struct {
 	context.Context
 	end context.CancelFunc
@@ -239,7 +239,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestFailuresOfHTTP1 is about what a server of net/http does not do.
+// TestFailuresOfHTTP1 has servers make mistakes that net/http's does not make.
 func TestFailuresOfHTTP1(t *testing.T) {
 	bare := []load.Mode{load.KeepAlive, load.KeepAliveLooking, load.NewConnection}
 	all := append(bare, load.TransportPost)
@@ -288,7 +288,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// TestRefused is about the pause, too: it must end with the context.
+// TestRefused also checks that the pause ends with the context.
 func TestRefused(t *testing.T) {
 	each(t, func(t *testing.T, mode load.Mode) {
 		t.Parallel()
@@ -311,7 +311,7 @@ func wantOK(_, body string) error {
 	return nil
 }
 
-// mustFail expects that the one request fails that there is.
+// mustFail expects that there is one request, and that it fails.
 func mustFail(t *testing.T, ctx context.Context, c load.Config, want string) {
 	result := run(t, ctx, c)
 	assert.Equal(t, 1, result.Failed)
@@ -360,7 +360,7 @@ func TestUnannouncedClose(t *testing.T) {
 	}
 }
 
-// TestAnswerNobodyAskedFor has the server send another answer when the client has read the first one.
+// TestAnswerNobodyAskedFor has the server send another answer after the client has read the first one.
 func TestAnswerNobodyAskedFor(t *testing.T) {
 	read, sent := make(chan struct{}), make(chan struct{})
 	c, _ := script(t, load.KeepAliveLooking, func(conn net.Conn) {
@@ -399,7 +399,7 @@ func TestAnnouncedClose(t *testing.T) {
 	}
 }
 
-// TestGoAway has the server say of a request that was sent wholly that it has not begun it.
+// TestGoAway has the server say that it has not begun a request that was sent completely.
 func TestGoAway(t *testing.T) {
 	for rewind, want := range map[bool]load.Result{
 		false: {Answered: 1, Failed: 1, Connections: 2},

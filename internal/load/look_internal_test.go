@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLookAfterTheDeadline is about the deadline of a request, which must not count for the look before the next one.
+// TestLookAfterTheDeadline checks that the deadline of a request does not affect the look before the next one.
 func TestLookAfterTheDeadline(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -28,9 +28,9 @@ import (
 	"github.com/guregu/kami/internal/serving"
 )
 
-// These tests are about what happens when, in a bubble: with time, connections and a process of their own.
+// These tests check the order of events, in bubbles with fake time, connections and process.
 
-// process is a process whose signals, environment and hooks are the test's. It remembers what becomes known outside.
+// process is a process with the test's signals, environment and hooks. It records what can be seen from outside.
 type process struct {
 	system
 	t       *testing.T
@@ -45,7 +45,7 @@ type process struct {
 	waited                       atomic.Bool // graceful.Wait has returned
 }
 
-// once is a sync.Once for which a bubble knows how to wait.
+// once is a sync.Once on which a goroutine of a bubble can wait.
 type once struct {
 	begun atomic.Bool
 	done  chan struct{}
@@ -109,14 +109,14 @@ func (p *process) add(format string, args ...any) {
 	p.events = append(p.events, fmt.Sprintf(format, args...))
 }
 
-// Write remembers the first line of what is logged: the rest would be a stack.
+// Write records the first line of a log record. The others would be a stack.
 func (p *process) Write(line []byte) (int, error) {
 	first, _, _ := bytes.Cut(line, []byte("\n"))
 	p.add("log: %s", first)
 	return len(line), nil
 }
 
-// known returns what has become known since the last call.
+// known returns what was recorded since the last call.
 func (p *process) known() []string {
 	synctest.Wait()
 	p.mu.Lock()
@@ -211,7 +211,7 @@ func TestServeAcceptsDuringPreHooks(t *testing.T) {
 	})
 }
 
-// kick is what a process is sent while a request is in progress: signals, with pauses between them.
+// kick is the signals that a process gets while a request is in progress, with pauses between them.
 type kick struct {
 	signals []os.Signal
 	pause   time.Duration
@@ -358,7 +358,7 @@ func TestStopWithoutASignal(t *testing.T) {
 	}
 }
 
-// TestSecondStopInOneProcess is about goji, which stops but once: what is served after that still stops.
+// TestSecondStopInOneProcess serves again after goji has stopped. goji stops only once, but the second server must stop too.
 func TestSecondStopInOneProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess(t)
@@ -400,7 +400,7 @@ func TestSeveralServersInOneProcess(t *testing.T) {
 	})
 }
 
-// TestV01HijackedConnections is about handlers that hijack: those that have asked for Draining are waited for.
+// TestV01HijackedConnections has handlers hijack. The stop waits for the handlers that have called Draining.
 func TestV01HijackedConnections(t *testing.T) {
 	hijack := func(w http.ResponseWriter) net.Conn {
 		conn, _, err := http.NewResponseController(w).Hijack()

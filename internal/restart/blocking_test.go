@@ -14,7 +14,7 @@ import (
 	"github.com/guregu/kami/internal/supervise"
 )
 
-// newBlockingEinhorn is einhorn, if it were written in Go and passed its socket as net.TCPListener.File returns it.
+// newBlockingEinhorn is like einhorn, but passes its socket in blocking mode, as net.TCPListener.File returns it.
 func newBlockingEinhorn(t *testing.T) *supervise.Einhorn {
 	e, err := supervise.NewEinhorn(program())
 	require.NoError(t, err)
@@ -23,7 +23,7 @@ func newBlockingEinhorn(t *testing.T) *supervise.Einhorn {
 	return e
 }
 
-// upgradeBlocked starts a new worker, and has the old one, of which it waits for the end, hang in Accept before it is told.
+// upgradeBlocked starts a new worker, has the old one hang in Accept before it tells it to stop, and waits for its end.
 func upgradeBlocked(t *testing.T, e *supervise.Einhorn) error {
 	old := e.Process()
 	require.NoError(t, e.Start())
@@ -41,7 +41,7 @@ func TestBlockingSocketUnderLoad(t *testing.T) {
 	restartTimes(t, 2**restarts, c, e, func() error { return upgradeBlocked(t, e) }, e.Service)
 }
 
-// TestBlockingSocketWithoutLoad upgrades workers that no connection wakes any more.
+// TestBlockingSocketWithoutLoad upgrades workers to which no more connections come.
 func TestBlockingSocketWithoutLoad(t *testing.T) {
 	e := newBlockingEinhorn(t)
 	require.NoError(t, e.Start())

@@ -33,7 +33,7 @@ const (
 	linger = 500 * time.Millisecond // as kami's
 )
 
-// worker is the program, directory where it and all else is.
+// worker is the program. directory has it and all other files.
 var worker, directory string
 
 func TestMain(m *testing.M) {
@@ -58,7 +58,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// program is the worker with those arguments. The race detector, if it is in there, lets it end at once.
+// program is the worker with the arguments. The race detector, if any, must not delay its end.
 func program(args ...string) supervise.Program {
 	return supervise.Program{Path: worker, Args: args, Env: []string{"GORACE=atexit_sleep_ms=0"}}
 }
@@ -87,7 +87,7 @@ func signal(t *testing.T, p *supervise.Process, signals ...os.Signal) {
 	}
 }
 
-// connect opens a connection on which nothing may take for ever.
+// connect opens a connection with a deadline.
 func connect(t *testing.T, address string) net.Conn {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", address, limit)
@@ -106,10 +106,10 @@ func trusting(t *testing.T, file string) *tls.Config {
 	return &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
 }
 
-// certificate is the file with the certificate of all workers, which the first one makes.
+// certificate is the file with the certificate of all workers. The first worker makes it.
 func certificate() string { return filepath.Join(directory, "certificate.pem") }
 
-// begin lets clients send requests until the returned function is called, which returns what has become of them.
+// begin has clients send requests until the returned function is called, which returns the result.
 func begin(t *testing.T, c load.Config) (end func() load.Result) {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -147,7 +147,7 @@ var cells = []struct {
 	{"h2c", load.Config{Mode: load.H2C, Path: "/echo", Clients: 16, Think: 2 * time.Millisecond, Rewind: true}, "h2c"},
 }
 
-// supervisor is what restarts a worker.
+// supervisor restarts a worker.
 type supervisor interface {
 	Start() error
 	Address() string
@@ -217,7 +217,7 @@ func warm(t *testing.T, address string) {
 	require.NoError(t, err)
 }
 
-// pause lets the load go on for a while: there is nothing to wait for.
+// pause lets the load go on for a while. There is no event to wait for.
 func pause(t *testing.T, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -225,7 +225,7 @@ func pause(t *testing.T, d time.Duration) {
 	}
 }
 
-// get asks for a path over a connection that there is.
+// get asks for a path over an open connection.
 func get(conn net.Conn, path string) error {
 	r, err := http.NewRequest(http.MethodGet, "http://kami"+path, nil)
 	if err != nil {

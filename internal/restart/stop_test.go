@@ -28,10 +28,10 @@ import (
 	"github.com/guregu/kami/internal/supervise"
 )
 
-// slack is what an end may take beyond what it waits for.
+// slack is how long an end may take in addition to what it waits for.
 const slack = 200 * time.Millisecond
 
-// atMost prints how long something has taken. With -figures it must not be longer than that.
+// atMost prints how long something has taken. With -figures it fails if that is longer than the limit.
 func atMost(t *testing.T, most, took time.Duration) {
 	t.Helper()
 	t.Logf("it has taken %v, and should take %v at most", took, most)
@@ -58,8 +58,8 @@ func ask(t *testing.T, conn net.Conn, path string) (body string, closes bool) {
 	return answer(t, conn)
 }
 
-// TestStopsUnderChurn stops workers while each request comes on a new connection. The socket outlives them, so that what
-// one has not accepted is for the next: nothing may be lost.
+// TestStopsUnderChurn stops workers while each request comes on a new connection. The socket outlives them, so the next worker
+// accepts the connections that one has not accepted. No request may be lost.
 func TestStopsUnderChurn(t *testing.T) {
 	s, err := supervise.NewSystemd(program(), nil)
 	require.NoError(t, err)
@@ -81,8 +81,8 @@ func TestStopsUnderChurn(t *testing.T) {
 	}
 }
 
-// TestRequestsAfterTheSignal sends requests up to two milliseconds after the signal, on connections that have been
-// accepted: idle ones, and such as have never been used.
+// TestRequestsAfterTheSignal sends requests up to two milliseconds after the signal, on accepted connections that are idle or were
+// never used.
 func TestRequestsAfterTheSignal(t *testing.T) {
 	for _, used := range []bool{false, true} {
 		t.Run(fmt.Sprint("used before: ", used), func(t *testing.T) {
@@ -280,7 +280,7 @@ func TestIdleConnections(t *testing.T) {
 	assert.LessOrEqual(t, each, most)
 }
 
-// resident is how many bytes of memory the process has.
+// resident returns the bytes of memory of the process.
 func resident(t *testing.T, pid int) int {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	require.NoError(t, err)
@@ -290,7 +290,7 @@ func resident(t *testing.T, pid int) int {
 	return kilobytes << 10
 }
 
-// TestWrongBind checks that what cannot be bound is one line and status 1.
+// TestWrongBind checks that an address that cannot be bound gives one line and status 1.
 func TestWrongBind(t *testing.T) {
 	inUse, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -343,7 +343,7 @@ func TestWrongBind(t *testing.T) {
 	}
 }
 
-// TestSupervisorsOfOthers starts under variables that another process has left behind.
+// TestSupervisorsOfOthers starts a worker with environment variables of another process.
 func TestSupervisorsOfOthers(t *testing.T) {
 	other := strconv.Itoa(os.Getppid())
 	program := program()
@@ -360,7 +360,7 @@ func TestSupervisorsOfOthers(t *testing.T) {
 	assert.NotContains(t, p.Output(), "ACK")
 }
 
-// TestSocketsAreNotPassedOn is about the children of a worker.
+// TestSocketsAreNotPassedOn checks that the children of a worker do not get its sockets.
 func TestSocketsAreNotPassedOn(t *testing.T) {
 	e, err := supervise.NewEinhorn(program())
 	require.NoError(t, err)
@@ -374,7 +374,7 @@ func TestSocketsAreNotPassedOn(t *testing.T) {
 	}
 }
 
-// TestUnixSocket is about the file of the socket: a stale one is replaced, and only one's own is removed.
+// TestUnixSocket checks the file of the socket: a stale one is replaced, and only the worker's own is removed.
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(directory, "worker.sock")
 	stale, err := net.Listen("unix", path)

@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/internal/pipe"
 )
 
-// These tests are about what happens when, in a bubble: with time and connections of their own.
+// These tests check the order of events, in bubbles with fake time and connections.
 
 // started is a server that serves.
 type started struct {
@@ -39,13 +39,13 @@ func start(t *testing.T, h http.Handler, limit time.Duration, l net.Listener, sr
 	return s
 }
 
-// drain begins a graceful stop, and waits until all have been told.
+// drain begins a graceful stop, and waits until all connections and handlers know of it.
 func (s started) drain() {
 	s.Stop()
 	synctest.Wait()
 }
 
-// newHandler adds /stream to pipe.Handler, which leaves when draining begins.
+// newHandler adds /stream to pipe.Handler. Its handler returns when draining begins.
 func newHandler() (m *http.ServeMux, release chan struct{}) {
 	m, release = pipe.Handler()
 	m.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
@@ -183,7 +183,7 @@ func TestStreamEndsTheDrainWhenItEnds(t *testing.T) {
 	})
 }
 
-// TestForceEndsContexts is about handlers that would go on after the end of their connections.
+// TestForceEndsContexts has handlers that would go on after the end of their connections.
 func TestForceEndsContexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, causes := pipe.Listen(), make(chan error, 2)
@@ -203,14 +203,14 @@ func TestForceEndsContexts(t *testing.T) {
 	})
 }
 
-// deafListener is on a socket that another process has made a blocking one: Accept hangs until a connection comes, and Close
-// until Accept has returned, which the test sees to.
+// deafListener behaves like a listener on a socket in blocking mode: Accept hangs until a connection comes, and Close hangs until
+// Accept has returned. The test releases them.
 type deafListener struct{ *pipe.Listener }
 
 func (l deafListener) Accept() (net.Conn, error) { return <-l.Conns, nil }
 func (l deafListener) Close() error              { <-l.Closed; return nil }
 
-// release lets what hangs end: with a connection, which must not be served any more.
+// release ends Accept with a connection, which must not be served any more.
 func (l deafListener) release(t *testing.T) {
 	c := l.Dial(t)
 	c.Ended()
@@ -254,7 +254,7 @@ func TestDrainTimeoutWhileAcceptHangs(t *testing.T) {
 	}
 }
 
-// TestLingerOfLateConnections is about a connection that Accept, which hangs, accepts long after draining has begun.
+// TestLingerOfLateConnections has a hanging Accept accept a connection long after draining has begun.
 func TestLingerOfLateConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := newHandler()
@@ -315,7 +315,7 @@ func TestShortDrainTimeoutEndsTheLinger(t *testing.T) {
 	})
 }
 
-// TestRegisterOnShutdownOnce is about functions that close a channel, say.
+// TestRegisterOnShutdownOnce checks that functions run once, because they may close a channel.
 func TestRegisterOnShutdownOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := pipe.Listen()

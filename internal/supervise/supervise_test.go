@@ -32,10 +32,10 @@ const (
 	ack   = "{\"command\": \"worker:ack\", \"pid\": %d}\n"
 )
 
-// stubVariable makes the test's own program one of the stubs.
+// stubVariable is an environment variable that makes the test program run as one of the stubs.
 const stubVariable = "SUPERVISE_TEST_STUB"
 
-// stubs are programs for what a worker of kami's does not do.
+// stubs are programs that do what a worker of kami's never does.
 var stubs = map[string]func(){
 	"acks":    func() { sendAck(os.Getenv("ACK"), true); hang() },
 	"no EOF":  func() { defer sendAck(ack, false).Close(); hang() },
@@ -82,12 +82,12 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// stub is the test's own program as one of the stubs. With the race detector in it, it would exit a second late.
+// stub runs the test program as one of the stubs. With the race detector it would exit a second late.
 func stub(name string, env ...string) supervise.Program {
 	return supervise.Program{Path: os.Args[0], Env: append(env, stubVariable+"="+name, "GORACE=atexit_sleep_ms=0")}
 }
 
-// hang lasts until somebody ends it, or the tests are long over.
+// hang runs until it is ended, or long after the tests.
 func hang() {
 	fmt.Println("hanging")
 	<-time.After(time.Minute)
@@ -165,7 +165,7 @@ func startBound(t *testing.T, program supervise.Program) (p *supervise.Process, 
 	return p, address
 }
 
-// get requests an URL on a connection of its own.
+// get requests a URL on a new connection.
 func get(t *testing.T, client *tls.Config, url string) string {
 	transport := &http.Transport{TLSClientConfig: client, DisableKeepAlives: true}
 	response, err := (&http.Client{Transport: transport, Timeout: limit}).Get(url)
@@ -251,7 +251,7 @@ func TestEinhornRefusesWrongAcks(t *testing.T) {
 	}
 }
 
-// TestEinhornKeepsTheOldWorker has a worker for which all is well the first time alone.
+// TestEinhornKeepsTheOldWorker has a worker that starts only the first time.
 func TestEinhornKeepsTheOldWorker(t *testing.T) {
 	t.Parallel()
 	once := filepath.Join(t.TempDir(), "once")
@@ -334,7 +334,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// abstracts says which kinds of sockets there are.
+// abstracts are the kinds of sockets of the system.
 func abstracts() []bool {
 	if runtime.GOOS == "linux" {
 		return []bool{false, true}
