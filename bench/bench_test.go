@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every contestant of every row does what the row asks for: the handlers' own checks say so.
+// The checks in the handlers pass for every contestant of every row.
 func TestRowsDoTheirWork(t *testing.T) {
 	for _, r := range rows() {
 		for _, c := range r.field() {
@@ -35,7 +35,7 @@ func TestRowsDoTheirWork(t *testing.T) {
 	}
 }
 
-// The checks fail where a framework does not do its work.
+// The checks fail if a framework does not do its work.
 func TestChecksFail(t *testing.T) {
 	r := &row{job: job{routes: params1, base: true, values: 2, observed: true}}
 	for name, lame := range map[string]job{
@@ -52,7 +52,7 @@ func TestChecksFail(t *testing.T) {
 	}
 }
 
-// Values that only one of the contexts has are not enough: those of middleware where the exam is strict, the base's always.
+// The base value must be in both contexts. Values of middleware must be if the exam is strict.
 func TestBothContextsAreRead(t *testing.T) {
 	none := context.Background()
 	base := adding(none, 0)
@@ -81,7 +81,7 @@ func TestBothContextsAreRead(t *testing.T) {
 	}
 }
 
-// All params are compared, by every contestant and each time.
+// Every contestant compares all params each time.
 func TestAllParamsAreRead(t *testing.T) {
 	for _, base := range []bool{false, true} {
 		r := &row{job: job{routes: params5, base: base}}
@@ -101,7 +101,7 @@ func TestAllParamsAreRead(t *testing.T) {
 	}
 }
 
-// BenchmarkRows is the same as the tables, as plain benchmarks.
+// BenchmarkRows has the rows of the page as plain benchmarks.
 func BenchmarkRows(b *testing.B) {
 	for _, r := range rows() {
 		for _, c := range r.field() {
@@ -116,8 +116,8 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
-// BenchmarkParallel does the same work with one param from as many goroutines as -cpu says. Every goroutine has its own
-// requests, and all have one handler.
+// BenchmarkParallel does the same work with one param, in as many goroutines as -cpu says. Every goroutine has its own
+// requests, and all call one handler.
 func BenchmarkParallel(b *testing.B) {
 	r := &row{job: job{routes: params1, base: true}}
 	for _, p := range append([]peer{kamiPeer}, peers...) {
@@ -166,7 +166,7 @@ func retained(t testing.TB, p peer, n int) float64 {
 	return held
 }
 
-// The program writes the page and its chart. A few rows will do, for all of them are tested above.
+// The program writes the page and its chart. A few rows are enough, because all of them are tested above.
 func TestQuick(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "performance.md")
 	some := `^Bare: (1 param|404)|^Same work: (5 params|3 context)|^Raw tree: GitHub|^(End|Growth)`
@@ -190,7 +190,7 @@ func TestQuick(t *testing.T) {
 	}
 }
 
-// What a run measures reaches the one that has started it.
+// A run writes its figures as JSON, for the program that has started it.
 func TestRunsAreWritten(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run([]string{"-quick", "-rows", "^Raw tree: static", "-json"}, &out, io.Discard))
@@ -217,8 +217,8 @@ func TestRowsAreChosen(t *testing.T) {
 	}
 }
 
-// made is a run with these times of kami, a fast peer, chi and the floor at the default GOGC; all take half at 400. In two of
-// the three turns the machine is slower. By hand takes as long as the fast peer.
+// made is a run with the given times of kami, a fast peer, chi and the floor at the default GOGC, and half of them at 400. In two
+// of the three turns the machine is slower. By hand has the times of the fast peer.
 func made(row string, times ...float64) outcome {
 	o := outcome{Group: bare, Row: row}
 	for i, name := range []string{ours, "fast", "chi", theFloor} {
@@ -260,7 +260,7 @@ func TestVerdicts(t *testing.T) {
 	assert.Equal(t, 0.72, lines[1].ofLeast[0])
 }
 
-// A miss is compared with a hit by the floors of their rows, for the machine may have been slower for one of them.
+// A miss is compared with a hit by their ratios to the floor, because the machine may have been slower for one of them.
 func TestMissesAreComparedWithHits(t *testing.T) {
 	miss := made("404", 700, 125, 250, 100)
 	answer := miss.Lines[0]
@@ -275,7 +275,7 @@ func TestMissesAreComparedWithHits(t *testing.T) {
 	assert.Empty(t, series{{miss}}.verdicts(0, &row{targets: missTargets}), "without a hit")
 }
 
-// The targets in addition to those of rows are kami's, whose growth is the first.
+// Targets of the parts without rows are for kami, which is the first line of a growth.
 func TestTargetsWithoutRows(t *testing.T) {
 	at := func(ns, ms float64) sized { return sized{slices: []float64{ns, ns}, ms: ms, bytes: 290} }
 	of := func(kami ...sized) []grown { return []grown{{ours, kami}, {"chi", []sized{at(1, 900)}}} }
@@ -308,7 +308,7 @@ func TestRatioInTurn(t *testing.T) {
 
 var compares = flag.Bool("compares", false, "run TestCompare, which links three copies of kami")
 
-// The working tree is compared with its revision in all rows.
+// -compare compares the working tree with its revision in all rows.
 func TestCompare(t *testing.T) {
 	if !*compares {
 		t.Skip("it takes half a minute: -compares runs it")
@@ -323,7 +323,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// What another revision lacks is left out of a comparison, which shows the rest.
+// A row that another revision cannot run is left out of a comparison.
 func TestCompareLeavesOut(t *testing.T) {
 	p := pace{slice: time.Microsecond, slices: 1}
 	fails := func(err error) func() []*contestant {

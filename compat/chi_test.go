@@ -57,7 +57,7 @@ func TestC36ChiRequestID(t *testing.T) {
 	})
 }
 
-// Even when nothing between it and the handler sets a value of its own.
+// The same if nothing between it and the handler sets a value.
 func TestC36ChiRequestIDLast(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		after, ends := make(chan string, 16), s.ends(t)
@@ -74,7 +74,7 @@ func TestC36ChiRequestIDLast(t *testing.T) {
 	})
 }
 
-// entries is a chi log formatter that keeps what it is told.
+// entries is a chi log formatter that records its entries.
 type entries chan string
 
 func (e entries) NewLogEntry(*http.Request) middleware.LogEntry { return e }
@@ -137,7 +137,7 @@ func TestC36ChiRecoverer(t *testing.T) {
 	})
 }
 
-// Recoverer is over before afterware begins: afterware's panics are kami's.
+// Recoverer has ended before afterware runs, so kami recovers afterware's panics.
 func TestC40AfterwarePanicsOutsideRecoverer(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		caught := make(chan any, 16)
@@ -263,7 +263,7 @@ func TestC36ChiTimeout(t *testing.T) {
 	})
 }
 
-// Afterware's context ends when and why the one outside of the timeout does.
+// Afterware's context ends with the context outside of the timeout, with the same cause.
 func TestC11CauseAfterTimeout(t *testing.T) {
 	errClosed := errors.New("we are closed")
 	overBoth(t, func(t *testing.T, s *stack) {
@@ -334,7 +334,7 @@ func TestC36ChiLogger(t *testing.T) {
 	})
 }
 
-// realIP is deprecated for whom it trusts, which is not what is tested here, and in use all the same.
+// realIP is deprecated because it trusts any client. It is tested because apps still use it.
 //
 //lint:ignore SA1019 it is what apps use
 var realIP = middleware.RealIP

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the benchmarks' service takes and gives.
+// The requests and responses of the benchmarks' service.
 type (
 	sumRequest struct {
 		A, B int
@@ -36,10 +36,10 @@ func sum(_ context.Context, r sumRequest) (sumResponse, error) {
 	return sumResponse{r.A + r.B, r.Note}, nil
 }
 
-// notes are the sizes of what is sent both ways.
+// notes are the sizes of requests and responses.
 var notes = map[string]string{"small": "a note", "10KB": strings.Repeat("a note, ", 10<<10/8)}
 
-// kitServer is the service as go-kit's documentation has it.
+// kitServer is the service, written as in go-kit's documentation.
 func kitServer(opts ...kithttp.ServerOption) http.Handler {
 	return kithttp.NewServer(
 		func(ctx context.Context, request any) (any, error) { return sum(ctx, request.(sumRequest)) },
@@ -56,7 +56,7 @@ func kamiServer(opts ...endpoint.ServerOption) http.Handler {
 	return endpoint.NewServer(sum, endpoint.DecodeJSONRequest, endpoint.EncodeJSONResponse, opts...)
 }
 
-// servers are the same service by both, with and without a finalizer.
+// servers are the service by go-kit and by package endpoint, with and without a finalizer.
 var servers = []struct {
 	name      string
 	kit, kami http.Handler
@@ -69,7 +69,7 @@ var servers = []struct {
 	},
 }
 
-// sink is a ResponseWriter of HTTP/1's shape that can be used again.
+// sink is a ResponseWriter with the methods of HTTP/1's that can be used again.
 type sink struct {
 	header http.Header
 	code   int
@@ -110,7 +110,7 @@ func serveOnce(t testing.TB, h http.Handler, note string) func() {
 	return serve
 }
 
-// kitClient is a client of the service as go-kit's documentation has it.
+// kitClient is a client of the service, written as in go-kit's documentation.
 func kitClient(target *url.URL, c kithttp.HTTPClient) func(sumRequest) (sumResponse, error) {
 	call := kithttp.NewClient(http.MethodPost, target, kithttp.EncodeJSONRequest,
 		func(_ context.Context, r *http.Response) (any, error) {
@@ -202,12 +202,12 @@ func populating() (kit, kami func(reads bool)) {
 	return kit, kami
 }
 
-// slice is how long one of the two runs before it is the other's turn: several times as long as from one collection of
-// garbage to the next, which is a cost too.
+// slice is how long one of the two runs before the other's turn. It has several collections of garbage in it, because they are a
+// part of the cost.
 const slice = 20 * time.Millisecond
 
-// bothAre runs a benchmark of both: they take turns, so that what else the machine does meets both, and the fastest turn
-// of each counts. It reports the nanoseconds of a run by each, and their ratio, which the targets are about.
+// bothAre runs a benchmark of both in turns, so that other work on the machine slows both alike. The fastest turn of each counts. It
+// reports the nanoseconds of a run by each, and their ratio, which has a target.
 func bothAre(b *testing.B, name string, kit, kami func()) {
 	b.Run(name, func(b *testing.B) {
 		turn := func(run func(), least *float64) {
@@ -261,7 +261,7 @@ func BenchmarkPopulate(b *testing.B) {
 	bothAre(b, "read", func() { kit(true) }, func() { kami(true) })
 }
 
-// raced says whether the race detector is on.
+// raced is whether the race detector is on.
 var raced bool
 
 // The targets of package endpoint: how many of go-kit's allocations it may have.

@@ -19,27 +19,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests call the same server through a Client of go-kit and through one of package endpoint. As those of servers,
-// they compare all but the differences, which TestGoKitClientDifferences pins:
+// These tests call the same server through a Client of go-kit and through one of package endpoint. Like the tests of servers, they
+// compare everything except these differences, which TestGoKitClientDifferences checks:
 //
 //   - JSON and XML requests have a Content-Length, and a GetBody. So servers that refuse chunked requests are served, and
 //     307 and 308 are followed.
 //   - A Headerer's names need not be canonical, and a name without values is left out: go-kit sends an empty header.
-//   - A nil context from a RequestFunc or a ClientResponseFunc is an error. In go-kit it is handed on, and comes to a panic
-//     wherever it is used.
+//   - A nil context from a RequestFunc or a ClientResponseFunc is an error. go-kit passes it on, and whatever uses it panics.
 //   - A context that a RequestFunc has ended stops the call with its cause. In go-kit the HTTP client is asked first.
-//   - The error of a call whose context has ended wraps its cause, whatever the HTTP client says. (*http.Client does it too.)
-//   - The context of finalizers has not ended, unless the caller's has: what they log to may heed it.
-//   - They get an error if the call panics, for it has not succeeded.
-//   - The body of a request that is not sent is closed, and of a response that which came, whatever has taken its place.
-//   - A BufferedStream is closed if the call fails, or panics: nobody else has it then.
-//   - The request that the encoder and RequestFuncs get has the call's context, in go-kit none.
+//   - The error of a call whose context has ended wraps the cause, with any HTTP client. (*http.Client does it too.)
+//   - The context of finalizers ends only with the caller's, because a logger may stop when its context ends.
+//   - Finalizers get an error if the call panics, because it has not succeeded.
+//   - The body of a request that is not sent is closed. The response's own body is closed, even if a hook has replaced it.
+//   - A BufferedStream is closed if the call fails or panics, because the caller does not get it then.
+//   - The request that the encoder and RequestFuncs get has the call's context. In go-kit it has none.
 //   - SetClient(nil) means the default. In go-kit each call panics.
-//   - NewClient panics if no request can be made of method and target, not each call fails.
-//   - What cannot be encoded is named in the error, which wraps encoding/json's.
-//   - An error of sending a request or of decoding an answer that has no status gets 502: a Server whose Endpoint returns it is
-//     a bad gateway. In go-kit it answers 500.
-//   - DecodeJSONResponse, which go-kit leaves to each client, makes errors of all that is no answer.
+//   - NewClient panics if no request can be made of method and target. In go-kit each call fails.
+//   - The error names the type that cannot be encoded, and wraps encoding/json's error.
+//   - An error in sending a request or decoding an answer gets 502 if it has no status. A Server whose Endpoint returns it answers
+//     502; go-kit's answers 500.
+//   - DecodeJSONResponse, which go-kit leaves to each client, returns an error for a response that is not a valid answer.
 
 // clientCase is a call, the server's answer, and the hooks around that.
 type clientCase struct {
@@ -57,7 +56,7 @@ type clientCase struct {
 	buffered                  bool
 }
 
-// manner is how a server answers.
+// manner says how a server answers.
 type manner int
 
 const (
@@ -76,13 +75,13 @@ type headedAsked struct {
 	headers `json:"-" xml:"-"`
 }
 
-// peer is both ends of a call: a server, and what calls it.
+// peer is a server and its HTTP client.
 type peer struct {
 	*httptest.Server
 	handler http.HandlerFunc
 }
 
-// newPeer starts a server, whose connections are not used again.
+// newPeer starts a server. Its connections are not reused.
 func newPeer(t testing.TB, l net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *peer {
 	p := new(peer)
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.handler(w, r) }))
@@ -145,7 +144,7 @@ type caller struct {
 	got  *http.Response
 }
 
-// result is what has become of a call.
+// result is the result of a call.
 type result struct {
 	response asked
 	class    string // of its error
@@ -158,7 +157,7 @@ var (
 	errGone       = errors.New("the caller has gone")
 )
 
-// run makes the call by either.
+// run makes the call with go-kit or with package endpoint.
 func (c clientCase) run(p *peer, kit, alike bool) (got result) {
 	s := &caller{clientCase: c, doer: p.Client()}
 	s.of(kit, alike)
@@ -197,7 +196,7 @@ func (c clientCase) run(p *peer, kit, alike bool) (got result) {
 	return result{response, classOf(err), !alike && errors.Is(err, errGone), s.take()}
 }
 
-// headersOf returns the request's headers, for go-kit as it takes them.
+// headersOf returns the request's headers, in the form that go-kit takes if it is go-kit's.
 func (s *caller) headersOf() headers {
 	if !s.alike {
 		return s.headers
@@ -229,7 +228,7 @@ func classOf(err error) string {
 	}
 }
 
-// firstOf is the error that came first: ours adds how the context has ended and why, if that is not said.
+// firstOf returns the first error. Package endpoint adds how and why the context has ended if the error does not say it.
 func firstOf(err error) error {
 	for {
 		switch wrapper := err.(type) {
@@ -408,7 +407,7 @@ func (s *caller) finalize(i int) func(context.Context, error) {
 	}
 }
 
-// callOf calls by either.
+// callOf makes a call with go-kit or with package endpoint.
 func callOf[Req any](s *caller, ctx context.Context, target *url.URL, request Req) (asked, error) {
 	if s.kit {
 		return kitCall(s, ctx, target, request)
@@ -459,7 +458,7 @@ func kitCall(s *caller, ctx context.Context, target *url.URL, request any) (aske
 	return response.(asked), nil
 }
 
-// same checks that both do the same.
+// same checks that go-kit and package endpoint do the same.
 func (c clientCase) same(t *testing.T, p *peer) {
 	t.Helper()
 	require.Equal(t, c.run(p, true, true), c.run(p, false, true), "%+v", c)
@@ -514,7 +513,7 @@ func TestGoKitClient(t *testing.T) {
 	}
 }
 
-// What either does if left alone.
+// Each case shows what go-kit and package endpoint do by default.
 func TestGoKitClientDifferences(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -622,12 +621,12 @@ func TestGoKitClientDifferences(t *testing.T) {
 	})
 }
 
-// ended is an HTTP client that only says that the context has ended.
+// ended is an HTTP client whose error only says that the context has ended.
 type ended struct{}
 
 func (ended) Do(r *http.Request) (*http.Response, error) { return nil, r.Context().Err() }
 
-// String is the error and what the hooks were.
+// String is the error and the hooks' records.
 func (r result) String() string {
 	text := r.class
 	if r.caused {

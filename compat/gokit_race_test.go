@@ -2,5 +2,5 @@
 
 package compat
 
-// The race detector lets pools forget, so that allocations are not what they are.
+// The race detector makes pools drop values, so allocations cannot be compared.
 func init() { raced = true }

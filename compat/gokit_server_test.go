@@ -21,36 +21,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests send the same request through a Server of go-kit and through one of package endpoint, and compare all that
-// can be seen. Where the two differ on purpose, go-kit's service does by itself what ours gets for free (see the uses of
-// alike), so that all else of such a request is compared, and TestGoKitServerDifferences pins what either does if left
-// alone. The differences are:
+// These tests send the same request through a Server of go-kit and through one of package endpoint, and compare everything that
+// can be seen. Where the two differ on purpose, go-kit's service does itself what package endpoint does (see the uses of alike),
+// so that the other parts of such a request are still compared. TestGoKitServerDifferences checks what each does by default. The
+// differences are:
 //
-//   - An error's status is from 400 to 599, any other becomes 500: a 200 with an error inside is no answer, and net/http
-//     panics on a status that is none.
-//   - StatusCoder, Headerer and json.Marshaler are found in errors that are wrapped: wrapping one with %w must not make a
-//     500 of a 404.
-//   - Errors have X-Content-Type-Options: nosniff, as those of http.Error do, lest their text be taken for HTML. And they
-//     lose the Content-Length that was meant for the response.
-//   - A Headerer's Content-Type takes the place of the encoder's: go-kit sends two, of which clients take the first.
-//   - A response is marshalled before its header goes out. If that fails it is a 500 and no empty 200.
-//   - A response's status is from 200 to 999, any other is an error: informational ones are no answer, others panic.
-//   - 205 and 304 have no body, as 204: RFC 9110 forbids it, and for 304 net/http refuses it, which go-kit answers as an
-//     error. And none of the three has a Content-Type of the encoder's.
-//   - If the encoder fails or panics after it has begun to write, the connection is aborted. An error's text at the end of
-//     half a response is taken for a part of it, and half a response for all of it. That for HEAD has no half.
+//   - An error's status is from 400 to 599, any other becomes 500: a 200 with an error inside looks like a success, and net/http
+//     panics on an invalid status.
+//   - StatusCoder, Headerer and json.Marshaler are found in wrapped errors, so that wrapping a 404 with %w does not make it a
+//     500.
+//   - Errors have X-Content-Type-Options: nosniff, as http.Error's do, so that no client takes their text for HTML. They do not
+//     have the Content-Length that was set for the response.
+//   - A Headerer's Content-Type replaces the encoder's. go-kit sends both, and clients use the first.
+//   - A response is marshalled before its header is sent. If that fails, the answer is a 500, and not an empty 200.
+//   - A response's status is from 200 to 999, any other is an error: a 1xx is not an answer, and net/http panics on others.
+//   - 205 and 304 have no body, like 204: RFC 9110 forbids it, and net/http refuses it for 304, which go-kit answers as an
+//     error. None of the three has the encoder's Content-Type.
+//   - If the encoder fails or panics after it has begun to write, the connection is aborted. Otherwise a client would take the
+//     error's text for a part of the response, and the incomplete response for a complete one. A HEAD has no body to abort.
 //   - If an ErrorEncoder writes nothing, the answer is empty, but has the error's status.
-//   - A RequestFunc that returns nil or a context that has ended stops the request with an error, and so does a
-//     ServerResponseFunc that returns nil. In go-kit nil is handed on and comes to a panic wherever it is used,
-//     and an ended context to work that nobody waits for.
+//   - A RequestFunc that returns nil or an ended context stops the request with an error, and so does a ServerResponseFunc that
+//     returns nil. go-kit passes nil on, and whatever uses it panics. With an ended context it does work for nothing.
 //   - A response that is a Failer and has failed goes to the error handler and the error encoder. In go-kit each service's
-//     encoder must see to that, or answers 200.
-//   - Finalizers get 500 if there was a panic before a status, not 200; and the final status, not that of a 1xx before it.
-//   - The size that finalizers find has what was written through io.ReaderFrom in it.
+//     encoder must check it, or it answers 200.
+//   - If there was a panic before a status, finalizers get 500 and not 200. They get the final status, and not a 1xx before it.
+//   - The size that finalizers get includes bytes written through io.ReaderFrom.
 //   - Functions that are nil are refused when a server is made, and a nil ErrorEncoder means the default. In go-kit the
 //     request panics.
-//   - DecodeJSONRequest, which go-kit leaves to each service, refuses what is not JSON from the first byte to the last, and a
-//     body without a Content-Type.
+//   - DecodeJSONRequest, which go-kit leaves to each service, refuses a body with anything other than one JSON value, and a body
+//     without a Content-Type.
 
 // stage is where a request stops.
 type stage int
@@ -100,7 +99,7 @@ type failure struct {
 	headers      headers
 }
 
-// error makes an error of the description. If it is alike, it says what both servers take from it.
+// error makes the error that is described. If it is alike, both servers take the same from it.
 func (f failure) error(alike bool) error {
 	text, c, has := f.text, coder(f.code), f.traits
 	if alike && has&isWrapped != 0 {
@@ -161,7 +160,7 @@ func (f failure) error(alike bool) error {
 	return err
 }
 
-// How errors are answered.
+// The ways to answer errors.
 const (
 	byDefault  = iota // without an option
 	recorded          // by default, and noted
@@ -262,7 +261,7 @@ func (c serverCase) run(kit, alike bool, over func(http.Handler, serverCase) ans
 	return outcome{got, s.take()}
 }
 
-// answered is what a client sees.
+// answered is the answer that a client sees.
 type answered struct {
 	code    int
 	header  http.Header
@@ -270,13 +269,13 @@ type answered struct {
 	aborted bool
 }
 
-// outcome is that, and what hooks have seen.
+// outcome is the answer, and the records of hooks.
 type outcome struct {
 	answered
 	hooks []string
 }
 
-// noted is the journal of a request by either.
+// noted is the journal of a request to one of the servers.
 type noted struct {
 	journal
 	kit     bool
@@ -292,14 +291,14 @@ func (n *noted) of(kit, alike bool) {
 	}
 }
 
-// service is one of the case, which notes what it sees.
+// service is the service of a case. It notes what it sees.
 type service struct {
 	serverCase
 	noted
 	half bool // of the response has been written
 }
 
-// The keys of request and response, which have the same names in both.
+// The context keys, which have the same names in go-kit and package endpoint.
 var (
 	kitKeys = []any{
 		kithttp.ContextKeyRequestMethod, kithttp.ContextKeyRequestURI, kithttp.ContextKeyRequestPath,
@@ -319,7 +318,7 @@ var (
 	}
 )
 
-// note notes what has happened, and all that it finds in the context.
+// note notes an event, and the values in the context.
 func (n *noted) note(ctx context.Context, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	if ctx == nil {
@@ -431,7 +430,7 @@ func (s *service) afters() (funcs []func(context.Context, http.ResponseWriter) c
 	return funcs
 }
 
-// encode encodes the response with an encoder of either.
+// encode encodes the response with go-kit's or package endpoint's encoder.
 func (s *service) encode(ctx context.Context, w http.ResponseWriter, response any, by func(http.ResponseWriter) error) error {
 	if s.stopped != nil {
 		return s.stopped
@@ -481,7 +480,7 @@ func headersOf(response any) headers {
 	return nil
 }
 
-// oneType has but the last Content-Type.
+// oneType keeps only the last Content-Type.
 type oneType struct{ http.ResponseWriter }
 
 func (w oneType) WriteHeader(code int) {
@@ -517,7 +516,7 @@ func hasContentType(h headers) bool {
 
 func (s *service) handle(ctx context.Context, err error) { s.note(ctx, "handle %q", err) }
 
-// encodeError encodes an error with the default encoder of either, or its own.
+// encodeError encodes an error with one of the default encoders, or with the case's own.
 func (s *service) encodeError(ctx context.Context, err error, w http.ResponseWriter, by endpoint.ErrorEncoder) {
 	switch {
 	case s.alike && s.half && s.method == http.MethodHead:
@@ -550,7 +549,7 @@ func (s *service) finalize(i int) func(context.Context, int, *http.Request) {
 	}
 }
 
-// handlerOf returns a server of either, whose response is this.
+// handlerOf returns a server of go-kit or package endpoint with the response.
 func handlerOf[Resp any](s *service, response Resp) http.Handler {
 	if s.kit {
 		return kitHandler(s, response)
@@ -644,7 +643,7 @@ func inProcess(h http.Handler, c serverCase) (got answered) {
 	return got
 }
 
-// strict is a recorder that refuses the bodies which net/http's writers refuse.
+// strict is a recorder that refuses the same bodies as net/http's writers.
 type strict struct{ *httptest.ResponseRecorder }
 
 func (s strict) Write(p []byte) (int, error) {
@@ -674,7 +673,7 @@ func overHTTP(t *testing.T) func(http.Handler, serverCase) answered {
 	}
 }
 
-// same checks that both do the same.
+// same checks that go-kit and package endpoint do the same.
 func (c serverCase) same(t *testing.T, over func(http.Handler, serverCase) answered) {
 	t.Helper()
 	require.Equal(t, c.run(true, true, over), c.run(false, true, over), "%+v", c)
@@ -747,7 +746,7 @@ func TestGoKitServer(t *testing.T) {
 	}
 }
 
-// What either does if left alone.
+// Each case shows what go-kit and package endpoint do by default.
 func TestGoKitServerDifferences(t *testing.T) {
 	own := headers{"X-Own": {"1"}}
 	for _, tt := range []struct {
@@ -839,7 +838,7 @@ func TestGoKitServerDifferences(t *testing.T) {
 	}
 }
 
-// String is what is left if nothing is noted but the finalizer.
+// String is the finalizer's record, the only one of these cases.
 func (o outcome) String() string {
 	text := fmt.Sprintf("%d %q %v %v", o.code, o.body, o.header["X-Content-Type-Options"], o.header["X-Own"])
 	for _, hook := range o.hooks {
@@ -857,7 +856,7 @@ func (o outcome) String() string {
 	return text
 }
 
-// Only an encoder of one's own writes 1xx or through io.ReaderFrom.
+// Only a service's own encoder writes a 1xx, or through io.ReaderFrom.
 func TestGoKitServerFinalizerDifferences(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -913,7 +912,7 @@ func TestGoKitServerNilDifferences(t *testing.T) {
 	assert.Equal(t, errGone.Error(), w.Body.String())
 }
 
-// draw makes decisions of a fuzzer's bytes, all zero after their end.
+// draw makes decisions from a fuzzer's bytes. After their end all decisions are zero.
 type draw []byte
 
 func (d *draw) n(below int) int {
@@ -974,7 +973,7 @@ func (d *draw) serverCase() serverCase {
 	return c
 }
 
-// seeds adds what go test tries each time.
+// seeds adds the inputs that go test always tries.
 func seeds(f *testing.F) {
 	f.Add([]byte(nil))
 	random := rand.NewChaCha8([32]byte{})

@@ -19,7 +19,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 )
 
-// echoSocket takes one message over a websocket and sends it back. It needs an http.Hijacker, not one by Unwrap.
+// echoSocket sends one message of a websocket back. The writer itself must be an http.Hijacker: the library does not use Unwrap.
 func echoSocket(w http.ResponseWriter, r *http.Request) error {
 	socket, err := new(websocket.Upgrader).Upgrade(w, r, nil)
 	if err != nil {
@@ -47,7 +47,7 @@ func talkTo(t *testing.T, c *client, path string) {
 	assert.Equal(t, "kami", string(message))
 }
 
-// An upgrade works behind compression and others' writers, and is a 101 for afterware and LogHandler.
+// An upgrade works behind compression and other packages' writers, and is a 101 for afterware and LogHandler.
 func TestC43Upgrade(t *testing.T) {
 	for name, mw := range map[string][]kami.MiddlewareType{
 		"none":              nil,
@@ -99,8 +99,8 @@ func TestC43UpgradeThroughReverseProxy(t *testing.T) {
 	})
 }
 
-// ReverseProxy asks for http.CloseNotifier, since the context of a request does not end with the client's connection unless
-// kami.Cancel is set.
+// ReverseProxy uses http.CloseNotifier, because the context of a request ends with the client's connection only if kami.Cancel
+// is set.
 func TestC43ReverseProxyNoticesThatItsClientHasLeft(t *testing.T) {
 	for name, mw := range map[string]kami.MiddlewareType{
 		"directly": func(ctx context.Context) context.Context { return ctx },

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestServersLeaveNothing starts and stops servers, with a connection that is idle, one on which nothing has come and a
-// stream, and looks for goroutines that they have left.
+// TestServersLeaveNothing starts and stops servers with an idle connection, an unused one and a stream, and looks for goroutines
+// that are left.
 func TestServersLeaveNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	mux := kami.New()
@@ -51,7 +51,7 @@ func TestServersLeaveNothing(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// ownContext is a context of the app's own type, which the context package would watch with a goroutine.
+// ownContext is a context of the app's own type. The context package would watch it with a goroutine.
 type ownContext struct{ context.Context }
 
 func (c ownContext) Done() <-chan struct{} { return c.Context.Done() }

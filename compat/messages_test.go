@@ -20,7 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// TestM08ChiAndTheAccessLog has a message pass middleware of chi's and the access log, as a request does.
+// TestM08ChiAndTheAccessLog has a message pass chi's middleware and the access log, as a request does.
 func TestM08ChiAndTheAccessLog(t *testing.T) {
 	var records strings.Builder
 	mux := kami.New()
@@ -49,7 +49,7 @@ func TestM08ChiAndTheAccessLog(t *testing.T) {
 	}
 }
 
-// TestM07TheTraceOfTheCaller has otelhttp around a mux make its span a child of the caller's, which the header brings.
+// TestM07TheTraceOfTheCaller checks that otelhttp around a mux makes its span a child of the caller's span in the header.
 func TestM07TheTraceOfTheCaller(t *testing.T) {
 	o := newTelemetry(t)
 	mux := kami.New()

@@ -19,7 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// telemetry keeps what otelhttp reports.
+// telemetry records the spans and metrics of otelhttp.
 type telemetry struct {
 	spans   *tracetest.InMemoryExporter
 	tracer  *sdktrace.TracerProvider
@@ -60,7 +60,7 @@ func (o *telemetry) take() map[string]tracetest.SpanStub {
 	return byName
 }
 
-// counts returns how many requests there were by now, by http.route and status.
+// counts returns the number of requests so far, by http.route and status.
 func (o *telemetry) counts(t *testing.T) map[string]uint64 {
 	var all metricdata.ResourceMetrics
 	require.NoError(t, o.reader.Collect(context.Background(), &all))
@@ -130,7 +130,7 @@ func (o *telemetry) ask(t *testing.T, c *client) (server, child tracetest.SpanSt
 	return spans["GET /users/:id"], spans["child"]
 }
 
-// Around a Mux, otelhttp learns the route from the Pattern of the request that it passed in.
+// Around a Mux, otelhttp learns the route from the Pattern of the request that it has passed to the Mux.
 func TestC15OtelAroundMux(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		o := newTelemetry(t)

@@ -92,7 +92,7 @@ func TestC36Cors(t *testing.T) {
 	})
 }
 
-// The library's handler without next only sets headers, so it does as middleware that is read-only.
+// The library's handler without next only sets headers, so it can be read-only middleware.
 func TestC37CorsHandlerFunc(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		s.use("/", cors.AllowAll().HandlerFunc)
@@ -153,7 +153,7 @@ func TestC36HTTPAuth(t *testing.T) {
 	})
 }
 
-// The check reads the param, so it must see every value that a handler could (C35).
+// The check reads the param, so it must see every value that a handler may see (C35).
 func TestC36HTTPAuthByParam(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		ends := s.ends(t)
@@ -247,7 +247,7 @@ func TestC36Gzhttp(t *testing.T) {
 	}
 }
 
-// What net/http itself has as middleware.
+// net/http's own middleware.
 func TestC36StandardLibrary(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		ends := s.ends(t)

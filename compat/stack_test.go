@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// limit bounds everything that a test waits for.
+// limit is how long a test waits for anything.
 const limit = 30 * time.Second
 
 // stack is what the tests run over: a Mux, or the package's functions and variables.
@@ -50,7 +50,7 @@ func overBoth(t *testing.T, test func(t *testing.T, s *stack)) {
 
 func (s *stack) get(path string, handler kami.HandlerType) { s.handle(http.MethodGet, path, handler) }
 
-// end is what LogHandler was called with.
+// end has the arguments of a call of LogHandler.
 type end struct {
 	ctx    context.Context
 	r      *http.Request
@@ -58,7 +58,7 @@ type end struct {
 	bytes  int
 }
 
-// ends sets a LogHandler and returns what it will be called with.
+// ends sets a LogHandler, and returns a channel of its calls.
 func (s *stack) ends(t *testing.T) <-chan end {
 	ends := make(chan end, 1024)
 	*s.logHandler = func(ctx context.Context, w mutil.WriterProxy, r *http.Request) {
@@ -75,7 +75,7 @@ func (s *stack) noPanics(t *testing.T) {
 	}
 }
 
-// one checks that there is one context (C10).
+// one checks that the handler's context is the request's (C10).
 func one(t *testing.T, ctx context.Context, r *http.Request) {
 	t.Helper()
 	if ctx != r.Context() {
@@ -83,7 +83,7 @@ func one(t *testing.T, ctx context.Context, r *http.Request) {
 	}
 }
 
-// client asks a server and takes its answers as they are: nothing is decoded, no redirect followed.
+// client is an HTTP client that decodes nothing and follows no redirects.
 type client struct {
 	*http.Client
 	ctx context.Context
@@ -126,7 +126,7 @@ func (c *client) send(method, path string, body io.Reader, headers ...string) (*
 	return c.Do(r)
 }
 
-// answer is an answer with its body, which is read.
+// answer is an answer with its body, which has been read.
 type answer struct {
 	*http.Response
 	body string
@@ -168,7 +168,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-// wait waits for a channel to be closed, in any goroutine.
+// wait waits until a channel is closed. It may be called in any goroutine.
 func wait(t *testing.T, closed <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -179,7 +179,7 @@ func wait(t *testing.T, closed <-chan struct{}) {
 	}
 }
 
-// empty checks that nothing more has come.
+// empty checks that the channel is empty.
 func empty[T any](t *testing.T, from <-chan T) {
 	t.Helper()
 	select {
@@ -219,7 +219,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// journal is the order in which things happened.
+// journal records events in order.
 type journal struct {
 	mu   sync.Mutex
 	list []string
@@ -231,7 +231,7 @@ func (j *journal) add(what string) {
 	j.list = append(j.list, what)
 }
 
-// take returns what happened since the last call.
+// take returns the events since the last call.
 func (j *journal) take() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

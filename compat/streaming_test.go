@@ -22,7 +22,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 )
 
-// quiet is a chi log formatter that says nothing.
+// quiet is a chi log formatter that logs nothing.
 type quiet struct{}
 
 func (quiet) NewLogEntry(*http.Request) middleware.LogEntry { return quiet{} }
@@ -100,7 +100,7 @@ func TestC43Streaming(t *testing.T) {
 	}
 }
 
-// http.TimeoutHandler cannot flush, and nothing around it says that it can.
+// http.TimeoutHandler cannot flush, and no writer around it claims that it can.
 func TestC43TimeoutHandlerCannotFlush(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		ends := s.ends(t)
@@ -122,7 +122,7 @@ func TestC43TimeoutHandlerCannotFlush(t *testing.T) {
 	})
 }
 
-// Chi chooses the shape of its writer by that of kami's.
+// chi gives its writer the optional interfaces that kami's has.
 func TestC43ShapesThroughChi(t *testing.T) {
 	type shape struct{ flusher, hijacker, readerFrom, pusher bool }
 	for protocol, want := range map[string]shape{

@@ -21,7 +21,7 @@ func timeout(after time.Duration) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler { return http.TimeoutHandler(next, after, tooSlow) }
 }
 
-// clock makes time run out when a test wants it to.
+// clock makes the timeout happen when a test wants it.
 type clock struct {
 	context.Context
 	out chan struct{}
@@ -38,7 +38,7 @@ func (c *clock) Err() error {
 	}
 }
 
-// stops returns middleware after which time runs out when out is closed.
+// stops returns middleware with a timeout that happens when out is closed.
 func stops(out chan struct{}) func(context.Context) context.Context {
 	return func(ctx context.Context) context.Context { return &clock{ctx, out} }
 }
@@ -142,7 +142,7 @@ func TestC36TimeoutHandlerSlow(t *testing.T) {
 	}
 }
 
-// The chain goes on in its branch after the answer: afterware and LogHandler have seen nothing of that.
+// The chain goes on in its goroutine after the answer. Afterware and LogHandler see nothing of that.
 func TestC36TimeoutHandlerBetweenMiddleware(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		out, release := make(chan struct{}), make(chan struct{})
@@ -177,7 +177,7 @@ func TestC36TimeoutHandlerBetweenMiddleware(t *testing.T) {
 	})
 }
 
-// The branch goes on at the very time when the request ends. This is for the race detector.
+// The goroutine goes on while the request ends. This is for the race detector.
 func TestC36TimeoutHandlerAtTheSameTime(t *testing.T) {
 	const requests = 50
 	overBoth(t, func(t *testing.T, s *stack) {

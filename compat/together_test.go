@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// together is a whole stack of middleware on one scope, which writes down what happens:
+// together is a whole stack of middleware on one scope, which records what happens:
 // RequestID, Logger, Recoverer, Compress, "between", TimeoutHandler, "inner".
 type together struct {
 	*stack
@@ -59,8 +59,8 @@ func newTogether(t *testing.T, s *stack, scope string) *together {
 	return all
 }
 
-// see writes down what a place in the stack sees: the request's id, the values of the kami middleware, the param, and
-// whether there is a deadline.
+// see records what a place in the stack sees: the request's id, the values of kami middleware, the param, and whether there is a
+// deadline.
 func (all *together) see(where string, ctx context.Context, r *http.Request) {
 	one(all.t, ctx, r)
 	saw := []string{where, middleware.GetReqID(ctx)}
@@ -85,7 +85,7 @@ func (all *together) handler(ctx context.Context, w http.ResponseWriter, r *http
 	fmt.Fprint(w, kami.Param(ctx, "id"), page)
 }
 
-// NewLogEntry, Write and Panic make it the log that chi writes to.
+// NewLogEntry, Write and Panic make it chi's log.
 func (all *together) NewLogEntry(r *http.Request) middleware.LogEntry {
 	all.seen.add("logger begins " + middleware.GetReqID(r.Context()))
 	return all
@@ -97,7 +97,7 @@ func (all *together) Write(status, bytes int, _ http.Header, _ time.Duration, _ 
 
 func (all *together) Panic(v any, _ []byte) { all.seen.add(fmt.Sprint("recovered ", v)) }
 
-// ask asks for a path, with gzip, and returns the answer decoded, and what was seen.
+// ask asks for a path with gzip. It returns the decoded answer, and what was seen.
 func (all *together) ask(c *client, method, path string) (answer, []string) {
 	got := c.do(all.t, method, path, middleware.RequestIDHeader, "rid", "Accept-Encoding", "gzip")
 	end := receive(all.t, all.ends)
@@ -143,7 +143,7 @@ func TestC36AllTogether(t *testing.T) {
 				assert.Empty(t, got.body)
 				assert.Equal(t, wrapped(500, " id=8", "handler rid b i id=8 deadline", "recovered oh no"), seen)
 
-				// What has no route is wrapped too; only a scope with the param knows it then.
+				// Paths without a route are wrapped too. Only a scope with the param knows the param then.
 				param := ""
 				if strings.Contains(scope, ":id") {
 					param = " id=9"
@@ -220,7 +220,7 @@ func TestC36AllTogetherTooSlow(t *testing.T) {
 	})
 }
 
-// A scope's own params come first in its middleware and afterware, the route's everywhere else.
+// A scope's params come first in its middleware and afterware. Elsewhere the route's come first.
 func TestC14ParamsWithinStandardMiddleware(t *testing.T) {
 	overBoth(t, func(t *testing.T, s *stack) {
 		var seen journal
@@ -272,7 +272,7 @@ func TestC14ParamsWithinStandardMiddleware(t *testing.T) {
 	})
 }
 
-// Everybody gets the answer to his own question. This is for the race detector too.
+// Each request gets its own answer. This is for the race detector too.
 func TestC13AllTogetherAtOnce(t *testing.T) {
 	const askers, questions = 64, 4
 	for _, logged := range []bool{true, false} {

@@ -46,7 +46,7 @@ func TestChat(t *testing.T) {
 	taken.until(`document.getElementById("refused").textContent == "somebody else has this name here"`)
 }
 
-// TestChatCut cuts connections while both talk. Each has all lines in the order of the other, and each once.
+// TestChatCut cuts connections while both tabs talk. Both show every line once and in the same order.
 func TestChatCut(t *testing.T) {
 	s, browser := start(t), browser.Start(t)
 	tabs := []*tab{enter(t, browser, s, "ann"), enter(t, browser, s, "bob")}
@@ -60,7 +60,7 @@ func TestChatCut(t *testing.T) {
 	})
 }
 
-// TestChatRestart replaces the program while both talk, with the new one beside the old one, and then after it.
+// TestChatRestart replaces the program while both tabs talk. The new one starts before the old one ends, and then after it.
 func TestChatRestart(t *testing.T) {
 	s, browser := start(t), browser.Start(t)
 	tabs := []*tab{enter(t, browser, s, "ann"), enter(t, browser, s, "bob")}
@@ -75,7 +75,7 @@ func TestChatRestart(t *testing.T) {
 	})
 }
 
-// lost has both tabs talk while something happens several times, and holds that none of it is lost, or shown twice.
+// lost has both tabs talk while something happens several times, and asserts that no line is lost or shown twice.
 func lost(t *testing.T, tabs []*tab, happen func(i int)) {
 	for _, tab := range tabs {
 		tab.run(`window.n = 0; window.talking = setInterval(() => submit("line " + n++), 20)`)
@@ -149,7 +149,7 @@ func (b *tab) hello(name, room string) {
 	}`, quoted(name), quoted(room)))
 }
 
-// say writes a line with the keyboard. The focus is where it is written.
+// say types a line. The focus must be in the input already.
 func (b *tab) say(text string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, limit)
@@ -157,7 +157,7 @@ func (b *tab) say(text string) {
 	require.NoError(b.t, chromedp.Do(ctx, chromedp.SendKeys("#text", text+"\r")))
 }
 
-// submit says a line at once, whatever else is being written.
+// submit sends a line at once, without typing.
 func (b *tab) submit(text string) { b.run(`submit(` + quoted(text) + `)`) }
 
 // run runs a script.
@@ -166,7 +166,7 @@ func (b *tab) run(script string) {
 	b.value(script + `; 0`)
 }
 
-// value returns what an expression is, as text.
+// value returns the value of an expression as text.
 func (b *tab) value(script string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, limit)

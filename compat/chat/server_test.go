@@ -18,7 +18,7 @@ import (
 // limit is how long a test waits for anything.
 const limit = time.Minute
 
-// server is the program, and a proxy before it, at whose address it stays.
+// server is the program, and a proxy in front of it whose address stays the same.
 type server struct {
 	URL string
 
@@ -85,7 +85,7 @@ func (s *server) stop() {
 	require.NoError(s.t, s.command.Wait())
 }
 
-// roll replaces the program: the new one is there before the old one goes.
+// roll replaces the program. The new one starts before the old one stops.
 func (s *server) roll() {
 	old := s.command
 	s.run()

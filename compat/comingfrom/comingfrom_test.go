@@ -34,7 +34,7 @@ func ours() []app {
 	return []app{{"kami", Kami()}, {"kami, from chi", FromChi()}, {"kami, from ServeMux", FromServeMux()}}
 }
 
-// others are the same app on what people come from, in the order of the page's columns.
+// others are the same app on other routers, in the order of the page's columns.
 func others() []app {
 	return []app{{"chi", Chi()}, {"ServeMux", ServeMux()}, {"echo", Echo()}, {"gin", Gin()}}
 }
@@ -51,7 +51,7 @@ type question struct {
 	body   string
 }
 
-// String is the question as the page has it.
+// String is the question as the page shows it.
 func (q question) String() string {
 	text := fmt.Sprintf("`%s`", q.line)
 	if q.body != "" {
@@ -67,7 +67,7 @@ func (q question) String() string {
 	}
 }
 
-// answer is what there is to compare: bodies without the line break at their end, and of redirects where they lead.
+// answer is the part of a response that is compared: the body without a line break at its end, and the Location of a redirect.
 type answer struct {
 	code int
 	body string
@@ -80,7 +80,7 @@ const (
 	isNoItem = `{"error":"that is no item"}`
 )
 
-// equal is what all apps answer alike.
+// equal are the questions that all apps answer alike.
 var equal = []struct {
 	question
 	want answer
@@ -127,7 +127,7 @@ func TestAnswersAreEqual(t *testing.T) {
 	}
 }
 
-// Each old app may go on behind kami, for what has not moved yet.
+// Each old app can serve behind kami the routes that have not moved yet.
 func TestHalfway(t *testing.T) {
 	for _, a := range others() {
 		t.Run(a.name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestHalfway(t *testing.T) {
 	}
 }
 
-// The other way round, kami may be a part of each.
+// kami can also be a part of each old app.
 func TestMounted(t *testing.T) {
 	r := chi.NewRouter()
 	r.Handle("/hello/*", Kami())
@@ -160,8 +160,8 @@ func TestMounted(t *testing.T) {
 	}
 }
 
-// differences is what they answer differently, as the page says: kami, and then the others in their order. These are
-// the routers' own ways, with the settings that they have by default.
+// differences are the questions that the apps answer differently, as on the page: kami first, then the others in their order. All
+// routers have their default settings.
 var differences = []struct {
 	question
 	why  string
@@ -213,7 +213,7 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// TestSettings turns on what the page names as the way to another answer.
+// TestSettings tries the settings that the page names for other answers.
 func TestSettings(t *testing.T) {
 	c := chi.NewRouter()
 	c.Use(middleware.GetHead, middleware.RedirectSlashes)
@@ -242,7 +242,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// short is an answer as the page has it: with the name that was greeted, if one was.
+// short is an answer as the page shows it: with the name that was greeted, if any.
 func (a answer) short() string {
 	if a.code/100 == 3 {
 		return "redirect"
@@ -253,7 +253,7 @@ func (a answer) short() string {
 	return fmt.Sprint(a.code)
 }
 
-// TestPageDifferences has the page's table be that of the test.
+// TestPageDifferences checks that the page's table is the test's.
 func TestPageDifferences(t *testing.T) {
 	_, section, found := strings.Cut(readPage(t), "## Where the answers differ\n")
 	require.True(t, found)
@@ -274,7 +274,7 @@ func TestPageDifferences(t *testing.T) {
 // sources are the files whose code the page shows.
 var sources = []string{"standard.go", "chi.go", "servemux.go", "echo.go", "gin.go", "kami.go"}
 
-// TestPageCode has the page show nothing but what is compiled here, and every function of it.
+// TestPageCode checks that the page shows only code that is compiled here, and every function of it.
 func TestPageCode(t *testing.T) {
 	var code string
 	for _, path := range sources {
@@ -297,14 +297,14 @@ func TestPageCode(t *testing.T) {
 	}
 }
 
-// TestSources has no file be left out.
+// TestSources checks that no file is left out.
 func TestSources(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	assert.ElementsMatch(t, append([]string{"comingfrom_test.go"}, sources...), files)
 }
 
-// functions returns the source of each function of a file, without what its comment says.
+// functions returns the source of each function of a file, without its comment.
 func functions(t *testing.T, path string) (all []string) {
 	source, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -325,7 +325,7 @@ func readPage(t *testing.T) string {
 	return string(text)
 }
 
-// serve serves an app and returns how to ask it.
+// serve serves an app, and returns a function that asks it.
 func serve(t *testing.T, app http.Handler) (ask func(question) answer) {
 	server := httptest.NewServer(app)
 	t.Cleanup(server.Close)

@@ -33,7 +33,7 @@ type tab struct {
 	complaints []string // of the browser, about the page
 }
 
-// open opens a tab, with what is done before it loads anything.
+// open opens a tab, and runs the actions before it loads a page.
 func open(t *testing.T, browser context.Context, before ...chromedp.Action[chromedp.Void]) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
@@ -46,7 +46,7 @@ func open(t *testing.T, browser context.Context, before ...chromedp.Action[chrom
 	return b
 }
 
-// hear notes what the browser says about the page.
+// hear records the browser's messages about the page.
 func (b *tab) hear(event any) {
 	var complaint string
 	switch event := event.(type) {
@@ -69,7 +69,7 @@ func (b *tab) hear(event any) {
 	b.complaints = append(b.complaints, complaint)
 }
 
-// heard returns what the browser has said about the page so far.
+// heard returns the browser's messages so far.
 func (b *tab) heard() []string {
 	b.Helper()
 	evaluate[bool](b, "true") // what it had to say came before this answer
@@ -91,7 +91,7 @@ func (b *tab) load(url string) {
 	b.do(chromedp.Navigate(url))
 }
 
-// leave does what makes the tab load another page, and waits for it.
+// leave runs an action that makes the tab load another page, and waits for it.
 func (b *tab) leave(action chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -100,7 +100,7 @@ func (b *tab) leave(action chromedp.Action[chromedp.Void]) {
 	require.NoError(b, err)
 }
 
-// run runs an action and returns what it returns.
+// run runs an action and returns its result.
 func run[V any](b *tab, action chromedp.Action[V]) V {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -119,7 +119,7 @@ func evaluate[V any](b *tab, expression string) V {
 	return run(b, chromedp.Evaluate[V](expression))
 }
 
-// call makes an action of a command whose result does not matter.
+// call makes an action of a command without its result.
 func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, command, params)
@@ -133,8 +133,8 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
 }
 
-// accessible returns what a screen reader is told of the page: for each thing of these roles its role and name, and
-// perhaps its description in parentheses.
+// accessible returns what the page tells a screen reader: role and name of each element with one of the roles, and its
+// description, if any, in parentheses.
 func (b *tab) accessible(roles ...string) []string {
 	b.Helper()
 	tree := run(b, func(ctx context.Context, t *chromedp.Target) (accessibility.GetFullAXTreeResult, error) {

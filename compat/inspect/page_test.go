@@ -54,11 +54,11 @@ func application() *kami.Mux {
 	return mux
 }
 
-// script is what must never run: it would be heard, and seen.
+// script is a script that must never run. The test would notice it.
 const script = "alert(document.hit=1)"
 
-// hostileApplication has in its routes and scopes what would run script if it were not escaped, and what would make a
-// line longer than the page is wide.
+// hostileApplication has routes and scopes that would run script if they were not escaped, and long ones that would make a line
+// wider than the page.
 func hostileApplication() *kami.Mux {
 	mux := application()
 	mux.Use("/unused", unguarded)
@@ -94,7 +94,7 @@ func (store[T]) load(ctx context.Context, _ http.ResponseWriter, _ *http.Request
 	return ctx
 }
 
-// account is what is stored.
+// account is a stored account.
 type account struct{ Name string }
 
 // largeApplication has 302 routes and 60 scopes.
@@ -159,7 +159,7 @@ const (
 	answer  = `[...document.querySelectorAll(".flow > li")].map(e => e.innerText.replace(/\s+/g, " ").trim())`
 )
 
-// askByKeyboard does what a person does: types a path, presses Enter and reads.
+// askByKeyboard types a path, presses Enter and reads the page, as a person does.
 func askByKeyboard(b *tab, page string) {
 	b.load(page)
 	for evaluate[string](b, focused) != "input path" {
@@ -184,7 +184,7 @@ func askByKeyboard(b *tab, page string) {
 	assert.Empty(b, b.heard())
 }
 
-// tabs goes from one thing to the next by keyboard.
+// tabs goes from one element to the next by keyboard.
 func tabs(b *tab, page string) {
 	b.load(explaining(page, "GET", "/hello/"))
 	var order []string
@@ -231,7 +231,7 @@ func links(b *tab, page string) {
 	assert.Empty(b, b.heard())
 }
 
-// large finds its way through many routes by keyboard.
+// large finds a route among many by keyboard.
 func large(b *tab, page string) {
 	b.load(page)
 	for evaluate[string](b, focused) != "input q" {
@@ -315,7 +315,7 @@ func names(b *tab, page string) {
 	assert.Equal(b, "input method", evaluate[string](b, focused))
 }
 
-// complaints shows that the tests above would hear of what the browser has to say.
+// complaints checks that the tests above would notice the browser's messages.
 func complaints(b *tab) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'")
@@ -329,7 +329,7 @@ func complaints(b *tab) {
 	}
 }
 
-// inert asks what would run a script if anything of it were not escaped.
+// inert asks for paths that would run a script if they were not escaped.
 func inert(b *tab, page string) {
 	skeleton := func() []string {
 		return evaluate[[]string](b, `[...new Set([...document.querySelectorAll("*")].map(
@@ -365,8 +365,8 @@ func inert(b *tab, page string) {
 	}
 }
 
-// contrasts lists each text whose contrast with what is behind it is below that of WCAG's level AA, and each border of a
-// field below that for what is no text. Before them it has how many things it has looked at.
+// contrasts lists each text whose contrast with its background is below WCAG's level AA, and each border of a field whose contrast
+// is below the limit for borders. The number of elements that it has checked comes first.
 const contrasts = `(() => {
 	const rgba = c => { const [r, g, b, a = 1] = c.match(/[\d.]+/g).map(Number); return {r, g, b, a} }
 	const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4

@@ -60,7 +60,7 @@ func start(t *testing.T) (url string) {
 	return server.URL()
 }
 
-// skip skips a test that needs what is missing. In CI, which installs it, that is a failure.
+// skip skips a test for which a program is missing. In CI, which installs it, the test fails.
 func skip(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -83,7 +83,7 @@ func run(t *testing.T, name string, args ...string) (stdout, stderr string) {
 	return out.String(), errors.String()
 }
 
-// TestD03Tool has the command line tool see and call servers.
+// TestD03Tool has the command line tool list and call servers.
 func TestD03Tool(t *testing.T) {
 	tool, err := filepath.Abs("testdata/bin/nats")
 	require.NoError(t, err)
@@ -142,7 +142,7 @@ func TestD03Tool(t *testing.T) {
 	assert.Regexp(t, `(?m)^room b +rtt=`, pings)
 }
 
-// TestD03JavaScript has the client for JavaScript see and call servers.
+// TestD03JavaScript has the client for JavaScript list and call servers.
 func TestD03JavaScript(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("there is no node in PATH")

@@ -17,8 +17,8 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// page serves a page that imports the programs of testdata as they are. They find kami.js where it is in the repository, and what only
-// Node has is empty.
+// page serves a page that imports the programs of testdata unchanged. They find kami.js at its path in the repository. Node's own
+// modules are empty there.
 func page(mux *kami.Mux) {
 	const html = `<!doctype html><title>peers</title><link rel="icon" href="data:,"><script type="importmap">{"imports": {
 		"node:net": "data:text/javascript,export default {}",
@@ -37,10 +37,10 @@ func page(mux *kami.Mux) {
 	}
 }
 
-// onlyNode has the cases that need a server in the program itself, or an address that a page need not have.
+// onlyNode has the cases that need a server in the program, or an address without a page's origin.
 var onlyNode = []string{"unrun", "mistakes", "abortConnect"}
 
-// TestKamiJSInChromium has the cases of testdata/kami.mjs in a page, which gets the script from peer.Client.
+// TestKamiJSInChromium runs the cases of testdata/kami.mjs in a page, which gets the script from peer.Client.
 func TestKamiJSInChromium(t *testing.T) {
 	browser := browser.Start(t)
 	for _, test := range kamiCases {
@@ -64,7 +64,7 @@ func TestKamiJSInChromium(t *testing.T) {
 	}
 }
 
-// TestKamiJSOtherOrigin has a page of another origin refused.
+// TestKamiJSOtherOrigin checks that a page of another origin is refused.
 func TestKamiJSOtherOrigin(t *testing.T) {
 	browser, s, other := browser.Start(t), start(t), start(t)
 	ctx, cancel := context.WithTimeout(browser, limit)

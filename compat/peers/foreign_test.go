@@ -10,7 +10,7 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// TestP01Foreign has the cases of clients that know nothing of kami. None offers a subprotocol.
+// TestP01Foreign runs the cases of clients that do not know kami. None of them offers a subprotocol.
 func TestP01Foreign(t *testing.T) {
 	tests := []struct{ program, name, want string }{
 		{"json-rpc-2.0", "calls", `["", 16, {"a": [1]}, [1, 2], null, [1, 2, 3, 4]]`},

@@ -11,7 +11,7 @@ import (
 
 const closedHere = `{"name":"ClosedError","message":"the connection is closed: 1000","close":{"code":1000,"reason":""},"sent":`
 
-// kamiCases are the cases of testdata/kami.mjs, and what they return.
+// kamiCases are the cases of testdata/kami.mjs, and their results.
 var kamiCases = []struct{ name, want string }{
 	{"calls", `[16, [1, [2]], {"a": null}, "ä\u2028😀", [7], false, null, "some text", [0, 255, 128], "x", "pong", "first", 500000, [1, 4, 9]]`},
 	{"errors", `[
@@ -63,7 +63,7 @@ var kamiCases = []struct{ name, want string }{
 	{"abortConnect", `{"name":"Error","message":"enough"}`},
 }
 
-// TestKamiJS has the cases of testdata/kami.mjs, with both kinds of sockets that Node may have.
+// TestKamiJS runs the cases of testdata/kami.mjs, with both kinds of sockets that Node may have.
 func TestKamiJS(t *testing.T) {
 	for _, kind := range []string{"node", "ws"} {
 		for _, test := range kamiCases {
@@ -94,7 +94,7 @@ func TestKamiJS(t *testing.T) {
 	}
 }
 
-// TestKamiJSSize holds kami.js to 5 kB, minified and gzipped.
+// TestKamiJSSize limits kami.js to 5 kB, minified and gzipped.
 func TestKamiJSSize(t *testing.T) {
 	minified := node(t, "node_modules/terser/bin/terser", "--module", "--compress", "--mangle", "--", "../../../peer/client/kami.js")
 	require.Contains(t, string(minified), "kami.resume")

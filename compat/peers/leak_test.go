@@ -26,7 +26,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// pair is two Nodes, one of which serves, and all their sockets.
+// pair has two Nodes, one of which serves, and all their sockets.
 type pair struct {
 	t              *testing.T
 	server, client *peer.Node
@@ -112,7 +112,7 @@ func newPair(t *testing.T) *pair {
 	return p
 }
 
-// calls returns what each side calls.
+// calls returns the methods that each side calls.
 func (p *pair) calls() http.Handler {
 	m := kami.New()
 	m.Post("/square", endpoint.JSON(func(_ context.Context, x float64) (float64, error) { return x * x, nil }))
@@ -157,7 +157,7 @@ func (p *pair) works(c *peer.Conn) {
 	require.Equal(p.t, 16.0, got)
 }
 
-// waiting has a call of wait that has begun, and returns how it ends.
+// waiting begins a call of wait, and returns a function for its result.
 func (p *pair) waiting(ctx context.Context, c *peer.Conn) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
@@ -168,7 +168,7 @@ func (p *pair) waiting(ctx context.Context, c *peer.Conn) <-chan error {
 	return ended
 }
 
-// close closes both Nodes, and must leave nothing.
+// close closes both Nodes, and asserts that nothing is left.
 func (p *pair) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -181,7 +181,7 @@ func (p *pair) close() {
 
 var again = peer.Reconnect(peer.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond})
 
-// TestP19Leaks has what ends connections and attempts, orderly or not. Nothing is left after Close: no goroutine, and no socket.
+// TestP19Leaks ends connections and attempts in many ways, orderly or not. No goroutine and no socket is left after Close.
 func TestP19Leaks(t *testing.T) {
 	never := peer.Reconnect(peer.Backoff{Min: time.Hour, Max: time.Hour})
 	token := func(credential string, lives time.Duration) peer.DialOption {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// skip skips a test that needs what is missing. In CI, which installs it, that is a failure, unless Node itself is missing.
+// skip skips a test for which a program is missing. In CI, which installs it, the test fails, unless Node itself is missing.
 func skip(t *testing.T, why string) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err == nil && os.Getenv("CI") == "true" {
@@ -23,7 +23,7 @@ func skip(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// needNode skips the test without Node 20 or later, or without what npm has installed.
+// needNode skips the test without Node 20 or later, or without the packages from npm.
 func needNode(t *testing.T) {
 	t.Helper()
 	version, err := exec.Command("node", "--version").Output()
@@ -64,7 +64,7 @@ func node(t *testing.T, args ...string) []byte {
 	return output.Bytes()
 }
 
-// run has a program of testdata run one of its cases with the server, and compares what that returns.
+// run has a program of testdata run one of its cases with the server, and compares the result.
 func run(t *testing.T, program, name, url, want string, args ...string) {
 	t.Helper()
 	got := node(t, append([]string{"run.mjs", program, name, url}, args...)...)

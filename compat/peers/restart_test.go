@@ -45,8 +45,8 @@ type loaded struct {
 	Connections int      // that were made
 }
 
-// TestP16NodeRestarts restarts the server of many kami.js in Node: each call is answered, none runs twice, the pushes come in order,
-// and each worker exits with status 0.
+// TestP16NodeRestarts restarts the server of many kami.js clients in Node. Each call is answered, none runs twice, the pushes come in
+// order, and each worker exits with status 0.
 func TestP16NodeRestarts(t *testing.T) {
 	needNode(t)
 	for supervisor := range rolling.Supervisors {
@@ -59,7 +59,7 @@ func TestP16NodeRestarts(t *testing.T) {
 	}
 }
 
-// inPage is how many clients a page has. With many more Chromium delays their connecting by seconds.
+// inPage is how many clients a page has. With many more, Chromium delays their connections by seconds.
 const inPage = 4
 
 // TestP16ChromiumRestarts is TestP16NodeRestarts with the clients in a page.
@@ -73,7 +73,7 @@ func TestP16ChromiumRestarts(t *testing.T) {
 	}
 }
 
-// lossless holds what no restart may cost.
+// lossless asserts that the restarts have lost nothing.
 func (r *loaded) lossless(t *testing.T, ran map[string]int, clients int) {
 	assert.Zero(t, r.Failed, "%s", strings.Join(r.Failures, "\n"))
 	assert.Zero(t, r.Disordered)
@@ -85,14 +85,14 @@ func (r *loaded) lossless(t *testing.T, ran map[string]int, clients int) {
 	assert.Len(t, ran, len(r.Answered))
 }
 
-// TestP16NodeWithoutGoaway has Nodes that do not hear of the stop: calls are lost, so that the test above could fail.
+// TestP16NodeWithoutGoaway has Nodes that send no goaway. Calls are lost, which shows that the test above can fail.
 func TestP16NodeWithoutGoaway(t *testing.T) {
 	needNode(t)
 	r, _ := restart(t, "systemd", inNode("ws"), rolling.Deaf)
 	assert.NotZero(t, r.Failed)
 }
 
-// restart restarts workers while kami.js calls them. It returns what has become of the calls, and how often each id has run.
+// restart restarts workers while kami.js calls them. It returns the results of the calls, and how often each id has run.
 func restart(t *testing.T, supervisor string, load loader, env ...string) (r loaded, ran map[string]int) {
 	ran = rolling.Restart(t, supervisor, *restarts, func(ctx context.Context, url string, begun func()) {
 		if output, err := load(ctx, url, begun); assert.NoError(t, err, "%s", output) {
@@ -103,7 +103,7 @@ func restart(t *testing.T, supervisor string, load loader, env ...string) (r loa
 	return r, ran
 }
 
-// loader runs testdata/load.mjs until ctx ends, and the calls that have begun then. It returns what that does.
+// loader runs testdata/load.mjs until ctx and the calls that have begun have ended. It returns the program's result.
 type loader func(ctx context.Context, url string, begun func()) (output []byte, err error)
 
 func inNode(kind string) loader {

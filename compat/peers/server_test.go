@@ -25,7 +25,7 @@ import (
 
 const limit = time.Minute // for what comes, but not when
 
-// server is the real one, with what clients call.
+// server is a real server with the methods that clients call.
 type server struct {
 	*httptest.Server
 	sockets *listener
@@ -77,7 +77,7 @@ func (s *server) current() *peer.Node {
 	return s.node
 }
 
-// replace has another Node take the connections from now on, as where a server is restarted, and returns the one before.
+// replace has another Node accept connections from now on, as at a restart, and returns the one before.
 func (s *server) replace(name string) (before *peer.Node) {
 	n := &peer.Node{
 		Name: name, Version: "1.0.0", Log: slog.New(slog.DiscardHandler),
@@ -103,7 +103,7 @@ func authenticate(ctx context.Context, scheme, credential string) (context.Conte
 	return context.WithValue(ctx, userKey{}, user), nil
 }
 
-// calls returns what clients of the Node call.
+// calls returns the methods that clients of the Node call.
 func (s *server) calls(n *peer.Node) http.Handler {
 	m := kami.New()
 	post := func(route string, h kami.HandlerType) { m.Post("/"+route, h) }
@@ -203,7 +203,7 @@ func (s *server) held(name string) chan struct{} {
 	return s.holds[name]
 }
 
-// pushes asks for the pushes From to To - 1, by the method "tick" unless it says another.
+// pushes asks for the pushes From to To - 1, by the method "tick" or the given one.
 type pushes struct {
 	From, To int
 	Method   string
@@ -222,7 +222,7 @@ func push(ctx context.Context, r pushes) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-// back asks for a call of the client's own method, or for a push of it. The call may take so many milliseconds if it says so.
+// back asks the server to call a method of the client, or to push to it. It may limit the call to some milliseconds.
 type back struct {
 	Method  string
 	Value   json.RawMessage
@@ -234,7 +234,7 @@ type backAnswer struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// callBack calls its caller, and tells what that has answered.
+// callBack calls its caller, and returns the caller's answer.
 func callBack(ctx context.Context, r back) (backAnswer, error) {
 	conn := peer.FromContext(ctx)
 	if r.Timeout > 0 {
@@ -284,7 +284,7 @@ func (l *listener) cut() {
 	l.conns = nil
 }
 
-// TestServer shows that the server above works for kami's own client, so that what the others do not get is theirs.
+// TestServer checks that the server above works for kami's own client, so that other failures are the other clients'.
 func TestServer(t *testing.T) {
 	client := &peer.Node{Name: "client", Version: "1.0.0"}
 	conn, err := client.Dial(t.Context(), start(t).address())

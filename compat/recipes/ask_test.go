@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// limit bounds everything that is waited for.
+// limit is how long a test waits for anything.
 const limit = 30 * time.Second
 
 // ask has h answer a request with the headers, given as name, value and so on.

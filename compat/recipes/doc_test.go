@@ -14,12 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRecipesDoc has docs/recipes.md show nothing but what is tested: each of its Go blocks stands in a file of this
-// package, and each Example here has a block there.
+// TestRecipesDoc checks that docs/recipes.md shows only tested code: each of its Go blocks is in a file of this package, and each
+// Example here has a block there.
 func TestRecipesDoc(t *testing.T) {
 	here, err := os.Getwd()
 	require.NoError(t, err)
-	// Not cleaned, it begins with the path of the module: go test runs again only when such a file has changed.
+	// The path is not cleaned, so that it begins with the module's: go test then runs again if the file has changed.
 	page, err := os.ReadFile(here + "/../../docs/recipes.md")
 	require.NoError(t, err)
 	var blocks []string
@@ -48,10 +48,10 @@ func TestRecipesDoc(t *testing.T) {
 	}
 }
 
-// unindent takes one tab from each line, as the body of a function at the top level has.
+// unindent removes a tab from each line, by which the body of a function is indented.
 func unindent(source string) string { return strings.ReplaceAll(source, "\n\t", "\n") }
 
-// within reports whether the source has the block's lines, whole.
+// within reports whether the source has the block's complete lines.
 func within(source, block string) bool { return strings.Contains("\n"+source, "\n"+block) }
 
 func containsOne(body string, blocks []string) bool {

@@ -12,7 +12,7 @@ import (
 	"github.com/guregu/kami"
 )
 
-// conflict is an error with a status, which is for the client.
+// conflict is an error with a status and a text for the client.
 type conflict struct{}
 
 func (conflict) Error() string   { return "somebody else has changed it" }

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// printer is a chi log formatter that prints what is the same in every run.
+// printer is a chi log formatter that prints only the parts that are the same in every run.
 type printer struct{}
 
 func (printer) NewLogEntry(r *http.Request) middleware.LogEntry {
@@ -147,7 +147,7 @@ func Example_gzhttp() {
 	// 200 "" true
 }
 
-// gunzip returns what was compressed, or says why it cannot.
+// gunzip returns the decompressed text, or the error.
 func gunzip(body io.Reader) string {
 	reader, err := gzip.NewReader(body)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // ended is what afterware and LogHandler see of requests.
 type ended chan string
 
-// watch has a mux tell of each request when it has ended.
+// watch has a mux record each request that has ended.
 func watch(mux *kami.Mux) ended {
 	all := make(ended, 16)
 	mux.After("/", func(w mutil.WriterProxy, _ *http.Request) { all <- fmt.Sprint("afterware: ", w.Status()) })
@@ -30,7 +30,7 @@ func watch(mux *kami.Mux) ended {
 	return all
 }
 
-// next returns what was told next, which must come.
+// next returns the next record, which must come.
 func (e ended) next(t *testing.T) string {
 	t.Helper()
 	select {

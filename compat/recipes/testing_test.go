@@ -24,7 +24,7 @@ func TestGreet(t *testing.T) {
 	}
 }
 
-// routes is how an app registers it.
+// routes registers an app's routes.
 func routes() { kami.Get("/hello/:name", greet) }
 
 func TestRoutes(t *testing.T) {

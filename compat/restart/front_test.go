@@ -35,8 +35,8 @@ const (
 	shouts  = 250 * time.Millisecond // between two broadcasts
 )
 
-// drainRate has all sessions come back within four seconds. So if all came at once there would be twice as many in a second as are
-// allowed. With Node's default, 1,000, there could not be: of 2,000 sessions no more than 2 × 1,000 can come.
+// drainRate lets all sessions come back within four seconds. If all came at once, the test would see twice as many in a second as it
+// allows. With Node's default of 1,000 it could not, because there are only 2,000 sessions.
 func drainRate() int { return max(*sessions/4, 1) }
 
 // member is a client with a session, which has joined.
@@ -63,7 +63,7 @@ func (m *member) hear(all *[]int, n int) {
 	*all = append(*all, n)
 }
 
-// amiss returns how many numbers from 0 to the last have not come, or again, and how many came after a greater one.
+// amiss returns how many numbers from 0 to the last are missing or came twice, and how many came after a greater one.
 func amiss(heard []int) (wrong, swapped int) {
 	times := make(map[int]int)
 	last := -1
@@ -117,7 +117,7 @@ func (m *member) call(ctx context.Context, id string) (string, error) {
 
 func (m *member) close() {} // it goes on to hear
 
-// crowd is all members.
+// crowd has all members.
 type crowd []*member
 
 func newCrowd(t *testing.T, url string) crowd {
@@ -172,7 +172,7 @@ func (c crowd) load(ctx context.Context) (r *result, shouted int) {
 	return r, shouted
 }
 
-// outcome is what has become of the crowd.
+// outcome has the results of the crowd.
 type outcome struct {
 	*result
 	back, lost int      // sessions that are back, and those of them that are new ones
@@ -189,7 +189,7 @@ func (o *outcome) String() string {
 		o.result, o.back, o.lost, o.unknown, o.pushes, len(o.wrong), o.swapped, o.most, 2*drainRate())
 }
 
-// look fills in what the members have seen. It looks again for a while as long as something has not come.
+// look fills in what the members have seen. It waits a while for pushes that are missing.
 func (o *outcome) look(c crowd, restarts, shouted int) {
 	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
 		o.back, o.lost, o.pushes, o.wrong, o.swapped = 0, 0, 0, nil, 0
@@ -222,14 +222,14 @@ func (o *outcome) look(c crowd, restarts, shouted int) {
 	}
 }
 
-// echoed returns how many calls have pushed a tick, if none has failed.
+// echoed returns the number of calls that have pushed a tick, if none has failed.
 func (o *outcome) echoed() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.answered
 }
 
-// mostInASecond returns how many of the times in a file are within one second, of those after the beginning.
+// mostInASecond returns the largest number of times in a file that are within one second, after the beginning.
 func mostInASecond(t *testing.T, file string, begin time.Time) (most int) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -252,8 +252,8 @@ func mostInASecond(t *testing.T, file string, begin time.Time) (most int) {
 	return most
 }
 
-// replaceable starts a server of the cluster that can be replaced as einhorn does it: the next one takes connections by the same socket
-// before this one is told to go.
+// replaceable starts a server of the cluster that can be replaced as with einhorn: the next one accepts connections on the same socket
+// before this one is told to stop.
 func replaceable(t *testing.T, env ...string) *supervise.Einhorn {
 	program, err := os.Executable()
 	require.NoError(t, err)
@@ -327,8 +327,8 @@ func restartFronts(t *testing.T, restarts int, env ...string) *outcome {
 	return o
 }
 
-// TestFrontRestarts replaces a front with many sessions, and a back end, under load: no call fails, each session is back with its user,
-// its value and all its pushes, each once, and no more come back in any second than twice the rate of the front.
+// TestFrontRestarts replaces a front with many sessions, and a back end, under load. No call fails. Each session comes back with its
+// user, its value and all its pushes, each once. In no second do more sessions come back than twice the front's rate.
 func TestFrontRestarts(t *testing.T) {
 	o := restartFronts(t, *restarts)
 	assert.Empty(t, o.logged, "errors of servers")
@@ -344,8 +344,8 @@ func TestFrontRestarts(t *testing.T) {
 	}
 }
 
-// TestFrontRestartsWithoutGoaway is TestFrontRestarts, once, with a Node that does not hear of the stop: calls and sessions are lost, and all
-// clients come back at once, so that the test above could fail.
+// TestFrontRestartsWithoutGoaway is TestFrontRestarts, once, with a Node that sends no goaway. Calls and sessions are lost, and all
+// clients come back at once, which shows that the test above can fail.
 func TestFrontRestartsWithoutGoaway(t *testing.T) {
 	o := restartFronts(t, 1, deafVariable+"=1")
 	assert.NotZero(t, o.failed, "calls that have failed")

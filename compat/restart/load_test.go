@@ -21,7 +21,7 @@ import (
 // think is how long a client pauses between two calls, on average.
 const think = 20 * time.Millisecond
 
-// result is what has become of the calls.
+// result has the results of the calls.
 type result struct {
 	mu               sync.Mutex
 	answered, failed int
@@ -81,7 +81,7 @@ func load(ctx context.Context, clients int, url string, k kind) *result {
 	return r
 }
 
-// once makes a call, which is never made again here.
+// once makes a call, and never repeats it.
 func once(c client, id string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -126,8 +126,8 @@ func (c *ours) close() {
 	}
 }
 
-// plain is a client that knows JSON-RPC and nothing of kami. It connects again when its connection has ended, and sends again what the
-// status 1012 says has not run.
+// plain is a client that knows JSON-RPC but not kami. It reconnects when its connection has ended. After status 1012 it sends the calls
+// without an answer again, because they have not run.
 type plain struct {
 	url    string
 	result *result

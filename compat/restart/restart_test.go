@@ -55,7 +55,7 @@ func TestP16Restarts(t *testing.T) {
 	})
 }
 
-// TestP16WithoutGoaway is TestP16Restarts with Nodes that do not hear of the stop: calls are lost, so that the test above could fail.
+// TestP16WithoutGoaway is TestP16Restarts with Nodes that send no goaway. Calls are lost, which shows that the test above can fail.
 func TestP16WithoutGoaway(t *testing.T) {
 	each(t, func(t *testing.T, supervisor string, k kind) {
 		r, _ := restart(t, supervisor, k, rolling.Deaf)
@@ -63,7 +63,7 @@ func TestP16WithoutGoaway(t *testing.T) {
 	})
 }
 
-// restart restarts workers under load. It returns what has become of the calls, and how often each id has run.
+// restart restarts workers under load. It returns the results of the calls, and how often each id has run.
 func restart(t *testing.T, supervisor string, k kind, env ...string) (r *result, ran map[string]int) {
 	ran = rolling.Restart(t, supervisor, *restarts, func(ctx context.Context, url string, begun func()) {
 		begun()

@@ -76,7 +76,7 @@ func TestDie(t *testing.T) {
 	checkStopped(t, stopped)
 }
 
-// TestStop stops the server in the way that a signal does.
+// TestStop stops the server as a signal does.
 func TestStop(t *testing.T) {
 	url, stopped, stop := start(t)
 
@@ -87,7 +87,7 @@ func TestStop(t *testing.T) {
 	checkStopped(t, stopped)
 }
 
-// start serves the site until stop is called. What serve returns comes from stopped.
+// start serves the site until stop is called. Stopped then sends serve's result.
 func start(t *testing.T) (url string, stopped <-chan error, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

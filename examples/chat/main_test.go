@@ -20,7 +20,7 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// newChat returns a room whose history is in the file, and what calls its methods.
+// newChat returns a room whose history is in the file, and a function that calls its methods.
 func newChat(t *testing.T, file string) (*session.Pool, *kami.Mux) {
 	var pool session.Pool
 	mux, set := kami.New(), new(component.Set)
@@ -36,7 +36,7 @@ func call(mux *kami.Mux, c *sessiontest.Client, route, body string) *message.Rep
 	return c.Serve(mux, &message.Message{Route: route, Body: []byte(body)})
 }
 
-// TestPrivate has what was for one user alone kept from another one who takes the name later.
+// TestPrivate checks that a private line is not shown to another user who takes the name later.
 func TestPrivate(t *testing.T) {
 	pool, mux := newChat(t, filepath.Join(t.TempDir(), "history"))
 	enter := func(name, key string) (*sessiontest.Client, []line) {
@@ -67,7 +67,7 @@ func TestPrivate(t *testing.T) {
 	assert.Equal(t, "hello", lines[0].Text)
 }
 
-// TestTwice has a line that was sent twice told once.
+// TestTwice checks that a line that was sent twice is told once.
 func TestTwice(t *testing.T) {
 	h, err := openHistory(filepath.Join(t.TempDir(), "history"))
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestTwice(t *testing.T) {
 	require.NoError(t, h.close())
 }
 
-// TestCutShort has a crash leave half a line. What is said after it is whole.
+// TestCutShort has a crash leave half a line in the file. Later lines are whole.
 func TestCutShort(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "history")
 	require.NoError(t, os.WriteFile(file, []byte(`{"room":"lobby","from":"ann","te`), 0o600))

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, main) }
 
-// setUp registers the routes for a test, with that time between two ticks.
+// setUp registers the routes for a test, with the given time between two ticks.
 func setUp(t *testing.T, between time.Duration) {
 	t.Helper()
 	before := interval
@@ -76,7 +76,7 @@ func TestClientGoesAway(t *testing.T) {
 	}
 }
 
-// TestBye stops the server and sees the stream say so.
+// TestBye stops the server, and checks that the stream says so.
 func TestBye(t *testing.T) {
 	setUp(t, time.Hour)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,7 +94,7 @@ func TestBye(t *testing.T) {
 	assert.NoError(t, <-stopped)
 }
 
-// TestProgram runs the program up to the signal that stops it, for which its stream must not wait.
+// TestProgram runs the program up to the signal that stops it. The stop must not wait for the stream.
 func TestProgram(t *testing.T) {
 	p := program.Start(t)
 	stream := open(p.Context, t, "http://"+p.Address)

@@ -25,7 +25,7 @@ func TestGreet(t *testing.T) {
 	checkGreetings(t.Context(), t, server.URL)
 }
 
-// TestPage asks the page as the README tells people to.
+// TestPage uses the page as the README says.
 func TestPage(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	routes()
@@ -51,7 +51,7 @@ func TestPage(t *testing.T) {
 	assert.Empty(t, kami.Check())
 }
 
-// TestProgram runs what the README tells people to run, up to the signal that stops it.
+// TestProgram runs the README's commands, up to the signal that stops the program.
 func TestProgram(t *testing.T) {
 	p := program.Start(t)
 	checkGreetings(p.Context, t, "http://"+p.Address)

@@ -123,7 +123,7 @@ func TestCallBack(t *testing.T) {
 	assert.Equal(t, "ann has asked for the square of 4", <-heard)
 }
 
-// fixed shows the same token each time.
+// fixed returns the same token each time.
 func fixed(t *testing.T, issuer *auth.Issuer, id auth.Identity, ttl time.Duration) peer.DialOption {
 	t.Helper()
 	scheme, token, expires, err := issuer.Source(id, ttl)(t.Context())
@@ -131,7 +131,7 @@ func fixed(t *testing.T, issuer *auth.Issuer, id auth.Identity, ttl time.Duratio
 	return peer.Token(func(context.Context) (string, string, time.Time, error) { return scheme, token, expires, nil })
 }
 
-// TestWrongToken has the upgrade refused, and that is final.
+// TestWrongToken checks that the server refuses the upgrade, and that the client does not try again.
 func TestWrongToken(t *testing.T) {
 	issuer, keys := newIssuer(t)
 	stranger, _ := newIssuer(t)
@@ -147,7 +147,7 @@ func TestWrongToken(t *testing.T) {
 	}
 }
 
-// TestNoToken connects, and may not call what is behind Require.
+// TestNoToken connects without a token, and may not call methods behind Require.
 func TestNoToken(t *testing.T) {
 	_, keys := newIssuer(t)
 	conn := connect(t, serve(t, newService(keys)), peer.Header(nil))
@@ -158,7 +158,7 @@ func TestNoToken(t *testing.T) {
 	assert.Equal(t, "pong", pong)
 }
 
-// TestExpiredToken has a token expire: the client that shows another one goes on, the one that does not is refused.
+// TestExpiredToken has a token expire. A client that sends a new one goes on, and one that does not is refused.
 func TestExpiredToken(t *testing.T) {
 	issuer, keys := newIssuer(t)
 	const life = 2 * time.Second
@@ -232,7 +232,7 @@ func start(t *testing.T, listener net.Listener, node *peer.Node) (stop func()) {
 	}
 }
 
-// TestReadKey has the key kept in its file.
+// TestReadKey checks that the key is kept in its file.
 func TestReadKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "math.key")
 	first, err := readKey(file)

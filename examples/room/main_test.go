@@ -43,7 +43,7 @@ func TestRoutes(t *testing.T) {
 	assert.Empty(t, kami.Check())
 }
 
-// TestMessages calls the handler as another server does, in this process and over HTTP.
+// TestMessages calls the handler as another server would, in this process and over HTTP.
 func TestMessages(t *testing.T) {
 	start(t)
 	server := httptest.NewServer(kami.Handler())

@@ -23,7 +23,7 @@ import (
 	"github.com/guregu/kami/internal/natsserver"
 )
 
-// farm is NATS, two connectors, three servers of rooms, and what stands before the connectors, each a process of its own but the last.
+// farm is NATS, two connectors and three servers of rooms, each a process, and a load balancer in this process.
 type farm struct {
 	t                 *testing.T
 	nats              *natsserver.Server
@@ -35,7 +35,7 @@ type farm struct {
 	next    int
 }
 
-// process is a program whose log is read while it runs, for one that nobody reads would hold it up.
+// process is a program whose log is read while it runs, because a full pipe would block it.
 type process struct {
 	*program.Program
 	log  []byte
@@ -65,7 +65,7 @@ func newFarm(t *testing.T) *farm {
 	return f
 }
 
-// start starts a server. It is there when it listens, for it has joined by then.
+// start starts a server, and waits until it listens. It has joined by then.
 func (f *farm) start(serverType string) *process {
 	f.t.Helper()
 	p := &process{Program: program.Start(f.t, "-type", serverType, "-nats", f.nats.URL), read: make(chan struct{})}
@@ -81,7 +81,7 @@ func (f *farm) start(serverType string) *process {
 	return p
 }
 
-// balance listens before the connectors. Each connection goes to the next of them that takes it.
+// balance listens for the connectors. Each connection goes to the next connector that accepts it.
 func (f *farm) balance() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(f.t, err)
@@ -102,7 +102,7 @@ func (f *farm) balance() {
 	})
 }
 
-// carry carries a connection.
+// carry copies the bytes of a connection.
 func (f *farm) carry(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	f.mu.Lock()
@@ -124,7 +124,7 @@ func (f *farm) carry(c net.Conn) {
 	}
 }
 
-// replace starts another server, and then stops the one at the place as a deployment does.
+// replace starts another server, and then stops the one at the index, as a deployment does.
 func (f *farm) replace(servers []*process, i int, serverType string) {
 	f.t.Helper()
 	old := servers[i]
@@ -137,7 +137,7 @@ func (f *farm) replace(servers []*process, i int, serverType string) {
 	assert.NotContains(f.t, log, "ERROR")
 }
 
-// crowd is clients that talk without a pause, four in a room.
+// crowd has clients that talk without a pause, four in each room.
 type crowd struct {
 	t              *testing.T
 	limit          time.Duration // of a call
@@ -248,7 +248,7 @@ func (c *crowd) stop() {
 	assert.Empty(c.t, c.wrong, "answers of other calls")
 }
 
-// unheard returns what was answered and that a client of the room has not heard, or more than once, after a while in which it might come.
+// unheard waits a while, and returns the lines that were answered and that a client of the room has not heard, or heard more than once.
 func (c *crowd) unheard() (wrong []string) {
 	c.mu.Lock()
 	spoken := make(map[string][]string)
@@ -275,7 +275,7 @@ func (c *crowd) unheard() (wrong []string) {
 	}
 }
 
-// TestD08Processes replaces all servers, one after the other, while clients talk. No call fails, all sessions are resumed, and nobody
+// TestD08Processes replaces all servers, one after the other, while clients talk. No call fails, all sessions are resumed, and no client
 // misses a line or hears it twice.
 func TestD08Processes(t *testing.T) {
 	f := newFarm(t)

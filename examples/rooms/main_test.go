@@ -23,10 +23,10 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, main) }
 
-// patient bounds what comes at once, unless it is lost.
+// patient is how long a test waits for an event that comes at once unless it is lost.
 const patient = time.Minute
 
-// client is one of a browser's kind.
+// client is a client like a browser's.
 type client struct {
 	name, room string
 	conn       *peer.Conn
@@ -82,7 +82,7 @@ func (c *client) lines() []string {
 	return texts
 }
 
-// TestProgram runs all of it in one process, up to the signal that stops it.
+// TestProgram runs all servers in one process, up to the signal that stops it.
 func TestProgram(t *testing.T) {
 	p := program.Start(t)
 	response, err := http.Get("http://" + p.Address + "/")

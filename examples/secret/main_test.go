@@ -28,7 +28,7 @@ func TestSecret(t *testing.T) {
 		{"no password", "/secret/message", "", "", http.StatusUnauthorized},
 		{"wrong password", "/secret/message", "username", "guess", http.StatusUnauthorized},
 		{"wrong user", "/secret/message", "guess", "password", http.StatusUnauthorized},
-		// Middleware runs without a route too: strangers do not learn which secrets there are.
+		// Middleware runs without a route too, so strangers do not learn which secrets exist.
 		{"no such secret, for a stranger", "/secret/other", "", "", http.StatusUnauthorized},
 		{"no such secret", "/secret/other", "username", "password", http.StatusNotFound},
 		{"another spelling", "/secret/%6Dessage", "", "", http.StatusUnauthorized},

@@ -58,7 +58,7 @@ func TestBothSides(t *testing.T) {
 	}
 }
 
-// TestErrors is about errors that are the same on both sides.
+// TestErrors checks errors that are the same on both sides.
 func TestErrors(t *testing.T) {
 	serve(t, slog.DiscardHandler, rate.NewLimiter(rate.Inf, 0))
 	client := newClient(t, kami.Handler())
@@ -77,7 +77,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestAnswers is about what the client never sends.
+// TestAnswers sends requests that the client never sends.
 func TestAnswers(t *testing.T) {
 	serve(t, slog.DiscardHandler, rate.NewLimiter(rate.Inf, 0))
 	for _, test := range []struct {
@@ -128,7 +128,7 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// TestBreaker has a server that fails, and gets well.
+// TestBreaker has a server that fails, and then works again.
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		serve(t, slog.DiscardHandler, rate.NewLimiter(rate.Inf, 0))
@@ -165,7 +165,7 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// TestBreakerStaysClosed has callers that make mistakes, and some that give up.
+// TestBreakerStaysClosed has callers send wrong requests, or give up.
 func TestBreakerStaysClosed(t *testing.T) {
 	serve(t, slog.DiscardHandler, rate.NewLimiter(rate.Inf, 0))
 	client := newClient(t, kami.Handler())
@@ -181,7 +181,7 @@ func TestBreakerStaysClosed(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// TestRetry has a server that is there at the second attempt.
+// TestRetry has a server that answers the second attempt.
 func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		serve(t, slog.DiscardHandler, rate.NewLimiter(rate.Inf, 0))
@@ -228,7 +228,7 @@ level=INFO msg=answered request="GET /uppercase" status=429 size=18`},
 	}
 }
 
-// withoutTime drops what differs from run to run.
+// withoutTime removes the parts of a log line that differ from run to run.
 func withoutTime(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey || a.Key == "took" {
 		return slog.Attr{}
@@ -251,7 +251,7 @@ func newClient(t *testing.T, server http.Handler) sum.Service {
 	return client
 }
 
-// direct is an endpoint.HTTPClient whose server is a handler.
+// direct is an endpoint.HTTPClient that calls a handler.
 type direct struct{ http.Handler }
 
 func (d direct) Do(r *http.Request) (*http.Response, error) {
@@ -279,7 +279,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Handler.ServeHTTP(w, r)
 }
 
-// status is what an error says of itself, or 0.
+// status is the status of an error, or 0.
 func status(err error) int {
 	var coder endpoint.StatusCoder
 	if errors.As(err, &coder) {

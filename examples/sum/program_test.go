@@ -15,10 +15,10 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m, main) }
 
-// TestProgram runs all that the README tells people to run, up to the signal that stops the server.
+// TestProgram runs all commands of the README, up to the signal that stops the server.
 func TestProgram(t *testing.T) {
 	p := program.Start(t)
-	// Where it does not write to a terminal, curl would show its progress.
+	// If its output is not a terminal, curl shows its progress.
 	replacer := strings.NewReplacer("go run ./examples/sum", p.Shell, "localhost:8000", p.Address, "curl ", "curl -s ")
 	_, curl := exec.LookPath("curl")
 	for _, c := range readme(t) {
@@ -37,7 +37,7 @@ func TestProgram(t *testing.T) {
 // example is a command of the README, and what it prints.
 type example struct{ command, want string }
 
-// readme returns the README's commands that are shown with what they print.
+// readme returns the commands that the README shows with their output.
 func readme(t *testing.T) (examples []example) {
 	t.Helper()
 	text, err := os.ReadFile("README.md")
@@ -56,7 +56,7 @@ func readme(t *testing.T) (examples []example) {
 	return examples
 }
 
-// run returns what the command prints, and how it ends as go run says it.
+// run returns the command's output, and its exit status in go run's words.
 func run(ctx context.Context, command string) string {
 	output, err := exec.CommandContext(ctx, "sh", "-c", command).CombinedOutput()
 	text := strings.TrimRight(string(output), "\n")

@@ -68,8 +68,8 @@ func TestProgram(t *testing.T) {
 	p.End()
 }
 
-// checkReload puts new files in the place of those that the server at the address uses, which have the first certificate:
-// a good pair, then a broken one. The log is the server's, and hangUp sends it the signal.
+// checkReload replaces the files of the server at the address, which have the first certificate, by a good pair and then by a
+// broken one. The log is the server's, and hangUp sends it the signal.
 func checkReload(ctx context.Context, t *testing.T, pair *keyPair, address string, first *x509.Certificate, log *bufio.Reader,
 	hangUp func()) {
 	t.Helper()
@@ -88,7 +88,7 @@ func checkReload(ctx context.Context, t *testing.T, pair *keyPair, address strin
 	assert.Equal(t, second.SerialNumber, serial(ctx, t, client(t, second), address))
 }
 
-// client is one that trusts the certificate only.
+// client returns a client that trusts only the certificate.
 func client(t *testing.T, trusted *x509.Certificate) *http.Client {
 	t.Helper()
 	pool := x509.NewCertPool()
@@ -98,7 +98,7 @@ func client(t *testing.T, trusted *x509.Certificate) *http.Client {
 	return c
 }
 
-// serial makes a request and returns the serial number of the certificate that it was answered with.
+// serial makes a request and returns the serial number of the server's certificate.
 func serial(ctx context.Context, t *testing.T, c *http.Client, address string) *big.Int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/", nil)
@@ -112,14 +112,14 @@ func serial(ctx context.Context, t *testing.T, c *http.Client, address string) *
 	return response.TLS.PeerCertificates[0].SerialNumber
 }
 
-// newPair is a pair of files that are not there yet.
+// newPair returns the names of two files that do not exist yet.
 func newPair(t *testing.T) *keyPair {
 	t.Helper()
 	dir := t.TempDir()
 	return &keyPair{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
 }
 
-// write makes a certificate with the serial number, which signs itself, and writes the pair's files.
+// write makes a self-signed certificate with the serial number, and writes the pair's files.
 func write(t *testing.T, pair *keyPair, number int64) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
