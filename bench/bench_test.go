@@ -275,15 +275,18 @@ func TestMissesAreComparedWithHits(t *testing.T) {
 	assert.Empty(t, series{{miss}}.verdicts(0, &row{targets: missTargets}), "without a hit")
 }
 
-// Targets of the parts without rows are for kami, which is the first line of a growth.
+// The parts without rows have targets for kami too.
 func TestTargetsWithoutRows(t *testing.T) {
 	at := func(ns, ms float64) sized { return sized{slices: []float64{ns, ns}, ms: ms, bytes: 290} }
-	of := func(kami ...sized) []grown { return []grown{{ours, kami}, {"chi", []sized{at(1, 900)}}} }
 	r := &report{
 		Trips: []trip{{Name: bareHTTP, Ratio: 1}, {Name: ours, Ratio: 0.971}, {Name: "chi", Ratio: 2}},
 		Growths: []growth{
-			{"Routes", true, []int{10, 100, 1000}, of(at(1, 0), at(50, 0), at(100, 310))},
-			{"Scopes", false, []int{1, 10}, of(at(50, 0), at(110, 900))},
+			{name: "Routes", routes: true, sizes: []int{10, 100, 1000}, kami: [][]sized{
+				{at(1, 0), at(50, 0), at(100, 310)}, {at(1, 0), at(50, 0), at(110, 280)}, {at(1, 0), at(50, 0), at(90, 290)},
+			}},
+			{name: "Scopes", sizes: []int{1, 10}, kami: [][]sized{
+				{at(50, 0), at(110, 900)}, {at(50, 0), at(90, 900)}, {at(50, 0), at(120, 900)},
+			}},
 		},
 	}
 	var got []string
@@ -292,10 +295,10 @@ func TestTargetsWithoutRows(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"End to end|kami : net/http in requests a second, at least|0.98|0.97||0 of 1",
-		"Growth: Routes|time at 1,000 : at 100|2|2||1 of 1",
-		"Growth: Routes|bytes a route|300|290||1 of 1",
-		"Growth: Routes|ms to register 1,000|300|310||0 of 1",
-		"Growth: Scopes|time at 10 : at 1|2|2.2||0 of 1",
+		"Growth: Routes|time at 1,000 : at 100|2|2||2 of 3",
+		"Growth: Routes|bytes a route|300|290||3 of 3",
+		"Growth: Routes|ms to register 1,000|300|290||2 of 3",
+		"Growth: Scopes|time at 10 : at 1|2|2.2||1 of 3",
 	}, got)
 }
 

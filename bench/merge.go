@@ -110,12 +110,7 @@ func (t target) ofHand() target {
 	return t
 }
 
-func (t target) limit(g int) float64 {
-	if g == 1 && t.most400 != 0 {
-		return t.most400
-	}
-	return t.most
-}
+func (t target) limit(g int) float64 { return [2]float64{t.most, cmp.Or(t.most400, t.most)}[g] }
 
 // value is the target's value in one run, rounded as the page shows it. It is NaN if a row or line that it needs was not
 // measured.

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile has a name that would be a tag, and more.
+// hostile has a name with characters that have a meaning in HTML.
 type hostile[T any] struct{}
 
 func (hostile[T]) ServeHTTP(http.ResponseWriter, *http.Request) {}
@@ -59,7 +59,7 @@ func skeletons(t testing.TB, page string) map[string]bool {
 	return all
 }
 
-// known returns the tags of pages that have all that a page can have.
+// known returns the tags of pages that have every part of a page.
 func known(t testing.TB) map[string]bool {
 	full, all := kami.New(), make(map[string]bool)
 	greeting(full)
@@ -81,8 +81,8 @@ func known(t testing.TB) map[string]bool {
 	return all
 }
 
-// FuzzPage registers something under any segment and asks anything of it: no character of it is read as the page's own,
-// and none is invisible.
+// FuzzPage registers a route with any segment and sends any question. No character of them may become the page's HTML, and none
+// may be invisible.
 func FuzzPage(f *testing.F) {
 	for _, s := range []string{
 		"<script>alert(1)</script>", `"onmouseover="alert(1)`, "'autofocus onfocus='alert(1)", "javascript:alert(1)",

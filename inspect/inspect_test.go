@@ -26,7 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is registered fails if it runs, for nothing runs for a page but what covers it.
+// The handlers and middleware fail if they run, because the page runs only middleware that covers it.
 func greet(http.ResponseWriter, *http.Request)      { panic("greet has run") }
 func missing(http.ResponseWriter, *http.Request)    { panic("missing has run") }
 func guess(context.Context) context.Context         { panic("guess has run") }
@@ -69,7 +69,7 @@ func each(t *testing.T, test func(t *testing.T, mux *kami.Mux)) {
 	})
 }
 
-// greeting registers an application and its page.
+// greeting registers a small application and its page.
 func greeting(mux *kami.Mux) {
 	mux.Use("/hello/", guess)
 	mux.Use("/:any/greg/", guess)
@@ -86,7 +86,7 @@ var (
 	place = regexp.MustCompile(`inspect/inspect_test\.go:\d+`)
 )
 
-// text returns what is to be read in a part of a page, with PLACE for places in this file.
+// text returns the visible text of a part of a page, with PLACE for places in this file.
 func text(part string) string {
 	plain := html.UnescapeString(tags.ReplaceAllString(part, ""))
 	return place.ReplaceAllString(strings.Join(strings.Fields(plain), " "), "PLACE")
@@ -191,7 +191,7 @@ func TestThousandRoutes(t *testing.T) {
 	assert.Contains(t, text(page), "Routes 1000")
 }
 
-// TestReadOnly marks middleware that does not halt as other middleware does.
+// TestReadOnly checks that the page marks read-only middleware, which halts in another way.
 func TestReadOnly(t *testing.T) {
 	mux := kami.New()
 	mux.Use("/x/", operators)
@@ -224,7 +224,7 @@ func TestEndpoint(t *testing.T) {
 	assert.Contains(t, text(section(page, "explanation")), "answer inspect_test.divide(struct{…}) *Error PLACE route POST /divide")
 }
 
-// listed returns the method and pattern of each route, the scopes and the findings' kinds that a page lists.
+// listed returns the methods and patterns of the routes, the scopes, and the kinds of the findings on a page.
 func listed(t *testing.T, page string) (all []string) {
 	t.Helper()
 	row := regexp.MustCompile(`<tr role="row">(.*)</tr>`)
@@ -340,7 +340,7 @@ func TestScopeLinks(t *testing.T) {
 	}, followed)
 }
 
-// TestGroups has ever more routes.
+// TestGroups registers more and more routes.
 func TestGroups(t *testing.T) {
 	mux := kami.New()
 	page := inspect.Handler(mux)
@@ -380,7 +380,7 @@ func TestGroups(t *testing.T) {
 	assert.Equal(t, append(want, "/same 30", "/v1/all/0 10", "/v1/all/1 10", "/v1/all/2 10"), groups())
 }
 
-// TestTooLong asks with parameters at the limit, and beyond.
+// TestTooLong asks with parameters of the maximum length, and longer ones.
 func TestTooLong(t *testing.T) {
 	mux := kami.New()
 	greeting(mux)
@@ -602,7 +602,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestHosts asks under many names.
+// TestHosts asks with many Host headers.
 func TestHosts(t *testing.T) {
 	mux := kami.New()
 	page := inspect.Handler(mux, inspect.Hosts("Admin.Example.com.", "192.0.2.7"), inspect.Hosts("2001:DB8::7", "[2001:db8::8]", "intra_net"))
@@ -693,7 +693,7 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// TestSites asks as browsers do for pages of other sites.
+// TestSites sends the requests that browsers send for pages of other sites.
 func TestSites(t *testing.T) {
 	page := inspect.Handler(kami.New())
 	for site, want := range map[string]int{
@@ -723,7 +723,7 @@ func TestHostsRefuses(t *testing.T) {
 	assert.NotPanics(t, func() { inspect.Handler(kami.New(), inspect.Hosts()) })
 }
 
-// TestGuard has Check report the page where nothing but "/" guards it.
+// TestGuard checks that Check reports a page without a guard, and with one only for "/".
 func TestGuard(t *testing.T) {
 	each(t, func(t *testing.T, mux *kami.Mux) {
 		mux.Get("/debug/kami", inspect.Handler(mux))
@@ -760,7 +760,7 @@ func TestRefusals(t *testing.T) {
 	assert.NotPanics(t, func() { inspect.Handler(new(kami.Mux)) })
 }
 
-// TestOtherMux has the page of one Mux in another one, which net/http mounts under a prefix.
+// TestOtherMux serves the page of one Mux by another Mux that net/http mounts under a prefix.
 func TestOtherMux(t *testing.T) {
 	app, admin, server := kami.New(), kami.New(), http.NewServeMux()
 	greeting(app)

@@ -70,7 +70,7 @@ func TestMessageNames(t *testing.T) {
 	assert.Contains(t, text(do(page, "GET", "/?q=room.:id").Body.String()), "1 of 15 routes")
 }
 
-// TestMessageOfARequest has the explanation of a POST request say how a message is sent there.
+// TestMessageOfARequest checks that the explanation of a POST request says how to send a message there.
 func TestMessageOfARequest(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/room/:id", greet)
