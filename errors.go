@@ -72,7 +72,8 @@ func (h *failing) ServeHTTPContext(ctx context.Context, w http.ResponseWriter, r
 
 // HandleError answers an error as if a handler had returned it: with the ErrorHandler of the Mux that ctx belongs to, the innermost of
 // nested Muxes, or else with [DefaultErrorHandler]. It is for handlers without an error as their result, and for middleware,
-// which then returns nil to halt. It does nothing if err is nil.
+// which then returns nil to halt. It does nothing if err is nil. An ErrorHandler must not call HandleError, because that calls the
+// ErrorHandler again, without end: call [DefaultErrorHandler] instead.
 //
 // If the response has begun, HandleError logs the error and cuts the connection, by a panic with http.ErrAbortHandler: half a
 // response must not look whole. It only logs the error if the response has all of its Content-Length, or a status of 400 or more,
