@@ -18,7 +18,7 @@ var colours = map[string]string{
 // chart draws the rows of the same work as SVG, with a bar for each contestant in each row. It returns nil if none of the rows
 // was measured. All lengths are in pixels.
 func (r *report) chart() []byte {
-	const left, top, wide, thick = 170, 40, 560, 5
+	const left, top, wide, thick = 185, 40, 560, 5
 	var names []string
 	var times [][]float64 // of each row, by contestant
 	frames, most := slices.Concat([]peer{kamiPeer, {name: oursPlain}}, peers, []peer{floorPeer}), 0.0
