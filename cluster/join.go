@@ -126,12 +126,12 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err := s.subscribe(s.names.presences(), "", s.news); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, before); err != nil {
+	if err := s.awaitSubscribed(ctx, before); err != nil {
 		return err
 	}
 	s.statuses = s.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	s.loops.Go(s.listen)
-	go s.service.take()
+	go s.service.takeCalls()
 	if err := s.ask(ctx, "$SRV.INFO", gathering, gathered, func(m *nats.Msg) bool { s.hearAnswer(m); return true }); err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *Server) join(ctx context.Context) (err error) {
 	if err := s.serve(); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, before); err != nil {
+	if err := s.awaitSubscribed(ctx, before); err != nil {
 		return err
 	}
 	s.casts.begin()
@@ -211,9 +211,9 @@ func (s *Server) serve() error {
 	return s.subscribeQuestions()
 }
 
-// settle waits until NATS has processed what was sent, and returns an error if NATS has denied a subscription. NATS reports a denial on
+// awaitSubscribed waits until NATS has processed what was sent, and returns an error if NATS has denied a subscription. NATS reports a denial on
 // another goroutine: if the connection's error is not the one of before, that report is still to come.
-func (s *Server) settle(ctx context.Context, before error) error {
+func (s *Server) awaitSubscribed(ctx context.Context, before error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	if err := s.nc.FlushWithContext(ctx); err != nil {

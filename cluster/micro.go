@@ -216,7 +216,7 @@ func (t *stats) all() []*micro.EndpointStats {
 	for key, subject := range t.patterns() {
 		one := &micro.EndpointStats{Name: endpointName(key), Subject: subject, QueueGroup: queue}
 		if known, ok := t.endpoints.Load(key); ok {
-			known.(*endpointStats).fill(one)
+			known.(*endpointStats).copyTo(one)
 		}
 		if key.pattern == "" {
 			one.Data = t.data()
@@ -227,8 +227,8 @@ func (t *stats) all() []*micro.EndpointStats {
 	return all
 }
 
-// fill writes the counts.
-func (e *endpointStats) fill(into *micro.EndpointStats) {
+// copyTo writes the counts.
+func (e *endpointStats) copyTo(into *micro.EndpointStats) {
 	into.NumRequests, into.NumErrors = int(e.requests.Load()), int(e.errors.Load())
 	into.ProcessingTime = time.Duration(e.time.Load())
 	if into.NumRequests > 0 {

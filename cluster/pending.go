@@ -101,7 +101,7 @@ func (b *inbox) receive(m *nats.Msg) {
 
 // receive takes a message of a stream.
 func (p *pending) receive(m *nats.Msg) {
-	taken, err := p.stream.take(m)
+	taken, err := p.stream.receive(m)
 	if !taken || err != nil {
 		p.end(outcome{m, err})
 	}

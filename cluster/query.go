@@ -109,7 +109,7 @@ func (s *Server) Watch(ctx context.Context, q Query) iter.Seq2[Event, error] {
 		w := s.view.watch(matches)
 		defer s.view.unwatch(w)
 		for {
-			for _, e := range s.view.take(w) {
+			for _, e := range s.view.takeEvents(w) {
 				if ctx.Err() != nil {
 					break
 				}

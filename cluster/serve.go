@@ -61,9 +61,9 @@ func newService(s *Server) *service {
 	return v
 }
 
-// take takes calls until no more come. The channel of calls is never closed, because nats.go may still send to it, for example after a
+// takeCalls takes calls until no more come. The channel of calls is never closed, because nats.go may still send to it, for example after a
 // reconnect.
-func (v *service) take() {
+func (v *service) takeCalls() {
 	defer close(v.drained)
 	defer v.workers.close()
 	for stop := v.stop; ; {

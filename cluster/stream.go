@@ -54,8 +54,8 @@ func newIncomingStream(m *message.Message) *incomingStream {
 	return &incomingStream{items: make(chan []byte, windowOf(m))}
 }
 
-// take takes an item or a beat, and reports whether the message is one. It does not wait.
-func (i *incomingStream) take(m *nats.Msg) (bool, error) {
+// receive takes an item or a beat, and reports whether the message is one. It does not wait.
+func (i *incomingStream) receive(m *nats.Msg) (bool, error) {
 	kind := m.Header.Get(itemHeader)
 	if kind == "" {
 		return false, nil

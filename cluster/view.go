@@ -229,8 +229,8 @@ func (v *view) unwatch(w *watcher) {
 	delete(v.watchers, w)
 }
 
-// take returns the events since the last call.
-func (v *view) take(w *watcher) (events []Event) {
+// takeEvents returns the events since the last call.
+func (v *view) takeEvents(w *watcher) (events []Event) {
 	v.changing.Lock()
 	defer v.changing.Unlock()
 	events, w.events = w.events, nil

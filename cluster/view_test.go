@@ -37,7 +37,7 @@ func TestD04LateNews(t *testing.T) {
 		if got := v.member("a") != nil && len(v.ofType("room")) == 1; got != there {
 			t.Errorf("%s: there: %v, want %v", what, got, there)
 		}
-		events := v.take(w)
+		events := v.takeEvents(w)
 		if len(events) != len(kinds) {
 			t.Fatalf("%s: got %v, want %v", what, events, kinds)
 		}

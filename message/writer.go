@@ -127,7 +127,7 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 		free := w.written.Body[length:cap(w.written.Body)]
 		w.changing.Unlock()
 		n, err := src.Read(free)
-		if err := w.take(length, free[:n]); err != nil {
+		if err := w.addRead(length, free[:n]); err != nil {
 			return total, err
 		}
 		total += int64(n)
@@ -140,8 +140,8 @@ func (w *writer) ReadFrom(src io.Reader) (total int64, err error) {
 	}
 }
 
-// take adds bytes to the body that ReadFrom has read into the room after that length.
-func (w *writer) take(length int, read []byte) error {
+// addRead adds bytes to the body that ReadFrom has read into the room after that length.
+func (w *writer) addRead(length int, read []byte) error {
 	w.changing.Lock()
 	defer w.changing.Unlock()
 	if w.closed {

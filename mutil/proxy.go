@@ -109,7 +109,7 @@ func (p *proxy) Write(b []byte) (int, error) {
 	}
 	implied := p.implyOK()
 	n, err := p.ResponseWriter.Write(b)
-	p.settle(implied, n, err)
+	p.count(implied, n, err)
 	if p.tee != nil && n > 0 {
 		_, _ = (*p.tee).Write(b[:n])
 	}
@@ -124,7 +124,7 @@ func (p *proxy) WriteString(s string) (int, error) {
 	}
 	implied := p.implyOK()
 	n, err := io.WriteString(p.ResponseWriter, s)
-	p.settle(implied, n, err)
+	p.count(implied, n, err)
 	if p.tee != nil && n > 0 {
 		_, _ = io.WriteString(*p.tee, s[:n])
 	}
@@ -141,7 +141,7 @@ func (p *proxy) FlushError() error {
 	}
 	implied := p.implyOK()
 	err := http.NewResponseController(p.ResponseWriter).Flush()
-	p.settle(implied, 0, err)
+	p.count(implied, 0, err)
 	return err
 }
 
@@ -161,12 +161,12 @@ func (p *proxy) readFrom(src io.Reader) (int64, error) {
 	if p.status == 0 && !isFile(src) {
 		s := &source{Reader: src, to: p}
 		n, err := from.ReadFrom(s)
-		p.settle(s.implied, int(n), err)
+		p.count(s.implied, int(n), err)
 		return n, err
 	}
 	implied := p.implyOK()
 	n, err := from.ReadFrom(src)
-	p.settle(implied, int(n), err)
+	p.count(implied, int(n), err)
 	if implied && n == 0 {
 		p.retract() // the file was empty, or failed before its first byte
 	}
@@ -212,14 +212,14 @@ func (p *proxy) implyOK() (implied bool) {
 	return true
 }
 
-// settle counts n bytes, and takes an implied 200 back if err says that the writer below sent nothing.
-func (p *proxy) settle(implied bool, n int, err error) {
+// count counts n bytes, and takes an implied 200 back if err says that the writer below sent nothing.
+func (p *proxy) count(implied bool, n int, err error) {
 	if p.bytes += n; err != nil && n <= 0 {
 		p.unsent(implied, err)
 	}
 }
 
-// unsent is settle for a writer below that has sent nothing.
+// unsent is count for a writer below that has sent nothing.
 func (p *proxy) unsent(implied bool, err error) {
 	refused := errors.Is(err, http.ErrHijacked)
 	p.hijacked = p.hijacked || refused

@@ -92,12 +92,12 @@ func (c *calls) remove(id uint64) *pending {
 	p := c.pending[id]
 	if p != nil {
 		delete(c.pending, id)
-		c.settle()
+		c.signalIdle()
 	}
 	return p
 }
 
-func (c *calls) settle() {
+func (c *calls) signalIdle() {
 	if c.quiet != nil && len(c.pending) == 0 {
 		close(c.quiet)
 		c.quiet = nil
@@ -112,7 +112,7 @@ func (c *calls) idle() <-chan struct{} {
 		c.quiet = make(chan struct{})
 	}
 	quiet := c.quiet
-	c.settle()
+	c.signalIdle()
 	return quiet
 }
 
@@ -148,7 +148,7 @@ func (c *calls) item(id, value []byte) {
 	case p.items <- itemOf(value):
 	default:
 		delete(c.pending, n)
-		c.settle()
+		c.signalIdle()
 		p.done <- outcome{err: errWindow}
 	}
 }
@@ -165,7 +165,7 @@ func (c *calls) fail(err, later error) {
 		delete(c.pending, id)
 		p.done <- outcome{err: err}
 	}
-	c.settle()
+	c.signalIdle()
 }
 
 // call makes a call over the link.

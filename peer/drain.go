@@ -118,7 +118,7 @@ func (l *link) closeWhenCalm(within time.Duration) {
 		case <-l.done:
 			return
 		}
-		left, busy := l.in.rest(calm)
+		left, busy := l.in.closeWhenQuiet(calm)
 		switch {
 		case busy != nil:
 			select {

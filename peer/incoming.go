@@ -63,8 +63,8 @@ func (b *batch) add(answer []byte) (all []byte) {
 	return append(b.answers, ']')
 }
 
-// take takes a frame that the socket has read. Only the reader calls it.
-func (l *link) take(data []byte) {
+// receive takes a frame that the socket has read. Only the reader calls it.
+func (l *link) receive(data []byte) {
 	switch {
 	case !utf8.Valid(data):
 		l.closeWith(closeInvalid, "a message is not UTF-8")
@@ -72,14 +72,14 @@ func (l *link) take(data []byte) {
 		l.refuse(nil, nil, codeParse, "Parse error")
 	default:
 		if data = skipSpace(data); isArray(data) {
-			l.takeBatch(data)
+			l.receiveBatch(data)
 		} else {
 			l.takeOne(data, nil)
 		}
 	}
 }
 
-func (l *link) takeBatch(data []byte) {
+func (l *link) receiveBatch(data []byte) {
 	elements := scanArray(data, maxBatch+1)
 	if len(elements) == 0 || len(elements) > maxBatch {
 		l.refuse(nil, nil, codeInvalid, fmt.Sprintf("Invalid Request: a batch has 1 to %d messages", maxBatch))

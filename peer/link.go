@@ -149,7 +149,7 @@ func (l *link) read() error {
 			l.closeWith(closeUnsupported, "a message is not text")
 			continue
 		}
-		l.take(data)
+		l.receive(data)
 	}
 }
 

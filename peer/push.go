@@ -101,17 +101,17 @@ func (o *outbox) flushSoon() {
 func (o *outbox) timed(write func() error) error {
 	o.since.Store(int64(time.Since(epoch)) | 1)
 	if !o.armed.Swap(true) {
-		o.watch.set(writeTimeout, o.look)
+		o.watch.set(writeTimeout, o.checkWrite)
 	}
 	err := write()
 	o.since.Store(0)
 	return err
 }
 
-// look ends the link if a write has taken too long.
+// checkWrite ends the link if a write has taken too long.
 //
 // optimization: there is one timer for all writes, which goes off once in ten seconds (BenchmarkCall).
-func (o *outbox) look() {
+func (o *outbox) checkWrite() {
 	o.armed.Store(false)
 	since := o.since.Load()
 	if since == 0 {
@@ -120,7 +120,7 @@ func (o *outbox) look() {
 	if left := writeTimeout - (time.Since(epoch) - time.Duration(since)); left <= 0 {
 		o.slow(fmt.Errorf("%w: a write has taken %v", errSlow, writeTimeout))
 	} else if !o.armed.Swap(true) {
-		o.watch.set(left, o.look)
+		o.watch.set(left, o.checkWrite)
 	}
 }
 

@@ -164,7 +164,7 @@ func (q *queue) finish(in *incoming) (next *incoming) {
 		q.places = q.most
 	}
 	if in.place.has {
-		next = q.pass()
+		next = q.givePlace()
 	}
 	for len(q.waiting) > 0 && q.taken < q.places {
 		q.begin(q.shift())
@@ -176,8 +176,8 @@ func (q *queue) finish(in *incoming) (next *incoming) {
 	return next
 }
 
-// pass gives a place to a call that wants to go on, or else to the next call, which it returns.
-func (q *queue) pass() (next *incoming) {
+// givePlace gives a place to a call that wants to go on, or else to the next call, which it returns.
+func (q *queue) givePlace() (next *incoming) {
 	switch {
 	case q.taken > q.places: // a call has gone on without a place, see enter
 	case len(q.back) > 0:
@@ -217,7 +217,7 @@ func (q *queue) leave(in *incoming) {
 		return
 	}
 	in.place.has = false
-	if next := q.pass(); next != nil {
+	if next := q.givePlace(); next != nil {
 		q.start(next)
 	}
 }
@@ -335,9 +335,9 @@ func (q *queue) close() {
 	}
 }
 
-// rest returns how much longer the queue must be quiet, counted from an earlier call of rest. It closes the queue if it was quiet
-// for long enough. While a call runs or waits, it returns a channel that is closed at the end.
-func (q *queue) rest(enough time.Duration) (left time.Duration, busy <-chan struct{}) {
+// closeWhenQuiet closes the queue if it has been quiet for long enough, counted from an earlier call. Otherwise it returns how much longer it
+// must be quiet. While a call runs or waits, it returns a channel that is closed at the end.
+func (q *queue) closeWhenQuiet(enough time.Duration) (left time.Duration, busy <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.running)+len(q.waiting) > 0 {

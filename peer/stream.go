@@ -15,9 +15,9 @@ type credit struct {
 	more chan struct{} // closed when an item may be sent; nil if the handler does not wait
 }
 
-// take uses up one item of the credit, which must not be empty. If it is empty then, take returns a channel that is closed when
+// spend uses up one item of the credit, which must not be empty. If it is empty then, spend returns a channel that is closed when
 // there is more.
-func (c *credit) take() <-chan struct{} {
+func (c *credit) spend() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left--; c.left > 0 {
@@ -51,7 +51,7 @@ func (in *incoming) stream(window int) {
 			in.link.broken(err)
 			return err
 		}
-		if more := in.credit.take(); more != nil {
+		if more := in.credit.spend(); more != nil {
 			return in.link.awaitMore(in, more)
 		}
 		return nil

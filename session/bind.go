@@ -75,20 +75,20 @@ func (p *Pool) logPanic(s *Session, where string, v any) {
 
 // bind gives the session its uid, in the whole cluster, and kicks older sessions.
 func (p *Pool) bind(ctx context.Context, s *Session, uid string) error {
-	older, err := p.take(s, uid)
+	older, err := p.assign(s, uid)
 	if err != nil {
 		return err
 	}
 	if err := p.claim(ctx, s); err != nil {
-		p.kick(ctx, p.untake(s, uid, older))
+		p.kick(ctx, p.unassign(s, uid, older))
 		return err
 	}
 	p.kick(ctx, older)
 	return nil
 }
 
-// take makes the session the uid's, and returns the sessions to kick.
-func (p *Pool) take(s *Session, uid string) (older []*Session, err error) {
+// assign makes the session the uid's, and returns the sessions to kick.
+func (p *Pool) assign(s *Session, uid string) (older []*Session, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.mu.Lock()
@@ -105,8 +105,8 @@ func (p *Pool) take(s *Session, uid string) (older []*Session, err error) {
 	return older, nil
 }
 
-// untake undoes take if the cluster could not be told. If the uid has a newer session by now, untake returns the older ones to kick.
-func (p *Pool) untake(s *Session, uid string, older []*Session) []*Session {
+// unassign undoes assign if the cluster could not be told. If the uid has a newer session by now, unassign returns the older ones to kick.
+func (p *Pool) unassign(s *Session, uid string, older []*Session) []*Session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.mu.Lock()
@@ -152,9 +152,9 @@ func (p *Pool) kick(ctx context.Context, all []*Session) {
 	}
 }
 
-// settle says that the session will not resume another one. It kicks a session that this one has spared, in the whole cluster.
-func (s *Session) settle() {
-	spared, was := s.pool.settled(s)
+// declineResume says that the session will not resume another one. It kicks a session that this one has spared, in the whole cluster.
+func (s *Session) declineResume() {
+	spared, was := s.pool.endFresh(s)
 	if !was {
 		return
 	}
@@ -165,8 +165,8 @@ func (s *Session) settle() {
 	s.pool.reclaim(ctx, s)
 }
 
-// settled settles the session, and reports whether it was fresh. It returns the session to kick, or nil.
-func (p *Pool) settled(s *Session) (spared *Session, was bool) {
+// endFresh has the session be fresh no longer, and reports whether it was. It returns the session to kick, or nil.
+func (p *Pool) endFresh(s *Session) (spared *Session, was bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.mu.Lock()

@@ -198,7 +198,7 @@ func (p *Pool) adopt(moved Moved, link Link) (s *Session, older []*Session) {
 	p.add(s)
 	p.addToken(s)
 	for key, text := range moved.Values {
-		s.put(key, encodedValue(text))
+		s.setLocked(key, encodedValue(text))
 	}
 	for _, m := range moved.Missed {
 		s.kept.add(m.message(), p.keep())

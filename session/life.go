@@ -20,7 +20,7 @@ func (s *Session) Begin() bool {
 	}
 	s.mu.Unlock()
 	if fresh && !ended {
-		s.settle()
+		s.declineResume()
 	}
 	return !ended
 }

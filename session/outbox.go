@@ -103,14 +103,14 @@ func (s *Session) give(out *outbox) (err error) {
 	if len(out.queue) > 0 && !out.held {
 		go s.goOn(out, nil)
 	} else {
-		out.rest()
+		out.endGiving()
 	}
 	s.mu.Unlock()
 	return err
 }
 
-// rest is the end of giving.
-func (o *outbox) rest() {
+// endGiving ends the giving of deliveries to the link.
+func (o *outbox) endGiving() {
 	o.busy = false
 	if len(o.queue) == 0 {
 		o.first[0] = delivery{}

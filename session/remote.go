@@ -24,7 +24,7 @@ type BackLink interface {
 func Remote(snapshot Snapshot, link BackLink) *Session {
 	s := &Session{id: snapshot.ID, uid: snapshot.UID, back: &backEnd{link: link, front: snapshot.Front}}
 	for key, text := range snapshot.Values {
-		s.put(key, encodedValue(text))
+		s.setLocked(key, encodedValue(text))
 	}
 	return s
 }

@@ -19,7 +19,7 @@ func (s *Session) Token() string {
 	if s.back != nil || s.pool.ResumeWithin <= 0 {
 		return ""
 	}
-	s.settle()
+	s.declineResume()
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	s.mu.Lock()
@@ -82,7 +82,7 @@ func (p *Pool) Resume(token string, seq uint64, link Link) (s *Session, missed [
 		return s, missed, true
 	}
 	s = p.of(link, token)
-	s.settle()
+	s.declineResume()
 	s.hold()
 	return s, nil, false
 }

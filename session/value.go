@@ -148,14 +148,14 @@ func (s *Session) value(key string) *value {
 func (s *Session) set(key string, v *value) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(key, v)
+	s.setLocked(key, v)
 	if s.back != nil {
 		s.back.changed = s.back.changed.with(key, v)
 	}
 }
 
-// put is set for callers that have the lock. A nil value is deleted.
-func (s *Session) put(key string, v *value) {
+// setLocked is set for callers that have the lock. A nil value is deleted.
+func (s *Session) setLocked(key string, v *value) {
 	if v == nil {
 		s.values = s.values.without(key)
 		return
@@ -195,7 +195,7 @@ func (s *Session) Apply(values map[string]json.RawMessage) error {
 		return ErrClosed
 	}
 	for key, text := range values {
-		s.put(key, encodedValue(text))
+		s.setLocked(key, encodedValue(text))
 	}
 	return nil
 }

@@ -126,13 +126,13 @@ func (d *Draft[V]) link(n *node[V], segment Segment, child *node[V]) {
 func (d *Draft[V]) putStatic(n, child *node[V]) {
 	switch {
 	case n.many != nil:
-		d.put(n.many, child)
+		d.setChild(n.many, child)
 	case n.only == nil || n.only.name == child.name:
 		n.only = child
 	default:
 		n.many = new(table[V])
-		d.put(n.many, n.only)
-		d.put(n.many, child)
+		d.setChild(n.many, n.only)
+		d.setChild(n.many, child)
 		n.only = nil
 	}
 }

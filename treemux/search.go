@@ -24,8 +24,8 @@ func (s *Spans) At(i int) Span {
 	return s.more[i-len(s.few)]
 }
 
-// put sets the span of the param with that index.
-func (s *Spans) put(i, start, end int) {
+// set sets the span of the param with that index.
+func (s *Spans) set(i, start, end int) {
 	if i < len(s.few) {
 		s.few[i].Start, s.few[i].End = int32(start), int32(end)
 	} else {
@@ -84,10 +84,10 @@ func search[V any](n *node[V], path string, start, params int, spans *Spans, o *
 		case n.param == nil && n.catchAll == nil:
 			n = static
 		case static == nil && n.catchAll == nil && start < end && path[start] != '.':
-			spans.put(params, start, end)
+			spans.set(params, start, end)
 			n, params = n.param, params+1
 		case static == nil && n.param == nil: // optimization: a call less (bench, catch-all)
-			return n.rest(path, start, end, params, spans, o)
+			return n.matchRest(path, start, end, params, spans, o)
 		default:
 			return n.branch(static, path, start, end, params, spans, o)
 		}
@@ -111,22 +111,22 @@ func (n *node[V]) branch(
 		value, ok = search(static, path, end+len("/"), params, spans, o)
 	}
 	if !ok && n.param != nil && start < end && !isDots(path[start:end]) {
-		spans.put(params, start, end)
+		spans.set(params, start, end)
 		value, ok = search(n.param, path, end+len("/"), params+1, spans, o)
 	}
 	if ok || n.catchAll == nil {
 		return value, ok
 	}
-	return n.rest(path, start, end, params, spans, o)
+	return n.matchRest(path, start, end, params, spans, o)
 }
 
-// rest returns the value of n's catch-all if that matches the rest of the path, whose first segment is from start to end.
-func (n *node[V]) rest(path string, start, end, params int, spans *Spans, o *Options[V]) (value V, ok bool) {
+// matchRest returns the value of n's catch-all if that matches the rest of the path, whose first segment is from start to end.
+func (n *node[V]) matchRest(path string, start, end, params int, spans *Spans, o *Options[V]) (value V, ok bool) {
 	c := n.catchAll // it has a value, because nothing may follow it
 	if !isClean(path, start, end) || o != nil && o.Accept != nil && !o.Accept(c.value) {
 		return value, false
 	}
-	spans.put(params, start, len(path))
+	spans.set(params, start, len(path))
 	spans.n = params + 1
 	return c.value, true
 }

@@ -69,10 +69,12 @@ func (t *table[V]) clone() *table[V] {
 	return &copied
 }
 
-// put makes child the child of its name, in the draft's own table.
-func (d *Draft[V]) put(t *table[V], child *node[V]) { d.putSlot(t, slot[V]{hashOf(child.name), child}) }
+// setChild makes child the child of its name, in the draft's own table.
+func (d *Draft[V]) setChild(t *table[V], child *node[V]) {
+	d.setSlot(t, slot[V]{hashOf(child.name), child})
+}
 
-func (d *Draft[V]) putSlot(t *table[V], added slot[V]) {
+func (d *Draft[V]) setSlot(t *table[V], added slot[V]) {
 	t.longest = max(t.longest, len(added.node.name))
 	if !t.paged && (t.count+1)*4 > len(t.slots)*3 {
 		d.grow(t)
@@ -86,7 +88,7 @@ func (d *Draft[V]) putSlot(t *table[V], added slot[V]) {
 	if page.node.many == nil {
 		page.node.many = &table[V]{page: true}
 	}
-	d.putSlot(page.node.many, added)
+	d.setSlot(page.node.many, added)
 }
 
 // set puts the child into a table that has room for it.
@@ -114,7 +116,7 @@ func (d *Draft[V]) grow(t *table[V]) {
 	t.slots, t.count = make([]slot[V], size), 0
 	for _, s := range before {
 		if s.node != nil {
-			d.putSlot(t, s)
+			d.setSlot(t, s)
 		}
 	}
 }
