@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAfter has loggers on a scope, where they log what they would log as LogHandlers, of the requests in that scope alone.
+// TestAfter checks that loggers as afterware of a scope log the same as LogHandlers, only for the requests in that scope.
 func TestAfter(t *testing.T) {
 	log, got := newLog()
 	combined, lines := newCombined()
@@ -46,7 +46,7 @@ func TestAfter(t *testing.T) {
 	lines.done(t)
 }
 
-// TestAfterTakesTheTime asks for the duration, which [lines.record] leaves out if it is one.
+// TestAfterTakesTheTime checks that there is a duration, which [lines.record] leaves out.
 func TestAfterTakesTheTime(t *testing.T) {
 	log, got := newLog()
 	mux := kami.New()

@@ -25,7 +25,7 @@ import (
 
 const apacheTime = "02/Jan/2006:15:04:05 -0700"
 
-// withoutTime takes a line's time away, if it is about now.
+// withoutTime returns a line without its time, and checks that the time is close to now.
 func withoutTime(t *testing.T, line string) string {
 	t.Helper()
 	begin, end := strings.IndexByte(line, '['), strings.IndexByte(line, ']')
@@ -195,7 +195,7 @@ func TestCombinedEscapes(t *testing.T) {
 
 var escape = regexp.MustCompile(`\\(x[0-9a-f]{2}|.)`)
 
-// unescape undoes what Apache's logs escape.
+// unescape undoes the escapes of Apache's logs.
 func unescape(t *testing.T, text string) string {
 	return escape.ReplaceAllStringFunc(text, func(e string) string {
 		if e[1] == 'x' {
@@ -212,7 +212,7 @@ func TestCombinedRefusesNil(t *testing.T) {
 	assert.PanicsWithValue(t, "accesslog: the writer must not be nil", func() { accesslog.Combined(nil) })
 }
 
-// writer is a writer of a function.
+// writer is a function as an io.Writer.
 type writer func(p []byte) (int, error)
 
 func (f writer) Write(p []byte) (int, error) { return f(p) }

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// named is a handler with a name of its own.
+// named is a handler with a HandlerName.
 type named struct{}
 
 func (named) HandlerName() string                          { return "(*Room).Join" }
 func (named) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// TestHandler has the record name handlers that have a name, whichever Mux they are on.
+// TestHandler checks that a record has the handler's name if it has one, in the Mux and in mounted ones.
 func TestHandler(t *testing.T) {
 	h, got := newLog()
 	mux, inner, innermost := kami.New(), kami.New(), kami.New()

@@ -9,7 +9,7 @@ import (
 
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// called is a plain writer that knows which method of the optional interfaces was called last.
+// called is a plain writer that records which method of the optional interfaces was called last.
 type called struct {
 	*fake
 	method string
@@ -38,8 +38,8 @@ func (c *called) notifies() <-chan bool {
 
 func (c *called) flushes() { c.method = "Flush" }
 
-// writers make the writers of every set of optional interfaces, which their types are named after: F for http.Flusher, C
-// for http.CloseNotifier, R for io.ReaderFrom, P for http.Pusher and H for http.Hijacker.
+// writers make a writer with each set of optional interfaces. The letters in the names of their types are the interfaces: F for
+// http.Flusher, C for http.CloseNotifier, R for io.ReaderFrom, P for http.Pusher and H for http.Hijacker.
 var writers = []func(w *called) http.ResponseWriter{
 	func(w *called) http.ResponseWriter { return w },
 	func(w *called) http.ResponseWriter { return onlyH{w} },

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// ends fails the test unless no connection is served any more after a minute at most.
+// ends fails the test if a connection is still served after a minute.
 func ends(t *testing.T, p *peer.Pipe) {
 	gone := make(chan struct{})
 	go func() {
@@ -30,8 +30,8 @@ func ends(t *testing.T, p *peer.Pipe) {
 	}
 }
 
-// TestP16StopThenStart restarts a server as systemd does: the next one takes connections when the one before has ended. A client that
-// calls all the time does not keep it from that, and no call fails.
+// TestP16StopThenStart restarts a server as systemd does: the next server takes connections when the previous one has ended. It
+// checks that a server ends although a client calls all the time, and that no call fails.
 func TestP16StopThenStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(worker("0"))
@@ -57,8 +57,8 @@ func TestP16StopThenStart(t *testing.T) {
 	})
 }
 
-// TestP16Busy has a client that knows no goaway, and calls all the time by several callers. The server ends; each call that has run was
-// answered, and the rest is known not to have run.
+// TestP16Busy has a client without Reconnect whose callers call all the time. It checks that the server ends, that each call that
+// ran was answered, and that the others fail with ErrNotSent.
 func TestP16Busy(t *testing.T) {
 	var ran, answered atomic.Int64
 	server := newNode(mux("/work", endpoint.JSON(func(context.Context, struct{}) (struct{}, error) {
@@ -90,8 +90,8 @@ func TestP16Busy(t *testing.T) {
 	})
 }
 
-// TestP16BusyNested has a handler that runs for longer than the server takes calls: calls that it needs for that are still taken, while
-// its caller is asked. Others are not.
+// TestP16BusyNested has a handler that still runs, and calls its caller, when the server no longer takes calls. It checks that the
+// server still takes the calls that the caller makes to answer the handler, and no others.
 func TestP16BusyNested(t *testing.T) {
 	methods := mux("/outer", endpoint.JSON(func(ctx context.Context, n int) (int, error) {
 		for range n {
@@ -125,7 +125,8 @@ func TestP16BusyNested(t *testing.T) {
 	})
 }
 
-// TestP16Late has a connection made while the server stops, as one that has waited to be accepted, beside one that is still busy.
+// TestP16Late makes a connection while the server stops and another connection is still busy, as if it has waited to be accepted. It
+// checks that the new connection is closed with 1012.
 func TestP16Late(t *testing.T) {
 	server := newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { <-ctx.Done() }))
 	synctest.Test(t, func(t *testing.T) {

@@ -83,7 +83,7 @@ func TestS01Values(t *testing.T) {
 	assert.ErrorContains(t, err, `sessiontest: decoding a push of "other": json: cannot unmarshal string`)
 }
 
-// TestS02Serve has OnClose wait for the handler of a client that leaves, and none run after it.
+// TestS02Serve checks that OnClose waits for the handler of a client that leaves, and that no handler runs after it.
 func TestS02Serve(t *testing.T) {
 	var order []string
 	pool := session.Pool{OnClose: func(*session.Session) { order = append(order, "close") }}
@@ -108,7 +108,7 @@ func TestS04PushAfterTheCut(t *testing.T) {
 	assert.Empty(t, c.Pushed())
 }
 
-// TestS06HooksThatEndTheSession has hooks kick what has just connected, or look at the client.
+// TestS06HooksThatEndTheSession checks that hooks can kick the session that has just been resumed, and call methods of the Client.
 func TestS06HooksThatEndTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c *sessiontest.Client
