@@ -27,7 +27,7 @@ func TestRecord(t *testing.T) {
 	addr := serve(t, newMux(h))
 	for _, tt := range []struct {
 		request, answer string
-		path, pattern   string // of the record; a path of "" is that of the request
+		path, pattern   string // of the record; if the path is "", it is the request's path
 		bytes           float64
 		level           string
 	}{
@@ -48,7 +48,7 @@ func TestRecord(t *testing.T) {
 		{"GET /users/a%20b?q=1", "200 OK", "/users/a%20b", "/users/:id", 5, "INFO"},
 		{"GET /users/%E3%81%93?", "200 OK", "/users/%E3%81%93", "/users/:id", 5, "INFO"},
 		{"GET http://greg:secret@kami.test/users/7?q=1", "200 OK", "/users/7", "/users/:id", 5, "INFO"},
-		{"CONNECT kami.test:443", "200 OK", "kami.test:443", "/", 0, "INFO"}, // which kami routes as /
+		{"CONNECT kami.test:443", "200 OK", "kami.test:443", "/", 0, "INFO"}, // kami routes this as /
 		{"CONNECT /", "200 OK", "", "/", 0, "INFO"},
 	} {
 		t.Run(tt.request, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestHTTP2(t *testing.T) {
 	got.done(t)
 }
 
-// TestPanic checks that the record has what the client got, if anything.
+// TestPanic checks that the record of a request with a panic has the status that the client got, or none.
 func TestPanic(t *testing.T) {
 	type handler = func(http.ResponseWriter, *http.Request)
 	nothing := func(http.ResponseWriter, *http.Request) {}
@@ -109,7 +109,7 @@ func TestPanic(t *testing.T) {
 		"answered":            {answers(503), nothing, "boom", "503 Service Unavailable", 503.0, "ERROR"},
 		"answered 4xx":        {answers(400), nothing, "boom", "400 Bad Request", 400.0, "WARN"},
 		"answered 2xx":        {answers(202), nothing, "boom", "202 Accepted", 202.0, "ERROR"},
-		"after an answer":     {nothing, answers(202), "boom", "", 202.0, "ERROR"}, // half a response does not look whole
+		"after an answer":     {nothing, answers(202), "boom", "", 202.0, "ERROR"}, // cut off, because the response could look whole
 		"abort":               {nil, nothing, http.ErrAbortHandler, "", nil, "INFO"},
 		"abort is no panic":   {answers(503), nothing, http.ErrAbortHandler, "", nil, "INFO"},
 		"abort that is not":   {nil, nothing, fmt.Errorf("%w", http.ErrAbortHandler), "", nil, "ERROR"},
@@ -161,7 +161,7 @@ func TestPanicValue(t *testing.T) {
 	}
 }
 
-// takeOver hijacks the connection and writes to it.
+// takeOver hijacks the connection, writes the text, and closes it.
 func takeOver(w http.ResponseWriter, text string) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -218,7 +218,7 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// untouched is a writer with the methods of HTTP/1's, of which only Header may be called.
+// untouched is a writer with the interfaces of HTTP/1's writer that panics for each method except Header.
 type untouched struct {
 	http.ResponseWriter
 	http.Flusher
@@ -269,7 +269,7 @@ func TestDuration(t *testing.T) {
 	})
 }
 
-// handler makes a function a slog.Handler.
+// handler is a function as a slog.Handler.
 type handler func(context.Context, slog.Record)
 
 func (handler) Enabled(context.Context, slog.Level) bool { return true }
@@ -313,7 +313,7 @@ func TestDefaultLogger(t *testing.T) {
 	}
 }
 
-// levels is a handler in which some levels are disabled.
+// levels is a slog.Handler whose enabled levels a function decides.
 type levels struct {
 	slog.Handler
 	enabled func(context.Context, slog.Level) bool
@@ -358,7 +358,7 @@ func TestRequestID(t *testing.T) {
 	})
 	for _, tt := range []struct {
 		name string
-		id   string // the response's
+		id   string // of the response
 		opts []accesslog.Option
 		want any
 	}{

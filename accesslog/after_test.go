@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAfter has loggers on a scope. They log the same as LogHandlers, but only requests of the scope.
+// TestAfter checks that loggers as afterware of a scope log the same as LogHandlers, only for the requests in that scope.
 func TestAfter(t *testing.T) {
 	log, got := newLog()
 	combined, lines := newCombined()
@@ -46,7 +46,7 @@ func TestAfter(t *testing.T) {
 	lines.done(t)
 }
 
-// TestAfterTakesTheTime checks the duration, which [lines.record] removes.
+// TestAfterTakesTheTime checks that there is a duration, which [lines.record] leaves out.
 func TestAfterTakesTheTime(t *testing.T) {
 	log, got := newLog()
 	mux := kami.New()

@@ -15,14 +15,14 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// blank is a writer that does nothing.
+// blank is a writer that discards its bytes.
 type blank struct{ header http.Header }
 
 func (b *blank) Header() http.Header         { return b.header }
 func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b *blank) WriteHeader(int)             {}
 
-// served returns a function that has a Mux with the LogHandler serve a request.
+// served returns a function that serves a request with a Mux that has the LogHandler.
 func served(h logHandler, r *http.Request) func() {
 	mux := kami.New()
 	mux.LogHandler = h
@@ -31,7 +31,7 @@ func served(h logHandler, r *http.Request) func() {
 	return func() { mux.ServeHTTP(w, r) }
 }
 
-// TestAllocations compares with a LogHandler that logs the same attributes from constants.
+// TestAllocations checks that a record allocates no more than a LogHandler that logs the same attributes, made before.
 func TestAllocations(t *testing.T) {
 	if race {
 		t.Skip("the race detector allocates")
@@ -74,7 +74,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfNothing logs an empty answer over HTTP/1, which could be a hijacked connection.
+// TestAllocationsOfNothing checks that an empty answer allocates no more than another one, although New must find out whether the
+// connection was hijacked.
 func TestAllocationsOfNothing(t *testing.T) {
 	if race {
 		t.Skip("the race detector allocates")

@@ -28,7 +28,7 @@ func from(peer, header string, lines ...string) *http.Request {
 	return r
 }
 
-// clientOf returns the client in the log of a request.
+// clientOf returns the client that is logged for a request.
 func clientOf(t *testing.T, r *http.Request, opts ...accesslog.Option) any {
 	t.Helper()
 	h, got := newLog(opts...)
@@ -93,7 +93,7 @@ func TestUnixServer(t *testing.T) {
 		require.NoError(t, err)
 		resp.Body.Close()
 		remote := got.record(t)["remote"]
-		if remote == "" { // some systems have it so
+		if remote == "" { // on some systems
 			remote = "@"
 		}
 		assert.Equal(t, want, remote)
@@ -194,12 +194,12 @@ func TestForwarded(t *testing.T) {
 		{[]string{`by="a, for=192.0.2.9" ; for=192.0.2.1 ;; proto=https;`}, "192.0.2.1"},
 		{[]string{`;for=192.0.2.1;x="a;b\",\\"`}, "192.0.2.1"},
 		{[]string{`for=192.0.2.1, for="10.0.0.2";x="\"", for=10.0.0.3;x="\\"`}, "192.0.2.1"},
-		// Addresses without the quotes and brackets that they should have.
+		// Addresses that should be quoted or in brackets are accepted without.
 		{[]string{"for=192.0.2.1:80"}, "192.0.2.1"},
 		{[]string{"for=[2001:db8::1]:80"}, "2001:db8::1"},
 		{[]string{"for=2001:db8::1"}, "2001:db8::1"},
 		{[]string{`for="2001:db8::1"`}, "2001:db8::1"},
-		// A client cannot hide what a proxy adds.
+		// A client cannot hide the elements that a proxy adds.
 		{[]string{`for=", for=192.0.2.1`}, "192.0.2.1"},
 		{[]string{`for=192.0.2.9, x=", for="192.0.2.1"`}, "192.0.2.1"},
 		{[]string{`for=192.0.2.9, x="\, for="192.0.2.1";by="a\"b"`}, "192.0.2.1"},
@@ -209,7 +209,7 @@ func TestForwarded(t *testing.T) {
 		{[]string{"for=192.0.2.1,"}, "192.0.2.1"},
 		{[]string{"for=192.0.2.1, , for=10.0.0.2", "", "\t,"}, "192.0.2.1"},
 		{[]string{`,for="192.0.2.1";x=",,",,`}, "192.0.2.1"},
-		// Elements that end the walk.
+		// Obfuscated, unknown and malformed elements end the walk.
 		{[]string{"for=192.0.2.1, for=unknown"}, itself},
 		{[]string{"for=192.0.2.1, for=_hidden, for=10.0.0.2"}, "10.0.0.2"},
 		{[]string{`for=192.0.2.1, for="_hidden:80"`}, itself},

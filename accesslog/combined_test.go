@@ -25,7 +25,7 @@ import (
 
 const apacheTime = "02/Jan/2006:15:04:05 -0700"
 
-// withoutTime removes a line's time if it is about now.
+// withoutTime returns a line without its time, and checks that the time is close to now.
 func withoutTime(t *testing.T, line string) string {
 	t.Helper()
 	begin, end := strings.IndexByte(line, '['), strings.IndexByte(line, ']')
@@ -212,7 +212,7 @@ func TestCombinedRefusesNil(t *testing.T) {
 	assert.PanicsWithValue(t, "accesslog: the writer must not be nil", func() { accesslog.Combined(nil) })
 }
 
-// writer makes a function a writer.
+// writer is a function as an io.Writer.
 type writer func(p []byte) (int, error)
 
 func (f writer) Write(p []byte) (int, error) { return f(p) }

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// named is a handler that names itself.
+// named is a handler with a HandlerName.
 type named struct{}
 
 func (named) HandlerName() string                          { return "(*Room).Join" }
 func (named) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// TestHandler checks that the record names handlers that have a name, on any Mux.
+// TestHandler checks that a record has the handler's name if it has one, in the Mux and in mounted ones.
 func TestHandler(t *testing.T) {
 	h, got := newLog()
 	mux, inner, innermost := kami.New(), kami.New(), kami.New()

@@ -21,12 +21,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for an event that must happen.
+// patience is how long a test waits for an event before it fails.
 const patience = 30 * time.Second
 
 type logHandler = func(context.Context, mutil.WriterProxy, *http.Request)
 
-// lines is a writer that sends each Write as a line to its readers.
+// lines is a writer that sends each Write as one line.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -48,10 +48,10 @@ func (l lines) next(t *testing.T) string {
 	panic("unreachable")
 }
 
-// record is a record of slog. Numbers are float64.
+// record has the attributes of a slog record. Numbers are float64.
 type record map[string]any
 
-// next returns the next record without time and message, and without the duration if it is valid.
+// record returns the next record, without time and message, and without its duration if that is a number above zero.
 func (l lines) record(t *testing.T) record {
 	t.Helper()
 	got := record{}
@@ -66,7 +66,7 @@ func (l lines) record(t *testing.T) record {
 	return got
 }
 
-// done asserts that there are no more lines.
+// done checks that there are no more lines.
 func (l lines) done(t *testing.T) {
 	t.Helper()
 	assert.Empty(t, l, "more lines than requests")
@@ -94,7 +94,7 @@ func request(method, target string, headers ...string) *http.Request {
 	return r
 }
 
-// log logs a request that had an empty answer and did not come through a Mux.
+// logged calls a LogHandler for a request that has an empty answer and did not come through a Mux.
 func logged(h logHandler, r *http.Request) {
 	h(r.Context(), mutil.WrapWriter(httptest.NewRecorder()), r)
 }
@@ -108,8 +108,8 @@ func serve(t *testing.T, h http.Handler) string {
 	return srv.Listener.Addr().String()
 }
 
-// talk sends a request, to which it adds the version and the headers. It returns the first line of the answer and the body, or
-// nothing if the connection was cut before the answer.
+// talk adds the version and the headers to a request, and sends it. It returns the first line of the answer and its body, or
+// "" if the connection was cut before an answer.
 func talk(t *testing.T, addr, request string, headers ...string) (status, body string) {
 	t.Helper()
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", addr)
@@ -128,7 +128,7 @@ func talk(t *testing.T, addr, request string, headers ...string) (status, body s
 	return status, body
 }
 
-// newMux returns a Mux whose requests end in many ways.
+// newMux returns a Mux with a LogHandler, and with routes that answer with a body, without one, and with a given status.
 func newMux(h logHandler) *kami.Mux {
 	mux := kami.New()
 	mux.LogHandler = h

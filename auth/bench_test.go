@@ -8,7 +8,7 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// BenchmarkJWT measures the verification of a token, with and without the cache.
+// BenchmarkJWT measures the check of a token, with the cache and without it.
 func BenchmarkJWT(b *testing.B) {
 	claims := M{"sub": "greg", "iss": "me", "aud": "chat", "exp": time.Now().Add(time.Hour).Unix()}
 	for _, test := range []struct {
@@ -32,7 +32,7 @@ func BenchmarkJWT(b *testing.B) {
 	}
 }
 
-// BenchmarkRequire measures a message on a connection that has an identity.
+// BenchmarkRequire measures Identify and Require for a message of a connection that has an identity.
 func BenchmarkRequire(b *testing.B) {
 	schemes := auth.Schemes{"Bearer": auth.JWT(set())}
 	ctx := open(b, schemes, bearer(time.Hour))

@@ -13,10 +13,10 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// farAway is when the tokens of fuzz tests expire. It is fixed, so that all fuzzing processes have the same tokens.
+// farAway is the end of the tokens of fuzz tests. It is constant, so that all processes of a fuzz test have the same tokens.
 const farAway = 99999999999
 
-// FuzzJWT checks that only signed tokens get in: header and claims must be those of a token that an owner of the keys has made.
+// FuzzJWT checks that a token is accepted only if its header and claims are ones that a private key has signed.
 func FuzzJWT(f *testing.F) {
 	logs(f)
 	var signed []string
@@ -43,7 +43,8 @@ func FuzzJWT(f *testing.F) {
 	})
 }
 
-// FuzzClaims signs any claims, so that they are read. Claims for another audience or another time must be refused.
+// FuzzClaims signs any claims, so that JWT reads them. It checks that JWT accepts only claims that have the right issuer and
+// audience, and that have not expired.
 func FuzzClaims(f *testing.F) {
 	for _, seed := range []string{
 		`{"sub":"greg","iss":"me","aud":"chat","exp":99999999999}`, `{"sub":"greg","iss":"me","aud":["x","chat"],"exp":1e11,"nbf":0.5}`,
@@ -67,7 +68,7 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzLoadJWKS checks that a failed load changes nothing, and that a successful one has only keys that can be used.
+// FuzzLoadJWKS checks that LoadJWKS changes nothing if it fails, and otherwise loads only keys that can be used.
 func FuzzLoadJWKS(f *testing.F) {
 	f.Add(rfc7517)
 	for _, jwk := range []M{okp(), ec(p256Key), ec(p521Key), rsaJWK(&rsaKey.PublicKey), with(okp(), "d", "AA"), with(okp(), "use", "enc")} {
@@ -85,13 +86,13 @@ func FuzzLoadJWKS(f *testing.F) {
 		for _, kid := range []string{"k", "other", "1", "2011-04-29", ""} {
 			if key, err := keys.Key(t.Context(), kid); err == nil {
 				require.NotEmpty(t, kid)
-				new(auth.Keys).Set(kid, key) // which panics for a bad one
+				new(auth.Keys).Set(kid, key) // Set panics for a bad key
 			}
 		}
 	})
 }
 
-// FuzzAuthorization checks that only right credentials get in, and that none is logged.
+// FuzzAuthorization checks that only right credentials are accepted, and that the secret is not logged.
 func FuzzAuthorization(f *testing.F) {
 	log := logs(f)
 	const secret = "Tr0ub4dor&3"

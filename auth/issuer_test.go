@@ -18,13 +18,13 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// hardware is a key of a type that package auth does not know, such as one in hardware.
+// hardware hides the type of a key: only its crypto.Signer interface is visible, as with a hardware key.
 type hardware struct{ crypto.Signer }
 
 func TestIssuer(t *testing.T) {
 	logs(t)
 	for kid, key := range map[string]crypto.Signer{"ed": edKey, "p256": p256Key, "rsa": rsaKey} {
-		for range 20 { // for signatures of ES256 have parts of several lengths
+		for range 20 { // because the length of an ES256 signature's parts varies
 			for _, key := range []crypto.Signer{key, hardware{key}} {
 				issuer := &auth.Issuer{Name: "me", KeyID: kid, Key: key}
 				token, err := issuer.Token(t.Context(), auth.Identity{Subject: "greg", Audience: "chat", Claims: M{"role": "admin"}}, time.Minute)
@@ -58,7 +58,7 @@ func TestIssuerRoundsUp(t *testing.T) {
 	})
 }
 
-// TestIssuerSourceRenews gets a token that expires later each time.
+// TestIssuerSourceRenews checks that the source returns a new token each time, with a later end.
 func TestIssuerSourceRenews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := (&auth.Issuer{KeyID: "ed", Key: edKey}).Source(auth.Identity{Subject: "greg"}, time.Minute)
@@ -92,7 +92,7 @@ func TestIssuerClaims(t *testing.T) {
 	})
 }
 
-// crooked is a key whose signatures are invalid.
+// crooked is a key that returns a given signature or error instead of signing.
 type crooked struct {
 	crypto.Signer
 	signature []byte

@@ -51,7 +51,7 @@ func TestJWKSOfTheRFC(t *testing.T) {
 	assert.Equal(t, elliptic.P256(), key.(*ecdsa.PublicKey).Curve)
 }
 
-// okp, ec and rsaJWK are valid keys that the tests change into invalid ones.
+// okp, ec and rsaJWK return valid JSON Web Keys. Tests change their members to make them wrong.
 func okp() M {
 	return M{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": b64(edKey.Public().(ed25519.PublicKey))}
 }
@@ -86,7 +86,7 @@ func TestJWKSTakesAllThatIsSupported(t *testing.T) {
 	}
 }
 
-// TestJWKSAlgorithm has a token whose algorithm is not the key's.
+// TestJWKSAlgorithm checks that a token is refused if its algorithm is not the "alg" of its key.
 func TestJWKSAlgorithm(t *testing.T) {
 	log := logs(t)
 	keys := new(auth.Keys)

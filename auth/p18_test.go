@@ -17,7 +17,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// failure is an error of a Scheme with a status and headers.
+// failure is a Scheme's error that has a status and headers.
 type failure struct {
 	status int
 	header http.Header
@@ -27,7 +27,7 @@ func (f failure) Error() string        { return "a failure" }
 func (f failure) StatusCode() int      { return f.status }
 func (f failure) Headers() http.Header { return f.header }
 
-// several are schemes of different kinds.
+// several returns schemes that succeed, fail in different ways, or cannot be used.
 func several() auth.Schemes {
 	fail := func(err error) auth.Scheme {
 		return func(context.Context, string) (*auth.Identity, error) { return nil, err }
@@ -49,7 +49,7 @@ func several() auth.Schemes {
 	}
 }
 
-// all are the challenges of the schemes in several.
+// all has the challenges of the schemes of several.
 var all = []string{
 	`Basic realm="restricted", charset="UTF-8"`, `Bearer realm="restricted"`, `Busy realm="restricted"`, `Digest realm="restricted"`,
 	`Down realm="restricted"`, `Found realm="restricted"`, `Key realm="restricted"`, `Nobody realm="restricted"`,
@@ -121,7 +121,7 @@ func TestP18Header(t *testing.T) {
 	}
 }
 
-// TestP18HeadersOfAnError checks that an error's headers are sent with every status.
+// TestP18HeadersOfAnError checks that the headers of a Scheme's error are in the answer, with each status.
 func TestP18HeadersOfAnError(t *testing.T) {
 	logs(t)
 	for scheme, want := range map[string]string{"Busy": "7", "Down": "9"} {
@@ -170,7 +170,8 @@ func TestP18Authenticate(t *testing.T) {
 	assert.Empty(t, log.lines())
 }
 
-// TestP18Replaced replaces the identity for later messages. A refused credential leaves none.
+// TestP18Replaced checks that Authenticate replaces the identity for later messages, that a message can have a separate
+// credential, and that a message with a wrong credential is refused.
 func TestP18Replaced(t *testing.T) {
 	logs(t)
 	schemes := several()
@@ -188,7 +189,7 @@ func TestP18Replaced(t *testing.T) {
 	assert.Equal(t, "Unauthorized\n", body(next, authorization("Key billing:x")), "a wrong one is not passed over")
 }
 
-// TestP18DisableAuthentication disables authentication for scopes.
+// TestP18DisableAuthentication checks that Require affects only the scope that it was registered for.
 func TestP18DisableAuthentication(t *testing.T) {
 	logs(t)
 	each(t, func(t *testing.T, ask way) {
@@ -201,7 +202,7 @@ func TestP18DisableAuthentication(t *testing.T) {
 	})
 }
 
-// TestP18RequireAlone uses Require without Identify: the 401 still has a challenge, which RFC 9110 asks for.
+// TestP18RequireAlone checks that Require answers with a challenge if no Identify runs before it, because a 401 must have one.
 func TestP18RequireAlone(t *testing.T) {
 	log := logs(t)
 	mux := kami.New()
@@ -214,7 +215,7 @@ func TestP18RequireAlone(t *testing.T) {
 	assert.Empty(t, log.lines(), "a visitor without a credential is no news")
 }
 
-// TestP18ErrorHandler checks that the ErrorHandler answers refusals too, and does not learn their reason.
+// TestP18ErrorHandler checks that the ErrorHandler answers refusals too, and that its error does not say the reason.
 func TestP18ErrorHandler(t *testing.T) {
 	logs(t)
 	mux := guarded(several())
@@ -235,7 +236,7 @@ func TestP18NamesOfSchemes(t *testing.T) {
 		return func(context.Context, string) (*auth.Identity, error) { return &auth.Identity{Subject: subject}, nil }
 	}
 	mux := guarded(auth.Schemes{"key": say("second"), "KEY": say("first"), "kEy": nil, "x-2": say("third")})
-	for range 20 { // for maps have no order
+	for range 20 { // because maps have no order
 		got := ways["message"](t, t.Context(), mux, "/it", authorization("Key x"))
 		assert.Equal(t, "first by KEY", got.body)
 		got = ways["message"](t, t.Context(), mux, "/it", authorization("Other x"))
@@ -243,7 +244,7 @@ func TestP18NamesOfSchemes(t *testing.T) {
 	}
 }
 
-// TestP18SharedIdentity has a Scheme return the same identity for all, which must not be written to.
+// TestP18SharedIdentity checks that Identify does not write to the identity that a Scheme returns.
 func TestP18SharedIdentity(t *testing.T) {
 	logs(t)
 	shared := &auth.Identity{Subject: "greg"}
@@ -316,7 +317,7 @@ func TestP18RequireAudience(t *testing.T) {
 	}
 }
 
-// TestP18NarrowedAudience has a Scheme return a smaller audience than the token's, which must stay smaller.
+// TestP18NarrowedAudience checks that RequireAudience uses the audience that WithVerify has set, and not the token's.
 func TestP18NarrowedAudience(t *testing.T) {
 	logs(t)
 	jwt := auth.JWT(set(), auth.WithVerify(func(_ context.Context, id *auth.Identity) error {
@@ -337,7 +338,7 @@ func TestP18PathsOfRequireAudience(t *testing.T) {
 	}
 }
 
-// TestP18NestedMux checks that the challenges are those of the Mux that refuses.
+// TestP18NestedMux checks that the challenges are the schemes of the innermost Mux, which refuses the request.
 func TestP18NestedMux(t *testing.T) {
 	logs(t)
 	outer := kami.New()

@@ -26,9 +26,9 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Keys of each kind, made once.
+// A key of each kind, made once.
 var (
-	edKey, otherEdKey = newEd(1), newEd(2) // which are the same in the processes of a fuzz test
+	edKey, otherEdKey = newEd(1), newEd(2) // from fixed seeds, because all processes of a fuzz test need the same keys
 	p256Key           = must(ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{3}, 32)))
 	p384Key           = newEC(elliptic.P384())
 	p521Key           = newEC(elliptic.P521())
@@ -54,7 +54,7 @@ func must[T any](v T, err error) T {
 // M is a JSON object.
 type M = map[string]any
 
-// with returns a copy of m with a member set, or left out if v is nil.
+// with returns a copy of m with the member name set to v, or without the member if v is nil.
 func with(m M, name string, v any) M {
 	c := M{}
 	for k := range m {
@@ -75,13 +75,13 @@ func encode(v any) string {
 	return b64(must(json.Marshal(v)))
 }
 
-// sign makes a token of a header and claims with package jwt, without checks. Strings are used unchanged.
+// sign makes a token of a header and claims with package jwt only, without any check. It does not encode a string as JSON.
 func sign(alg string, header, claims any, key any) string {
 	signed := encode(header) + "." + encode(claims)
 	return signed + "." + b64(must(jwt.GetSigningMethod(alg).Sign(signed, key)))
 }
 
-// log collects the records of all goroutines.
+// log is a buffer for log records that goroutines can share.
 type log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -93,7 +93,7 @@ func (l *log) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// take returns the records since the last call.
+// take returns the records since the last take.
 func (l *log) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func (l *log) lines() []string {
 	return strings.Split(s, "\n")
 }
 
-// logs catches what is logged during a test.
+// logs makes slog's default logger write to the returned log during a test.
 func logs(t testing.TB) *log {
 	l := new(log)
 	before := slog.Default()
@@ -118,17 +118,17 @@ func logs(t testing.TB) *log {
 	return l
 }
 
-// answer is an answer to a request by one of the ways.
+// answer is the status, the header and the body that a way returns.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// way asks a mux for POST /private/it, or another path.
+// way sends a POST request for a path to a mux, with ctx as the base of the request's context.
 type way func(t testing.TB, ctx context.Context, mux *kami.Mux, path string, header http.Header) answer
 
-// ways are all ways to send a request or a message to a mux. Each takes the context as its base.
+// ways send a request over HTTP, to a recorder, and as a message.
 var ways = map[string]way{
 	"http": func(t testing.TB, ctx context.Context, mux *kami.Mux, path string, header http.Header) answer {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mux.ServeHTTPContext(ctx, w, r) }))
@@ -161,7 +161,7 @@ func each(t *testing.T, test func(t *testing.T, ask way)) {
 
 func authorization(values ...string) http.Header { return http.Header{"Authorization": values} }
 
-// source makes a function a KeySource.
+// source is a function as a KeySource.
 type source func(ctx context.Context, kid string) (crypto.PublicKey, error)
 
 func (s source) Key(ctx context.Context, kid string) (crypto.PublicKey, error) { return s(ctx, kid) }

@@ -27,7 +27,7 @@ import (
 	"github.com/guregu/kami/auth"
 )
 
-// tokens are valid headers and claims that the tests change into invalid ones.
+// tokens has the header and the claims of a token.
 type tokens struct{ header, claims M }
 
 func right() tokens {
@@ -38,7 +38,7 @@ func right() tokens {
 	}
 }
 
-// set is a set with a key of each kind.
+// set returns Keys with a key of each kind.
 func set() *auth.Keys {
 	keys := new(auth.Keys)
 	keys.Set("ed", edKey.Public())
@@ -49,7 +49,7 @@ func set() *auth.Keys {
 	return keys
 }
 
-// guarded is a mux that identifies under /, requires under /private/, and answers with the subject.
+// guarded returns a mux that has Identify at /, Require at /private/, and handlers that answer with the subject.
 func guarded(schemes auth.Schemes) *kami.Mux {
 	mux := kami.New()
 	mux.Use("/", schemes.Identify)
@@ -66,7 +66,7 @@ func guarded(schemes auth.Schemes) *kami.Mux {
 	return mux
 }
 
-// refusals are tokens that must not get in, and the reasons in the log.
+// refusals returns tokens that must be refused, and the reasons that are logged.
 func refusals() map[string]struct{ token, reason string } {
 	r := right()
 	ed := func(header, claims any) string { return sign("EdDSA", header, claims, edKey) }
@@ -180,7 +180,7 @@ func refusals() map[string]struct{ token, reason string } {
 	}
 }
 
-// asn1Signed makes a token whose signature has crypto/ecdsa's form, which JWT does not use.
+// asn1Signed makes a token whose signature is in the ASN.1 form of crypto/ecdsa, which JWT does not accept.
 func asn1Signed(header, claims M) string {
 	signed := encode(header) + "." + encode(claims)
 	return signed + "." + b64(must(crypto.SignMessage(p256Key, rand.Reader, []byte(signed), crypto.SHA256)))
@@ -247,7 +247,7 @@ func TestU01Accepted(t *testing.T) {
 	}
 }
 
-// identify returns the identity that a Scheme finds.
+// identify returns the identity that a Scheme finds in a token.
 func identify(t *testing.T, scheme auth.Scheme, token string) (*auth.Identity, error) {
 	ctx, err := auth.Schemes{"Bearer": scheme}.Authenticate(t.Context(), "bearer", token)
 	if err != nil {
@@ -273,7 +273,7 @@ func TestU01Identity(t *testing.T) {
 	assert.EqualError(t, errors.Unwrap(err), "invalid type for claim: iss is invalid")
 }
 
-// TestU01Leeway tests times around the limits of the leeway, on the clock of synctest.
+// TestU01Leeway checks times at the limits of the leeway.
 func TestU01Leeway(t *testing.T) {
 	logs(t)
 	for _, leeway := range []time.Duration{0, 30 * time.Second, time.Minute} {
@@ -295,7 +295,7 @@ func TestU01Leeway(t *testing.T) {
 	}
 }
 
-// TestU01KeysOfASource has keys that a careless KeySource may return.
+// TestU01KeysOfASource checks that JWT refuses bad keys that a careless KeySource may return.
 func TestU01KeysOfASource(t *testing.T) {
 	logs(t)
 	r := right()
@@ -359,7 +359,7 @@ func assertPanics(t *testing.T, want string, f func()) {
 	f()
 }
 
-// newWeakRSA returns a key that is too short for crypto/rsa to generate.
+// newWeakRSA returns an RSA key of 1,024 bits, because crypto/rsa no longer makes one.
 func newWeakRSA() *rsa.PrivateKey {
 	for {
 		p, q := must(rand.Prime(rand.Reader, 512)), must(rand.Prime(rand.Reader, 512))
@@ -375,7 +375,8 @@ func newWeakRSA() *rsa.PrivateKey {
 	}
 }
 
-// TestU01KeysForWhichAnybodyCanSign forges tokens for Ed25519 keys of small order, which crypto/ed25519 lets pass.
+// TestU01KeysForWhichAnybodyCanSign forges tokens for Ed25519 keys of small order, which crypto/ed25519 accepts. JWT and Keys.Set
+// must refuse these keys.
 func TestU01KeysForWhichAnybodyCanSign(t *testing.T) {
 	log := logs(t)
 	for _, point := range []string{
@@ -400,7 +401,8 @@ func TestU01KeysForWhichAnybodyCanSign(t *testing.T) {
 	assert.False(t, forged, "for a real key this fails")
 }
 
-// forge makes a token without the private key: it signs with the neutral element and zero, until that fits by chance.
+// forge makes a token without the private key. Its signature is the neutral element and zero. It tries other claims until this
+// signature is valid by chance.
 func forge(key ed25519.PublicKey) (token string, ok bool) {
 	signature := append([]byte{1}, make([]byte, 63)...)
 	for i := range 1000 {
@@ -412,7 +414,7 @@ func forge(key ed25519.PublicKey) (token string, ok bool) {
 	return "", false
 }
 
-// TestU01LineBreaks has tokens with line breaks, which package base64 ignores.
+// TestU01LineBreaks checks that a token with an additional line break, space or "=" is refused. Package base64 ignores line breaks.
 func TestU01LineBreaks(t *testing.T) {
 	r := right()
 	scheme, token := auth.JWT(set()), sign("EdDSA", r.header, r.claims, edKey)

@@ -25,12 +25,12 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// bearer is the header with a token of edKey that lives for ttl.
+// bearer returns an Authorization header with a token that edKey has signed. The token lives for ttl.
 func bearer(ttl time.Duration) http.Header {
 	return authorization("Bearer " + sign("EdDSA", M{"alg": "EdDSA", "kid": "ed"}, M{"sub": "greg", "exp": time.Now().Add(ttl).Unix()}, edKey))
 }
 
-// open returns the context of a message on a connection that the header has authenticated.
+// open returns the context that the messages of a connection have if the header has authenticated the connection.
 func open(t testing.TB, schemes auth.Schemes, header http.Header) context.Context {
 	var ctx context.Context
 	mux := kami.New()
@@ -82,7 +82,7 @@ func TestU02RotatedKey(t *testing.T) {
 	})
 }
 
-// jwkOf returns the JSON Web Key of the public half.
+// jwkOf returns the JSON Web Key of the public half of key.
 func jwkOf(kid string, key ed25519.PrivateKey) string {
 	return `{"kty":"OKP","crv":"Ed25519","kid":"` + kid + `","x":"` + b64(key.Public().(ed25519.PublicKey)) + `"}`
 }
@@ -136,7 +136,7 @@ func TestU02Expired(t *testing.T) {
 	}
 }
 
-// TestU02IdentitiesOfOtherSchemes expire without leeway.
+// TestU02IdentitiesOfOtherSchemes checks that identities of schemes other than JWT expire without leeway.
 func TestU02IdentitiesOfOtherSchemes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs(t)
@@ -154,7 +154,7 @@ func TestU02IdentitiesOfOtherSchemes(t *testing.T) {
 	})
 }
 
-// TestU02Cache counts how often a token is verified in full.
+// TestU02Cache checks how often a token is verified in full.
 func TestU02Cache(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts []auth.JWTOption
@@ -182,7 +182,7 @@ func TestU02Cache(t *testing.T) {
 	}
 }
 
-// TestU02RefusalsAreNotCached has a token that is refused first, and accepted later.
+// TestU02RefusalsAreNotCached checks that a refused token is accepted once its key is there.
 func TestU02RefusalsAreNotCached(t *testing.T) {
 	logs(t)
 	keys := new(auth.Keys)
@@ -192,7 +192,7 @@ func TestU02RefusalsAreNotCached(t *testing.T) {
 	assert.Equal(t, 200, ways["message"](t, t.Context(), mux, "/private/it", header).status)
 }
 
-// TestU02CachedIdentitiesAreCopies has handlers write to the identities that they get.
+// TestU02CachedIdentitiesAreCopies checks that a change to a returned identity does not change the cached one.
 func TestU02CachedIdentitiesAreCopies(t *testing.T) {
 	logs(t)
 	inner := auth.JWT(set())
@@ -207,7 +207,7 @@ func TestU02CachedIdentitiesAreCopies(t *testing.T) {
 	}
 }
 
-// TestU02WithVerify may change an identity, and refuse it.
+// TestU02WithVerify checks that the functions of WithVerify can change an identity, and refuse it.
 func TestU02WithVerify(t *testing.T) {
 	log := logs(t)
 	revoked := errors.New("revoked")
@@ -226,7 +226,7 @@ func TestU02WithVerify(t *testing.T) {
 	assert.Contains(t, log.take(), "reason=revoked")
 }
 
-// TestU02SourceIsDown checks that a source that is down is not reported as a wrong credential.
+// TestU02SourceIsDown checks that an error of the KeySource is answered with 503, not with 401, and logged as an error.
 func TestU02SourceIsDown(t *testing.T) {
 	each(t, func(t *testing.T, ask way) {
 		log := logs(t)
@@ -244,7 +244,7 @@ func TestU02SourceIsDown(t *testing.T) {
 		for _, err := range []error{errors.New("no route to host"), context.DeadlineExceeded} {
 			down.Store(&err)
 			for _, call := range []func() answer{
-				func() answer { return ask(t, t.Context(), mux, "/private/it", header) }, // which was cached
+				func() answer { return ask(t, t.Context(), mux, "/private/it", header) }, // this token is in the cache
 				func() answer { return ask(t, t.Context(), mux, "/private/it", other) },
 				func() answer { return ask(t, conn, mux, "/private/it", nil) },
 			} {
@@ -267,7 +267,8 @@ func TestU02SourceIsDown(t *testing.T) {
 	})
 }
 
-// TestU02RotationWhileVerifying rotates keys under load. Each goroutine uses only its own key.
+// TestU02RotationWhileVerifying rotates keys while other goroutines verify tokens. A token with a wrong signature is always
+// refused. Once the rotation has ended, the keys that are then set decide.
 func TestU02RotationWhileVerifying(t *testing.T) {
 	logs(t)
 	keys := set()
@@ -313,7 +314,7 @@ func TestU02RotationWhileVerifying(t *testing.T) {
 	assert.Equal(t, 200, ways["message"](t, conn, mux, "/private/it", nil).status)
 }
 
-// TestU02VerifyMakesAnotherIdentity has Verify return another identity. It still ends when the token's key is deleted.
+// TestU02VerifyMakesAnotherIdentity checks that an identity that WithVerify has replaced still ends with the token's key.
 func TestU02VerifyMakesAnotherIdentity(t *testing.T) {
 	logs(t)
 	keys := set()
@@ -330,7 +331,8 @@ func TestU02VerifyMakesAnotherIdentity(t *testing.T) {
 	assert.Equal(t, 401, ways["message"](t, conn, mux, "/private/it", nil).status)
 }
 
-// TestU02KeysAreCopied has the owner of a key overwrite it with another one.
+// TestU02KeysAreCopied writes a new key over the memory of the old one. Keys is not affected, because it has a copy. A KeySource
+// that returns the overwritten key makes its connections fail with 401.
 func TestU02KeysAreCopied(t *testing.T) {
 	for name, test := range map[string]struct {
 		alg  string
@@ -366,13 +368,14 @@ func TestU02KeysAreCopied(t *testing.T) {
 	}
 }
 
-// link is a connection that accepts everything.
+// link is a session.Link that accepts every push.
 type link struct{ _ int }
 
 func (*link) Push(context.Context, *message.Message) error { return nil }
 func (*link) Close(context.Context, string) error          { return nil }
 
-// TestU02Subject checks the subject that transports compare with the session's user.
+// TestU02Subject checks that session.Subject returns the subject of a context's identity. Transports compare it with the
+// session's user.
 func TestU02Subject(t *testing.T) {
 	logs(t)
 	schemes := auth.Schemes{"Key": auth.Secret(map[string]string{"ann": "a", "bob": "b"})}
@@ -384,8 +387,8 @@ func TestU02Subject(t *testing.T) {
 	assert.Empty(t, session.Subject(open(t, schemes, nil)))
 }
 
-// TestU02AnotherSubjectInASession has a client send another user's token with a message. It must be refused, or ann's session would
-// go on after her own identity has expired.
+// TestU02AnotherSubjectInASession checks that a message is refused if its credential is for a subject other than the session's
+// user. With such a credential, ann's session would go on after her identity has expired.
 func TestU02AnotherSubjectInASession(t *testing.T) {
 	log := logs(t)
 	mux := guarded(auth.Schemes{"Key": auth.Secret(map[string]string{"ann": "a", "bob": "b"})})

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// JWT refuses the tokens of the RFCs because they have no header "kid". So these tests call its steps.
+// JWT refuses the tokens of the RFCs, because they have no header "kid". So these tests call the steps of JWT one by one.
 
 // joe is the payload of RFC 7519, 3.1, which RFC 7515 signs in appendix A.
 const joe = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
@@ -64,7 +64,7 @@ func TestU01VectorsClaims(t *testing.T) {
 	assert.Equal(t, map[string]any{"iss": "joe", "exp": json.Number("1300819380"), "http://example.com/is_root": true}, claims)
 }
 
-// TestU01VectorsRefused has the tokens of the RFCs that are not signed with a public key.
+// TestU01VectorsRefused checks that JWT refuses the RFCs' tokens that cannot be verified with a public key.
 func TestU01VectorsRefused(t *testing.T) {
 	keys := new(Keys)
 	scheme := JWT(keys)
@@ -83,7 +83,7 @@ func TestU01VectorsRefused(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded fills the cache over and over, while one token is in use.
+// TestCacheIsBounded checks that a cache that is filled five times keeps its bounds, and the one token that is in use.
 func TestCacheIsBounded(t *testing.T) {
 	cache := new(verdicts)
 	now := time.Now()

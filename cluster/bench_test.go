@@ -39,7 +39,7 @@ func matches() *kami.Mux {
 	return mux
 }
 
-// floor returns a call by NATS's own Request, a goroutine for each message, and encoding/json by hand.
+// floor returns a call that uses only NATS's Request, a goroutine for each message, and encoding/json.
 func floor(b *testing.B, server *embed.Server) func(context.Context, question) (match, error) {
 	there, here := connectTCP(b, server), connectTCP(b, server)
 	_, err := there.QueueSubscribe("floor", "q", func(m *nats.Msg) {
@@ -70,7 +70,7 @@ func floor(b *testing.B, server *embed.Server) func(context.Context, question) (
 	}
 }
 
-// BenchmarkCall compares calls by type with the floor, in turns, over loopback TCP: x/floor is the ratio of their times.
+// BenchmarkCall compares calls by type with the floor, in turns, over loopback TCP. x/floor is the ratio of their times.
 func BenchmarkCall(b *testing.B) {
 	for _, callers := range []int{1, 8, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
@@ -143,7 +143,7 @@ func BenchmarkAllocs(b *testing.B) {
 	})
 }
 
-// BenchmarkBroadcast measures a message to a group of 2,000 sessions on 2 fronts.
+// BenchmarkBroadcast measures a broadcast to a group with 2,000 sessions on 2 fronts.
 func BenchmarkBroadcast(b *testing.B) {
 	server := startNATS(b, embed.Options{Port: -1})
 	back := join(b, connectTCP(b, server), cluster.Config{Type: "room"})
@@ -164,7 +164,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
-// counting is a Link that counts pushes.
+// counting is a session.Link that sends to got for each push.
 type counting struct{ got chan<- struct{} }
 
 func (c *counting) Push(context.Context, *message.Message) error {

@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/message/messagetest"
 )
 
-// byType is a Caller that calls routes of a server of type t. It leaves malformed routes unchanged.
+// byType is a Caller that puts "t." before each route, so that a server of type t gets the message. It does not change an invalid route.
 type byType struct{ to message.Caller }
 
 func (b byType) Call(ctx context.Context, m *message.Message) (*message.Reply, error) {
@@ -156,7 +156,7 @@ func TestD01Protobuf(t *testing.T) {
 	}
 }
 
-// messages subscribes to a subject as a client outside of the cluster does.
+// messages subscribes to a subject on a connection without a Server.
 func messages(t *testing.T, nc *nats.Conn, subject string) <-chan *nats.Msg {
 	t.Helper()
 	c := make(chan *nats.Msg, 1000)

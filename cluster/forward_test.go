@@ -24,14 +24,14 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// front is a server with clients.
+// front is a server with its Pool, and the mux for its clients' messages.
 type front struct {
 	*cluster.Server
 	pool *session.Pool
 	mux  *kami.Mux
 }
 
-// joinFront has a front join that forwards to rooms.
+// joinFront joins a front that forwards messages to rooms.
 func joinFront(t testing.TB, server *embed.Server, pool *session.Pool) front {
 	t.Helper()
 	f := front{pool: pool, mux: kami.New()}
@@ -41,7 +41,7 @@ func joinFront(t testing.TB, server *embed.Server, pool *session.Pool) front {
 	return f
 }
 
-// say sends a client's message to the front.
+// say serves a client's message on the front.
 func (f front) say(c *sessiontest.Client, route, body string) *message.Reply {
 	return c.Serve(f.mux, &message.Message{Route: route, Body: []byte(body)})
 }
@@ -72,7 +72,7 @@ func TestD05Forward(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", route, reply.Status, want)
 		}
 	}
-	// The same over HTTP.
+	// Over HTTP, the answer is the same.
 	w := httptest.NewRecorder()
 	f.mux.ServeHTTP(w, httptest.NewRequest("POST", "/room/7/echo", strings.NewReader("hi")))
 	if w.Code != http.StatusAccepted || !strings.HasPrefix(w.Body.String(), "7 hi 192.0.2.1:1234") {
@@ -94,7 +94,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestD05TooLate checks that a 504 means a back end that does not answer in time, and nothing else.
+// TestD05TooLate checks that the status is 504 if a back end does not answer in time.
 func TestD05TooLate(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	release := make(chan struct{})
@@ -115,7 +115,8 @@ func TestD05TooLate(t *testing.T) {
 	}
 }
 
-// TestD10ForwardsOnceMore has a routing function choose a server that has gone, although the view still has it.
+// TestD10ForwardsOnceMore has a routing function that chooses a server that is gone but still in its view. It checks that Forward asks
+// the function again, and that the other server answers.
 func TestD10ForwardsOnceMore(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	gone := connect(t, server)
@@ -132,7 +133,7 @@ func TestD10ForwardsOnceMore(t *testing.T) {
 	})
 	watcher := join(t, connect(t, server), cluster.Config{Type: "watcher"})
 	gone.Close()
-	noServer(t, watcher.To("a"), "room.name") // NATS has noticed
+	noServer(t, watcher.To("a"), "room.name") // NATS knows that a is gone
 	reply := message.Serve(t.Context(), f.mux, &message.Message{Route: "room.name"})
 	if reply.Status != 200 || string(reply.Body) != "\"b\"\n" {
 		t.Errorf("got %d %s", reply.Status, reply.Body)
@@ -534,7 +535,7 @@ func TestD11Silent(t *testing.T) {
 			t.Errorf("got %v, %v", missed, err)
 		}
 	}
-	// The question does not wait until the deadline for a front that does not listen. That front is out of the view then.
+	// A question does not wait until the deadline for a front that does not listen. The front is then removed from the view.
 	long, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	for _, asks := range []func(context.Context){ask, push} {
@@ -543,11 +544,11 @@ func TestD11Silent(t *testing.T) {
 		asks(long)
 		knows(t, back, "front", 1)
 	}
-	// It waits until the deadline for a front that listens, unless that front says that it has connected anew.
+	// A question waits until the deadline for a front that listens, unless the front says that it has reconnected.
 	ghost(0)
 	knows(t, back, "front", 2)
 	questions := messages(t, nc, "kami.u.front.all")
-	probes := messages(t, nc, "kami.u.front.to.ghost") // which also makes it listen
+	probes := messages(t, nc, "kami.u.front.to.ghost") // this subscription makes the ghost listen
 	for _, asks := range []func(context.Context){ask, push} {
 		short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		asks(short)
@@ -566,14 +567,14 @@ func TestD11Silent(t *testing.T) {
 	}
 	knows(t, back, "front", 2)
 
-	// A front that ends during the wait.
+	// A question stops waiting for a front whose connection ends.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		ask(long)
 	}()
 	wait(t, questions)
-	for len(probes) > 0 { // those of the calls before
+	for len(probes) > 0 { // probes of the earlier questions
 		<-probes
 	}
 	for range 2 {
@@ -584,7 +585,7 @@ func TestD11Silent(t *testing.T) {
 	wait(t, done)
 }
 
-// TestD11Leaves has a front leave before it answers a question. The question does not wait for it until the deadline.
+// TestD11Leaves checks that a question does not wait until the deadline for a front that leaves before it has answered.
 func TestD11Leaves(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	joinFront(t, server, new(session.Pool))
@@ -668,7 +669,7 @@ func TestD16Resume(t *testing.T) {
 	noError(t, fronts[0].Group("front", "lobby").Broadcast(t.Context(), "a", 3))
 	until(t, "the push to the group", func() bool { return fmt.Sprint(second.bodies()) == "[3]" })
 
-	// Once the old front has left, there is nothing to be recovered.
+	// Once the session's front has left, the session cannot be resumed.
 	now.Detach()
 	leave(t, fronts[1].Server)
 	third := new(connection)
@@ -678,7 +679,7 @@ func TestD16Resume(t *testing.T) {
 	}
 }
 
-// TestD16Leave has a front leave before its client has come to another one.
+// TestD16Leave checks that Leave of a front waits until its session has moved to another front.
 func TestD16Leave(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	pools := []*session.Pool{{ResumeWithin: time.Hour}, {ResumeWithin: time.Hour}}
@@ -706,8 +707,8 @@ func TestD16Leave(t *testing.T) {
 	noError(t, <-left)
 }
 
-// TestD16Broadcasts moves a session between two fronts while two servers broadcast. The session gets each broadcast once, and each
-// server's broadcasts in order.
+// TestD16Broadcasts moves a session between two fronts while two servers broadcast. It checks that the session gets each broadcast
+// once, and each server's broadcasts in their order.
 func TestD16Broadcasts(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	pools := []*session.Pool{{ResumeWithin: time.Hour, Keep: 1e6}, {ResumeWithin: time.Hour, Keep: 1e6}}
@@ -745,7 +746,7 @@ func TestD16Broadcasts(t *testing.T) {
 	var got []string
 	for i := range 300 {
 		until(t, "broadcasts", func() bool { return len(at.bodies()) > 0 })
-		got = append(got, at.bodies()...) // what it is given after this comes again
+		got = append(got, at.bodies()...) // pushes after these are in missed
 		next, pool := new(connection), pools[(i+1)%2]
 		pool.Open(next)
 		now, missed, recovered := pool.Resume(token, uint64(len(got)), next)
@@ -775,7 +776,7 @@ func TestD16Broadcasts(t *testing.T) {
 	t.Logf("%d and %d broadcasts", sent[0], sent[1])
 }
 
-// connection is a connection of a client that moves between fronts.
+// connection is a session.Link that records the bodies of pushes.
 type connection struct {
 	mu     sync.Mutex
 	pushed []string
@@ -825,7 +826,7 @@ func TestD14Snapshots(t *testing.T) {
 	}
 }
 
-// TestD05Sessions checks that messages carry users with any name, and their values.
+// TestD05Sessions checks that forwarded messages have the session's user and values, whatever characters those have.
 func TestD05Sessions(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	title := session.NewKey[string]("title/1")

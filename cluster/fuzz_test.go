@@ -9,7 +9,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// FuzzSubjects checks that no route that a client sends becomes a subject outside of its type's handlers.
+// FuzzSubjects checks that the subject of a client's route is always below the handlers of the route's type, and that a group is one
+// segment of a subject.
 func FuzzSubjects(f *testing.F) {
 	for _, path := range []string{"/room/match/find", "/room", "/room/a.b/*/>", "/room/%2E%2E/r", "/$SRV/PING", "/room/\r\n", "/ro.om/x", "/room//x", "/room/%25"} {
 		f.Add(path, "room", "id-1", "a.b")
@@ -45,7 +46,7 @@ func FuzzSubjects(f *testing.F) {
 	})
 }
 
-// FuzzSnapshots checks that the session in a message never causes a panic: it is either a session or an error.
+// FuzzSnapshots checks that reading a session from any text does not panic, and returns either a session or an error.
 func FuzzSnapshots(f *testing.F) {
 	for _, text := range []string{`a/c/d/b/{"x":1}`, "a/c/d/%ff", "///", "", `a///{"x":}`} {
 		f.Add(text)
@@ -68,7 +69,7 @@ func FuzzSnapshots(f *testing.F) {
 	})
 }
 
-// FuzzFrames checks the same for questions to fronts.
+// FuzzFrames checks that reading a question from any bytes does not panic, and that a question that was read can be sent again.
 func FuzzFrames(f *testing.F) {
 	data, _ := frame(&question{Op: opPush, Route: "a.b"}, []byte("{}"))
 	f.Add(data)

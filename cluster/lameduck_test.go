@@ -21,9 +21,9 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// TestD15LameDuckProcesses puts one of two real nats-servers into lame duck mode, while servers connected to both call each other.
-// After that all are connected to the other one, and calls work. Calls under way on connections that move may fail, with an error
-// that says so.
+// TestD15LameDuckProcesses sends one of two nats-server processes into lame duck mode, while servers at both call each other. It checks
+// that all connections move to the other process, and that calls work again. While connections move, calls may fail, but only with
+// 503 or 504.
 func TestD15LameDuckProcesses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds nats-server")
@@ -74,7 +74,7 @@ func TestD15LameDuckProcesses(t *testing.T) {
 				switch {
 				case err == nil && got == n+1:
 					worked.Add(1)
-				case errors.As(err, &coder) && (coder.StatusCode() == 503 || coder.StatusCode() == 504): // cut off, or lost on a connection that moves
+				case errors.As(err, &coder) && (coder.StatusCode() == 503 || coder.StatusCode() == 504): // the call was cut off, or lost on a connection that moves
 					failed.Add(1)
 					time.Sleep(time.Millisecond)
 				default:

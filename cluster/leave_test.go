@@ -21,7 +21,7 @@ import (
 
 var calls = flag.Int("calls", 2000, "how many calls TestD08Rolling makes; the rule is about 20,000")
 
-// TestD08Rolling makes calls while servers of the type join and leave 20 times. None fails.
+// TestD08Rolling makes calls while servers of the type join and leave 20 times. It checks that no call fails.
 func TestD08Rolling(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	count := endpoint.JSON(func(_ context.Context, n int) (int, error) { return n + 1, nil })
@@ -143,7 +143,7 @@ func TestD10OnceMore(t *testing.T) {
 	if _, err := ask(t, room, "room.fail"); err == nil || ran.Load() != 1 {
 		t.Errorf("got %v after %d calls: what was delivered is not repeated", err, ran.Load())
 	}
-	// The view still has a server that is gone: the first attempt reaches no server, and the second one the other server.
+	// A server is gone but still in the view. A call to it reaches no server, and its repetition reaches the other server.
 	other := join(t, connect(t, server), cluster.Config{Type: "other"})
 	gone := connect(t, server)
 	a, err := cluster.Join(t.Context(), gone, cluster.Config{Type: "b", ID: "a", Version: "1.0.0", Remotes: named("/b/name", "a")})
@@ -152,7 +152,7 @@ func TestD10OnceMore(t *testing.T) {
 	knows(t, room, "b", 2)
 	knows(t, other, "b", 2)
 	gone.Close()
-	noServer(t, other.To("a"), "b.name") // NATS has noticed, and the view of the room has not
+	noServer(t, other.To("a"), "b.name") // NATS knows that a is gone, and the view of the room does not
 	for _, key := range []string{"1", "2", "3", "4", "5"} {
 		if got, err := ask(t, room.Sticky(func(context.Context) string { return key }), "b.name"); err != nil || got != "b" {
 			t.Errorf("key %s: got %q, %v", key, got, err)

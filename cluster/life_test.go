@@ -20,7 +20,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Lobby is a component that records its lifecycle.
+// Lobby is a component that records the calls of its methods.
 type Lobby struct {
 	mu     sync.Mutex
 	events []string
@@ -64,7 +64,7 @@ func TestD13Lifecycle(t *testing.T) {
 	}
 }
 
-// stalling is a slog.Handler that blocks at a certain record until the test lets it go on.
+// stalling is a slog.Handler that blocks at each record with a given text in its message, until goOn is closed.
 type stalling struct {
 	slog.Handler
 	on   string
@@ -154,7 +154,7 @@ func (*Match) Find(_ context.Context, r *FindRequest) (*Found, error) {
 	return &Found{fmt.Sprint("match-", r.Level)}, nil
 }
 
-// TestD13FromContext has a handler get the server that its message came to.
+// TestD13FromContext checks that FromContext returns the server that has received a handler's message.
 func TestD13FromContext(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	nc := connect(t, server)

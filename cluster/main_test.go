@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// patience is how long a test waits for an event that comes at once unless it is lost.
+// patience is how long a test waits for an event before it fails. The event comes at once unless it is lost.
 const patience = time.Minute
 
 // startNATS starts a NATS server for the test.
@@ -38,7 +38,7 @@ func connect(t testing.TB, s *embed.Server, opts ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// join has a server join for the test.
+// join joins a server. At the end of the test the server leaves.
 func join(t testing.TB, nc *nats.Conn, cfg cluster.Config) *cluster.Server {
 	t.Helper()
 	if cfg.Version == "" {
@@ -75,7 +75,7 @@ func newMux(path string, h kami.HandlerType) *kami.Mux {
 	return mux
 }
 
-// named returns a mux which answers the route with a name.
+// named returns a mux that answers one route with a name.
 func named(path, name string) *kami.Mux {
 	return newMux(path, endpoint.JSON(func(context.Context, struct{}) (string, error) { return name, nil }))
 }
@@ -88,7 +88,7 @@ func ask(t testing.TB, to message.Caller, route string) (string, error) {
 	return message.Remote[struct{}, string](to, route)(ctx, struct{}{})
 }
 
-// noServer waits until a call finds no server. Calls before it may be lost with the connection of a server that crashes.
+// noServer waits until a call finds no server. Earlier calls may be lost with the connection of the server that is gone.
 func noServer(t testing.TB, to message.Caller, route string) {
 	t.Helper()
 	until(t, "ErrNoServer", func() bool {
@@ -99,7 +99,7 @@ func noServer(t testing.TB, to message.Caller, route string) {
 	})
 }
 
-// wait waits for something.
+// wait returns the next value of c, and fails the test if none comes in time.
 func wait[T any](t testing.TB, c <-chan T) (got T) {
 	t.Helper()
 	select {
@@ -110,7 +110,7 @@ func wait[T any](t testing.TB, c <-chan T) (got T) {
 	return got
 }
 
-// until waits until something is true.
+// until waits until is returns true.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {

@@ -58,7 +58,7 @@ func TestD03Micro(t *testing.T) {
 		}
 	}
 
-	// Any client of NATS can call it like this.
+	// Any client of NATS can call the server.
 	m, err := nc.Request("kami.r.room.match.find", []byte("1"), patience)
 	if err != nil || string(m.Data) != "2\n" || len(m.Header) != 0 {
 		t.Errorf("got %v, %v", m, err)
@@ -95,7 +95,7 @@ func TestD03Foreign(t *testing.T) {
 	if _, err := ask(t, a, "room.name"); !errors.Is(err, cluster.ErrNoServer) || len(a.Instances("room")) != 0 {
 		t.Errorf("a service that is no server of the cluster: got %v, %v", err, a.Instances("room"))
 	}
-	// A server of another cluster on the same NATS is not listed either.
+	// A server of another cluster on the same NATS is not in the view either.
 	join(t, connect(t, server), cluster.Config{Type: "room", Prefix: "other.cluster", Remotes: named("/room/name", "b")})
 	if _, err := ask(t, a, "room.name"); !errors.Is(err, cluster.ErrNoServer) || len(a.Instances("room")) != 0 {
 		t.Errorf("a server of another cluster: got %v, %v", err, a.Instances("room"))

@@ -22,7 +22,7 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// permissions are the permissions in docs/cluster.md's table for a server of a type with an id.
+// permissions returns the permissions of docs/cluster.md's table, for a server of a type with an id.
 func permissions(serverType, id string, publish ...string) *server.Permissions {
 	return &server.Permissions{
 		Publish: &server.SubjectPermission{Allow: append([]string{"kami.p." + serverType + "." + id, "kami.c.>", "$SRV.>", "_INBOX.>"}, publish...)},
@@ -33,7 +33,7 @@ func permissions(serverType, id string, publish ...string) *server.Permissions {
 	}
 }
 
-// enforcing starts a NATS server which has users with permissions.
+// enforcing starts a NATS server that has users with permissions.
 func enforcing(t *testing.T, users map[string]*server.Permissions) *embed.Server {
 	return startNATS(t, embed.Options{Configure: func(o *server.Options) {
 		for name, p := range users {
@@ -203,7 +203,7 @@ func TestJoinOfTwins(t *testing.T) {
 	}
 }
 
-// TestD02Table shows that what docs/cluster.md says of permissions is enough for a front and a back end.
+// TestD02Table checks that the permissions of docs/cluster.md are enough for a front and a back end.
 func TestD02Table(t *testing.T) {
 	server := enforcing(t, map[string]*server.Permissions{
 		"front": permissions("front", "a", "kami.h.room.>", "kami.to.*.h.>", "kami.u.front.>", "kami.g.front.*"),
@@ -224,7 +224,7 @@ func TestD02Table(t *testing.T) {
 	client := sessiontest.Connect(pool)
 	noError(t, client.Session().Bind(t.Context(), "ann"))
 	mux := newMux("/room/*rest", cluster.Forward(front, "room"))
-	for range 2 { // by the type, and to the one that is chosen
+	for range 2 { // first to any server of the type, then to the one that AddRoute chooses
 		reply := client.Serve(mux, &message.Message{Route: "room.join"})
 		noError(t, reply.Err())
 		for want := range 3 {

@@ -89,7 +89,7 @@ func TestD04View(t *testing.T) {
 		}
 	}
 	expect(cluster.Joined)
-	// A server that joins later learns of it by asking.
+	// A server that joins later asks the others, and so knows this server too.
 	late := join(t, connect(t, server), cluster.Config{Type: "late"})
 	if got := late.Instances("b"); len(got) != 2 || fmt.Sprint(got[0]) != fmt.Sprint(want) && fmt.Sprint(got[1]) != fmt.Sprint(want) {
 		t.Errorf("the late one's view has %v", got)

@@ -25,7 +25,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// restartable is a NATS server that can be stopped and started again at the same port.
+// restartable has the URL of a NATS server, and functions that stop it and start it again at the same port.
 type restartable struct {
 	url         string
 	stop, start func()
@@ -46,14 +46,15 @@ func embedded(t *testing.T) restartable {
 	}}
 }
 
-// external builds the real nats-server and runs it.
+// external builds nats-server and runs it in a separate process.
 func external(t *testing.T) restartable {
 	s := natsserver.New(t, natsserver.Build(t))
 	s.Start(t)
 	return restartable{s.URL, s.Kill, func() { s.Start(t) }}
 }
 
-// TestD09Restart restarts NATS under load. Calls fail with a clear error while it is away, and work after it.
+// TestD09Restart restarts NATS under load. It checks that calls fail while NATS is away, that none hangs, and that calls work again
+// after it.
 func TestD09Restart(t *testing.T) {
 	kinds := map[string]func(*testing.T) restartable{"embedded": embedded, "external": external}
 	for name, start := range kinds {
@@ -122,7 +123,7 @@ func restart(t *testing.T, server restartable) {
 	t.Logf("%d calls, %d failed", n.Load(), failed.Load())
 }
 
-// TestMain also runs the process that TestD09Crash kills.
+// TestMain runs the tests. In the process that TestD09Crash starts, it serves until it is killed.
 func TestMain(m *testing.M) {
 	if natsURL := os.Getenv("CLUSTER_TEST_CRASH"); natsURL != "" {
 		crashing(natsURL)
@@ -149,7 +150,7 @@ func crashing(natsURL string) {
 	os.Exit(0)
 }
 
-// TestD09Crash kills a server's process.
+// TestD09Crash kills a server's process. It checks that the view of another server then no longer has it.
 func TestD09Crash(t *testing.T) {
 	server := startNATS(t, embed.Options{Port: -1})
 	front := join(t, connectTCP(t, server), cluster.Config{Type: "front"})

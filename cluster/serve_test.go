@@ -23,7 +23,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// held is a handler that tells when it begins, and waits for permission to answer.
+// held is a handler that sends to began when it begins, and returns when answer is closed or its context ends.
 type held struct{ began, answer chan struct{} }
 
 func newHeld() *held { return &held{make(chan struct{}, 10_000), make(chan struct{})} }
@@ -36,7 +36,7 @@ func (h *held) ServeHTTPContext(ctx context.Context, _ http.ResponseWriter, _ *h
 	}
 }
 
-// log collects log records.
+// log is a buffer for log records that goroutines can share.
 type log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -72,7 +72,7 @@ func TestD07Queue(t *testing.T) {
 			statuses <- reply.Status
 		}()
 	}
-	for range calls - 5 { // at once, while the others wait
+	for range calls - 5 { // refused at once, while the other five run or wait
 		if got := wait(t, statuses); got != 429 {
 			t.Fatalf("got %d, want 429", got)
 		}
@@ -118,14 +118,14 @@ func TestD07Timeouts(t *testing.T) {
 	quick := join(t, connect(t, server), cluster.Config{Type: "quick", Timeout: 30 * time.Millisecond, Remotes: mux})
 	slow := join(t, connect(t, server), cluster.Config{Type: "room", Timeout: time.Hour, Remotes: mux})
 
-	// The caller's Timeout limits a call without a deadline, and the handler's context ends with it.
+	// The caller's Timeout ends a call without a deadline, and the context of its handler.
 	if _, err := quick.Call(context.Background(), &message.Message{Route: "room.a"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if err := wait(t, ends); !errors.Is(err, context.Canceled) {
 		t.Errorf("the handler's context ended with %v", err)
 	}
-	// The callee's Timeout limits its handler.
+	// The callee's Timeout ends the context of its handler.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if _, err := slow.To(quick.ID()).Call(ctx, &message.Message{Route: "room.a"}); err != nil {
@@ -145,7 +145,7 @@ func TestD07Waited(t *testing.T) {
 	s := join(t, connect(t, server), cluster.Config{Type: "room", Concurrent: 1, Remotes: mux})
 	go func() { _, _ = s.Call(context.Background(), &message.Message{Route: "room.hold"}) }()
 	wait(t, h.began)
-	for _, route := range []string{"room.run", "room.nothing"} { // the second one gives the first one's end time to come there
+	for _, route := range []string{"room.run", "room.nothing"} { // while the second call waits, the cancellation of the first one arrives
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		if _, err := s.Call(ctx, &message.Message{Route: route}); !errors.Is(err, context.DeadlineExceeded) {

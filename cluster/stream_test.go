@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// endless is a stream that sends some numbers, then waits, and tells how it has ended.
+// endless is a stream that yields after numbers, and then waits for the end of its context. It sends the cause of the end to ended.
 func endless(after int, ended chan<- error) kami.HandlerType {
 	return endpoint.Stream(func(ctx context.Context, _ int) (iter.Seq2[int, error], error) {
 		return func(yield func(int, error) bool) {
@@ -36,7 +36,7 @@ func TestD17TheProducerDies(t *testing.T) {
 	server := startNATS(t, embed.Options{})
 	for name, hide := range map[string]bool{"at once": false, "after beats": true} {
 		t.Run(name, func(t *testing.T) {
-			if hide { // NATS does not say any more that nobody listens
+			if hide { // with this subscriber, NATS never says that nobody listens
 				messages(t, connect(t, server), ">")
 			}
 			nc := connect(t, server)
@@ -86,7 +86,7 @@ func TestD17TheConsumerDies(t *testing.T) {
 	}
 }
 
-// TestD17Quiet checks that a stream lives longer than a call without a deadline may, even if no items come.
+// TestD17Quiet checks that Config.Timeout does not end a stream, even if no item comes for longer than it.
 func TestD17Quiet(t *testing.T) {
 	t.Cleanup(cluster.SetBeats(time.Hour, time.Second))
 	server := startNATS(t, embed.Options{})
@@ -113,7 +113,7 @@ func TestD17Quiet(t *testing.T) {
 	}
 }
 
-// TestD17Busy checks that a stream survives a consumer that takes long for an item.
+// TestD17Busy checks that a stream goes on if its consumer needs many beats for one item.
 func TestD17Busy(t *testing.T) {
 	t.Cleanup(cluster.SetBeats(time.Hour, 500*time.Millisecond))
 	server := startNATS(t, embed.Options{})

@@ -15,7 +15,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// Adder has a method to be measured.
+// Adder has a method that the tests measure.
 type Adder struct{}
 
 type addRequest struct {
@@ -28,7 +28,7 @@ func (*Adder) Add(_ context.Context, r *addRequest) (*addResponse, error) {
 	return &addResponse{r.A + r.B}, nil
 }
 
-// costs are ways to call the method on a mux, by a message and by a request.
+// costs call the method on a mux, by a message and by a request.
 var costs = map[string]func(h http.Handler){
 	"Message": func(h http.Handler) {
 		message.Serve(context.Background(), h, &message.Message{Route: "Adder.Add", Body: []byte(`{"A":1,"B":2}`)})
@@ -40,7 +40,7 @@ var costs = map[string]func(h http.Handler){
 	},
 }
 
-// adders are the method behind a component, and behind endpoint.JSON.
+// adders returns handlers of the method: by a component, and by endpoint.JSON.
 func adders(t testing.TB) map[string]http.Handler {
 	mux, other := kami.New(), kami.New()
 	var set component.Set

@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/component"
 )
 
-// Hooked notes which of its lifecycle methods run, and calls do in them.
+// Hooked records its lifecycle methods that run in ran, and runs the functions of do in them.
 type Hooked struct {
 	name string
 	ran  *trail
@@ -26,7 +26,7 @@ type Hooked struct {
 	call func(context.Context) error
 }
 
-// trail records what has run.
+// trail has the names of the methods that have run, in order.
 type trail struct {
 	changing sync.Mutex
 	names    []string
@@ -112,7 +112,7 @@ func TestK05Order(t *testing.T) {
 	}
 }
 
-// Plain has lifecycle methods without parameters and results, and no Shutdown.
+// Plain has lifecycle methods without parameters and results: one that it declares, and those that it gets from a nil *Base.
 type Plain struct {
 	*component.Base
 	ran trail
@@ -140,7 +140,7 @@ func TestK05Forms(t *testing.T) {
 	assert.Equal(t, "Init AfterInit BeforeShutdown", mixed.ran.take())
 }
 
-// TestK05AFailedStart has each of the lifecycle methods of a Start fail in turn.
+// TestK05AFailedStart checks that a Start in which a lifecycle method fails stops the components that have begun, and can be repeated.
 func TestK05AFailedStart(t *testing.T) {
 	logs(t)
 	wrong := errors.New("wrong")
@@ -169,7 +169,7 @@ func TestK05AFailedStart(t *testing.T) {
 	}
 }
 
-// TestK05AFailedUndo checks that the errors of the Start and of a Shutdown after it are both returned.
+// TestK05AFailedUndo checks that a failed Start returns the errors of the Shutdowns that undo it too.
 func TestK05AFailedUndo(t *testing.T) {
 	s := newThree()
 	wrong, also := errors.New("wrong"), errors.New("also")
@@ -216,7 +216,8 @@ func TestK05StopJoinsErrors(t *testing.T) {
 	assert.Equal(t, stopOfThree, s.ran.take())
 }
 
-// TestK05WhenMethodsAnswer asks from within each lifecycle method.
+// TestK05WhenMethodsAnswer calls the components' methods from each lifecycle method. It checks that these calls are answered with 503,
+// except in BeforeShutdown.
 func TestK05WhenMethodsAnswer(t *testing.T) {
 	log := logs(t)
 	s := newThree()
@@ -237,7 +238,7 @@ func TestK05WhenMethodsAnswer(t *testing.T) {
 	assert.Equal(t, "Service Unavailable\n", w.Body.String())
 }
 
-// TestK05StopWaitsForCalls has a call run when Stop is called.
+// TestK05StopWaitsForCalls checks that Stop waits for a call that runs, and that new calls are answered with 503.
 func TestK05StopWaitsForCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs(t)
@@ -267,7 +268,7 @@ func TestK05StopWaitsForCalls(t *testing.T) {
 	})
 }
 
-// TestK05StopIsBoundByCtx has a call outlive the context of a Stop. The next one goes on.
+// TestK05StopIsBoundByCtx checks that a Stop returns at the end of its context while a call still runs, and that the next Stop goes on.
 func TestK05StopIsBoundByCtx(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs(t)
@@ -299,7 +300,7 @@ func TestK05StopIsBoundByCtx(t *testing.T) {
 	})
 }
 
-// TestK05StartAfterAStopThatHasGivenUp has the Start finish the stop first.
+// TestK05StartAfterAStopThatHasGivenUp checks that a Start first finishes an earlier Stop that has not finished.
 func TestK05StartAfterAStopThatHasGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThree()
@@ -326,11 +327,12 @@ func TestK05StartAfterAStopThatHasGivenUp(t *testing.T) {
 	})
 }
 
-// TestK05LifecycleMethodsThatHang has each lifecycle method outlive the context of its Start or Stop.
+// TestK05LifecycleMethodsThatHang checks that Start and Stop return at the end of their context if a lifecycle method hangs, and that the
+// next Stop goes on when the method has returned.
 func TestK05LifecycleMethodsThatHang(t *testing.T) {
 	const before = "c.BeforeShutdown b.BeforeShutdown"
 	for _, test := range []struct{ hook, first, second string }{
-		// The error of the Start or Stop that gives up, and of the next Stop.
+		// The methods that run in the Start or Stop that hangs, and in the Stop after it.
 		{"Init", "a.Init b.Init a.Shutdown", "b.Shutdown"},
 		{"AfterInit", "a.Init b.Init c.Init a.AfterInit b.AfterInit c.Shutdown a.Shutdown", "b.Shutdown"},
 		{"BeforeShutdown", startOfThree + " " + before, "a.BeforeShutdown c.Shutdown b.Shutdown a.Shutdown"},
@@ -367,8 +369,8 @@ func TestK05LifecycleMethodsThatHang(t *testing.T) {
 	}
 }
 
-// TestK05ALateErrorIsTold has lifecycle methods fail after the Stop that called them has given up. The next Stop returns the error. An
-// Init that fails late is only called again.
+// TestK05ALateErrorIsTold has lifecycle methods that fail after their Start or Stop has returned. It checks that the next Start or Stop
+// returns the error of a BeforeShutdown or Shutdown, and that an Init or AfterInit is only called again.
 func TestK05ALateErrorIsTold(t *testing.T) {
 	for hook, want := range map[string]string{
 		"Init":           "",
@@ -409,7 +411,8 @@ func TestK05ALateErrorIsTold(t *testing.T) {
 	}
 }
 
-// TestK05AnUndoThatHangs has a Start return half a second after the end of its context.
+// TestK05AnUndoThatHangs checks that a failed Start returns even if a Shutdown that undoes it hangs, and that the next Start finishes the
+// undoing.
 func TestK05AnUndoThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThree()
@@ -441,7 +444,7 @@ func TestK05AContextThatHasEnded(t *testing.T) {
 	assert.Equal(t, 204, s.status("a"))
 }
 
-// TestK05AContextThatEndsBetweenTwo has the context end between two lifecycle methods. The second is not called.
+// TestK05AContextThatEndsBetweenTwo checks that Start calls no other lifecycle method once its context has ended.
 func TestK05AContextThatEndsBetweenTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThree()
@@ -451,7 +454,7 @@ func TestK05AContextThatEndsBetweenTwo(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 		synctest.Wait()
 		got := s.ran.take()
-		if got != "a.Init b.Init b.Shutdown a.Shutdown" { // the end and the return have come at once
+		if got != "a.Init b.Init b.Shutdown a.Shutdown" { // Start has seen the return of b.Init before the end
 			assert.Equal(t, "a.Init b.Init a.Shutdown", got)
 			require.NoError(t, s.Stop(t.Context()))
 			assert.Equal(t, "b.Shutdown", s.ran.take())
@@ -459,7 +462,7 @@ func TestK05AContextThatEndsBetweenTwo(t *testing.T) {
 	})
 }
 
-// TestK05OneAtATime has a Stop wait for a Start.
+// TestK05OneAtATime checks that a Stop waits for a Start that runs, until the end of the Stop's context.
 func TestK05OneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThree()
@@ -480,7 +483,7 @@ func TestK05OneAtATime(t *testing.T) {
 	})
 }
 
-// TestK05RegisteredLater has components that come after a Start wait for the next one.
+// TestK05RegisteredLater checks that components that are registered after a Start are started by the next Start.
 func TestK05RegisteredLater(t *testing.T) {
 	logs(t)
 	s := newThree()
@@ -502,7 +505,7 @@ func TestK05RegisteredLater(t *testing.T) {
 	assert.Equal(t, "d.BeforeShutdown c.BeforeShutdown b.BeforeShutdown a.BeforeShutdown d.Shutdown c.Shutdown b.Shutdown a.Shutdown", s.ran.take())
 }
 
-// TestTogether registers, starts, stops and calls at the same time.
+// TestTogether registers, starts, stops and calls components at once, for the race detector.
 func TestTogether(t *testing.T) {
 	logs(t)
 	s := newThree()

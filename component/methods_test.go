@@ -23,7 +23,7 @@ type out struct {
 	N int `json:"n"`
 }
 
-// Shapes has a method of each accepted signature, and some that are not handlers.
+// Shapes has a method of each accepted kind, and some methods that are not handlers.
 type Shapes struct {
 	component.Base
 	Embedded
@@ -52,7 +52,7 @@ func (s *Shapes) Alone(int) string                    { return "" }
 func (s *Shapes) Second(int, context.Context)         {}
 func (s *Shapes) unexported(context.Context, int) int { return 0 }
 
-// Embedded has a handler that the types which embed it get.
+// Embedded has a handler for the types that embed it.
 type Embedded struct{}
 
 func (Embedded) Promoted(context.Context) error { return nil }
@@ -198,13 +198,13 @@ type BadStop struct{ Adder }
 
 func (*BadStop) Shutdown(context.Context, *in) (*out, error) { return nil, nil }
 
-// A lifecycle method that can never be called is a mistake.
+// Register refuses a lifecycle method with a wrong type, because it would never be called.
 func TestK05LifecycleMethodsOfOtherShapes(t *testing.T) {
 	assert.Contains(t, refusal(t, new(BadHook)), "method Init is a func(int): this lifecycle method takes nothing or a context.Context, and returns nothing or an error")
 	assert.Contains(t, refusal(t, new(BadStop)), "method Shutdown is a func(context.Context, *component_test.in)")
 }
 
-// No lifecycle method is a handler.
+// Register does not take lifecycle methods as handlers.
 func TestK01LifecycleMethodsAreNoHandlers(t *testing.T) {
 	mux := started(t, new(Hooked))
 	assert.Equal(t, []string{"POST /Hooked/Call"}, routes(mux))
@@ -239,11 +239,11 @@ func TestMethods(t *testing.T) {
 	}
 	assert.Equal(t, component.Method{Route: "Adder.Add", Name: "(*Adder).Add", Request: reflect.TypeFor[*addRequest](), Response: reflect.TypeFor[*addResponse]()}, all[len(shapes)])
 	for range set.Methods() {
-		break // which leaves the sequence
+		break // the sequence must allow it
 	}
 }
 
-// Generic is called by its name alone.
+// Generic has a name without its type arguments.
 type Generic[T any] struct{}
 
 func (*Generic[T]) Say(_ context.Context, v *T) (*T, error) { return v, nil }

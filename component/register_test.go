@@ -86,7 +86,7 @@ func TestK02ANameUsedTwice(t *testing.T) {
 	set.Register(other.Handle, new(Shapes), component.WithName("Adder"), component.WithPrefix("v2"))
 }
 
-// ways are functions that register on a mux.
+// ways returns functions that register on a mux in different ways.
 func ways(mux *kami.Mux) map[string]func(method, path string, h kami.HandlerType) {
 	return map[string]func(method, path string, h kami.HandlerType){
 		"method value": mux.Handle,
@@ -95,7 +95,7 @@ func ways(mux *kami.Mux) map[string]func(method, path string, h kami.HandlerType
 	}
 }
 
-// TestK02ARouteThatTheMuxHas registers when the mux already has the last of the routes, also while the mux serves.
+// TestK02ARouteThatTheMuxHas checks that Register registers no method if the mux has the route of one, even if the mux already serves.
 func TestK02ARouteThatTheMuxHas(t *testing.T) {
 	for name := range ways(kami.New()) {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func collect(set *component.Set) (all []component.Method) {
 	return all
 }
 
-// TestK02TheDefaultMux registers by kami.Handle. The place is the line with Register.
+// TestK02TheDefaultMux checks that the place of a route is the line with Register, with kami.Handle.
 func TestK02TheDefaultMux(t *testing.T) {
 	t.Cleanup(kami.Reset)
 	_, _, line, _ := runtime.Caller(0)
@@ -139,7 +139,7 @@ func TestK02TheDefaultMux(t *testing.T) {
 	assert.Equal(t, `kami: POST "/Adder/Add" (`+second+`) conflicts with "/Adder/Add" (`+first+`): both match the same paths`, text)
 }
 
-// TestK02PlaceThroughAWrapper checks that a route's place is the line with Register, and not a line of the wrapper.
+// TestK02PlaceThroughAWrapper checks that the place of a route is the line with Register, and not a line in a wrapper of Handle.
 func TestK02PlaceThroughAWrapper(t *testing.T) {
 	direct, wrapped := kami.New(), kami.New()
 	for _, handle := range []func(method, path string, h kami.HandlerType){direct.Handle, ways(wrapped)["function"]} {
@@ -154,7 +154,7 @@ func TestK02PlaceThroughAWrapper(t *testing.T) {
 	assert.Len(t, places, 1)
 }
 
-// TestK02OtherRefusalsOfTheMux has the mux refuse a path in the middle.
+// TestK02OtherRefusalsOfTheMux checks that no method is registered if the mux refuses a path after others.
 func TestK02OtherRefusalsOfTheMux(t *testing.T) {
 	mux, n := kami.New(), 0
 	handle := func(method, path string, h kami.HandlerType) {
@@ -167,7 +167,7 @@ func TestK02OtherRefusalsOfTheMux(t *testing.T) {
 	assert.Empty(t, routes(mux))
 }
 
-// TestK02Wrapped has handle wrap the handlers and register them one by one.
+// TestK02Wrapped checks that the function for Register can wrap the handlers.
 func TestK02Wrapped(t *testing.T) {
 	mux, set, calls := kami.New(), new(component.Set), 0
 	set.Register(func(method, path string, h kami.HandlerType) {
@@ -181,7 +181,7 @@ func TestK02Wrapped(t *testing.T) {
 	assert.Equal(t, 1, calls)
 }
 
-// TestServeMux registers on net/http's mux.
+// TestServeMux checks that Register works with net/http's mux.
 func TestServeMux(t *testing.T) {
 	mux, set := http.NewServeMux(), new(component.Set)
 	set.Register(func(method, path string, h kami.HandlerType) { mux.Handle(method+" "+path, h.(http.Handler)) }, new(Adder))
@@ -193,7 +193,7 @@ func TestServeMux(t *testing.T) {
 	assert.Equal(t, 400, post(mux, "/Adder/Add", "", "[]").Code)
 }
 
-// TestK02SeveralMuxes registers the same methods on two muxes.
+// TestK02SeveralMuxes checks that one Register can register the methods on two muxes.
 func TestK02SeveralMuxes(t *testing.T) {
 	a, b := kami.New(), kami.New()
 	both := func(method, path string, h kami.HandlerType) {

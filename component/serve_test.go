@@ -26,7 +26,7 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// Room has methods that do what their requests say.
+// Room has methods whose answers depend on their requests and on its fields.
 type Room struct {
 	kept [][]byte
 	err  error
@@ -61,7 +61,7 @@ func (r *Room) Odd(context.Context) (*func(), error) {
 	return &f, nil
 }
 
-// gobs is a codec that is not JSON.
+// gobs is a codec of package encoding/gob.
 type gobs struct{}
 
 func (gobs) ContentType() string { return "application/x-gob" }
@@ -83,7 +83,7 @@ func encoded(t *testing.T, v any) string {
 	return string(text)
 }
 
-// exact is an app's own codec for JSON.
+// exact is a codec for JSON that refuses unknown fields.
 type exact struct{ message.Codec }
 
 func (exact) Unmarshal(data []byte, v any) error {
@@ -111,7 +111,7 @@ func TestK03TheCodecOfTheContentType(t *testing.T) {
 		{"application/x-gob", three[:7], 400, "text/plain; charset=utf-8", "the body is not application/x-gob: unexpected EOF\n"},
 		{"application/x-www-form-urlencoded", `{"n":3}`, 415, "text/plain; charset=utf-8",
 			`Content-Type "application/x-www-form-urlencoded" is none of: application/json, application/x-gob` + "\n"},
-		{"text/plain", "", 200, jsonType, `{"n":0}` + "\n"}, // an empty body is of any type
+		{"text/plain", "", 200, jsonType, `{"n":0}` + "\n"}, // an empty body may have any type
 	} {
 		w := post(mux, "/Room/Join", test.contentType, test.body)
 		assert.Equal(t, test.status, w.Code, test.contentType)
@@ -120,7 +120,8 @@ func TestK03TheCodecOfTheContentType(t *testing.T) {
 	}
 }
 
-// A browser lets a page of another origin send a body without a Content-Type, without a preflight and with the user's cookies.
+// A page of another origin can make a browser send a body without a type, with the user's cookies. The browser does not ask the server
+// first. So such a body is refused.
 func TestK03NoTypeFromAnotherOrigin(t *testing.T) {
 	mux := started(t, new(Room))
 	for site, want := range map[string]int{"": 200, "same-origin": 200, "none": 200, "same-site": 415, "cross-site": 415} {
@@ -130,7 +131,7 @@ func TestK03NoTypeFromAnotherOrigin(t *testing.T) {
 			r.Header.Set("Content-Type", contentType)
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)
-			if typed { // for which it has asked
+			if typed { // the browser asks the server before it sends this type
 				assert.Equal(t, 200, w.Code, site)
 				continue
 			}
@@ -151,7 +152,7 @@ func TestK03ACodecInThePlaceOfJSON(t *testing.T) {
 	assert.Equal(t, 400, post(mux, "/Room/Join", "a/b+json", `{"x":3}`).Code)
 }
 
-// TestK03Remote calls with a codec, as another server does.
+// TestK03Remote checks that message.Remote and message.Stream can call a component's method, with a codec.
 func TestK03Remote(t *testing.T) {
 	mux := started(t, new(Room), component.WithCodecs(gobs{}))
 	call := message.Remote[in, *out](message.Local(mux), "Room.Join", message.WithCodec(gobs{}))
@@ -186,7 +187,7 @@ func TestK03EmptyBodies(t *testing.T) {
 	assert.Empty(t, room.kept[0])
 }
 
-// TestK03BytesMayBeKept checks that later calls do not change the bytes that earlier ones got.
+// TestK03BytesMayBeKept checks that later calls do not change the bytes that earlier calls have got.
 func TestK03BytesMayBeKept(t *testing.T) {
 	room := new(Room)
 	mux := started(t, room)
@@ -204,7 +205,7 @@ func TestK03BytesMayBeKept(t *testing.T) {
 	assert.Empty(t, w.Body.String())
 }
 
-// keeping is a codec whose values hold its text without a copy.
+// keeping is a codec whose values keep the text that they are decoded from, without a copy.
 type keeping struct{}
 
 type kept struct{ text []byte }
@@ -218,7 +219,7 @@ type Shelf struct{ all []*kept }
 
 func (s *Shelf) Keep(_ context.Context, v *kept) error { s.all = append(s.all, v); return nil }
 
-// TestK03ACodecMayKeepItsText checks that later bodies do not change the values that a codec has made of earlier ones.
+// TestK03ACodecMayKeepItsText checks that later bodies do not change the text that a codec has kept.
 func TestK03ACodecMayKeepItsText(t *testing.T) {
 	shelf := new(Shelf)
 	mux := started(t, shelf, component.WithCodecs(keeping{}))
@@ -258,7 +259,7 @@ func TestK03ErrorsAnswerAsThoseOfHandlers(t *testing.T) {
 	assert.Equal(t, "/Room/Join: a JSON array at offset 1 does not fit\n", w.Body.String())
 }
 
-// TestK03RemoteErrors checks that a remote caller gets the same error.
+// TestK03RemoteErrors checks that a caller gets the error that a method returns.
 func TestK03RemoteErrors(t *testing.T) {
 	mux := started(t, &Room{err: endpoint.Error(409, "taken")})
 	_, err := message.Remote[in, out](message.Local(mux), "Room.Join")(t.Context(), in{})
@@ -273,12 +274,12 @@ func TestK03PanicsGoOn(t *testing.T) {
 	assert.Contains(t, log.String(), "(*Room).Left")
 }
 
-// broken is a writer whose client has left after the header.
+// broken is a writer whose Write fails, as if the client has gone after the header.
 type broken struct{ http.ResponseWriter }
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// TestK03HalfAnAnswer checks that the connection is cut if an answer cannot be written, as for other handlers.
+// TestK03HalfAnAnswer checks that a handler aborts the connection if its answer cannot be written.
 func TestK03HalfAnAnswer(t *testing.T) {
 	log := logs(t)
 	mux := started(t, new(Room))
@@ -325,7 +326,7 @@ func TestK04Notifications(t *testing.T) {
 	assert.Contains(t, log.String(), "taken")
 }
 
-// TestBadInput checks the status and text for each kind of wrong input.
+// TestBadInput checks the status and the text of the answer to each kind of bad input.
 func TestBadInput(t *testing.T) {
 	mux := started(t, new(Room), component.WithCodecs(gobs{}))
 	large := strings.Repeat("x", endpoint.DefaultMaxBody+1)
@@ -339,7 +340,7 @@ func TestBadInput(t *testing.T) {
 		{"not json", "Room.Join", "", `{"n":`, 400, "the body is not JSON at offset 5: unexpected end of JSON input"},
 		{"two values", "Room.Join", "", `{} {}`, 400, "the body is not JSON at offset 4: invalid character '{' after top-level value"},
 		{"space", "Room.Join", "", " \n", 400, "the body is empty, and should be JSON"},
-		{"duplicate keys", "Room.Join", "", `{"n":1,"n":2}`, 200, `{"n":2}`}, // as encoding/json: the last counts
+		{"duplicate keys", "Room.Join", "", `{"n":1,"n":2}`, 200, `{"n":2}`}, // as in encoding/json, the last one counts
 		{"unknown keys", "Room.Join", "", `{"x":1}`, 200, `{"n":0}`},
 		{"deep", "Room.Join", "", `{"any":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + "}", 400, "the body is not JSON at offset 10007: exceeded max depth"},
 		{"too large", "Room.Join", "", `{"any":"` + large + `"}`, 413, "the body is larger than 1048576 bytes"},
@@ -367,7 +368,7 @@ func TestBadInput(t *testing.T) {
 			assert.Equal(t, test.status, reply.Status)
 			assert.Equal(t, test.status, w.Code)
 			for _, body := range []string{string(reply.Body), w.Body.String()} {
-				text := strings.Replace(body, "invalid character '[' exceeded", "exceeded", 1) // as Go 1.26 says it
+				text := strings.Replace(body, "invalid character '[' exceeded", "exceeded", 1) // Go 1.26 adds the character
 				assert.Equal(t, test.text+"\n", text)
 			}
 			assert.Equal(t, test.status == 500, strings.Contains(log.String(), "encoding"), log)
@@ -375,7 +376,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestBadInputThatBreaks has bodies that cannot be read to their end.
+// TestBadInputThatBreaks checks the answer to a body that cannot be read.
 func TestBadInputThatBreaks(t *testing.T) {
 	mux := started(t, new(Room))
 	for _, path := range []string{"/Room/Join", "/Room/Keep"} {

@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// started returns a mux with the methods of c, which has been started.
+// started returns a mux with the methods of c, which has started.
 func started(t *testing.T, c any, opts ...component.Option) *kami.Mux {
 	t.Helper()
 	mux, set := kami.New(), new(component.Set)
@@ -27,7 +27,7 @@ func started(t *testing.T, c any, opts ...component.Option) *kami.Mux {
 	return mux
 }
 
-// routes returns the routes of a mux, as "POST /Room/Join".
+// routes returns the routes of a mux, in the form "POST /Room/Join".
 func routes(mux *kami.Mux) (all []string) {
 	for r := range mux.Routes() {
 		all = append(all, r.Method+" "+r.Pattern)
@@ -51,7 +51,7 @@ func send(h http.Handler, route, body string) *message.Reply {
 	return message.Serve(context.Background(), h, &message.Message{Route: route, Body: []byte(body)})
 }
 
-// refusal returns Register's panic, and expects that nothing has been registered.
+// refusal returns the value with which Register panics, and checks that nothing has been registered.
 func refusal(t *testing.T, c any, opts ...component.Option) (text string) {
 	t.Helper()
 	mux, set := kami.New(), new(component.Set)
@@ -66,14 +66,14 @@ func refusal(t *testing.T, c any, opts ...component.Option) (text string) {
 	return ""
 }
 
-// panicOf returns the value of a function's panic.
+// panicOf returns the value with which a function panics.
 func panicOf(f func()) (v any) {
 	defer func() { v = recover() }()
 	f()
 	return nil
 }
 
-// locked is a buffer for several goroutines.
+// locked is a buffer that several goroutines can write to.
 type locked struct {
 	changing sync.Mutex
 	bytes.Buffer
@@ -85,7 +85,7 @@ func (l *locked) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// logs returns what slog.Default logs during the test.
+// logs makes slog's default logger write to the returned buffer during the test.
 func logs(t *testing.T) *locked {
 	log, before := new(locked), slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))

@@ -63,7 +63,7 @@ func TestAroundDecidesWhatBecomesOfACall(t *testing.T) {
 	}
 }
 
-// limiter is a limiter with the methods of golang.org/x/time/rate's.
+// limiter has the methods Allow and Wait of golang.org/x/time/rate's Limiter.
 type limiter struct {
 	left int
 	err  error
@@ -108,7 +108,7 @@ func TestWaitFailsWithItsLimiter(t *testing.T) {
 
 var errOpen = errors.New("circuit breaker is open")
 
-// breaker has the method of gobreaker v2's.
+// breaker has the Execute method of gobreaker v2.
 type breaker[T any] struct{ open bool }
 
 func (b *breaker[T]) Execute(req func() (T, error)) (none T, err error) {
@@ -120,7 +120,7 @@ func (b *breaker[T]) Execute(req func() (T, error)) (none T, err error) {
 	return v, err
 }
 
-// breakerV1 has the method of gobreaker v1's.
+// breakerV1 has the Execute method of gobreaker v1.
 type breakerV1 struct{ breaker[any] }
 
 func (b *breakerV1) Execute(req func() (interface{}, error)) (interface{}, error) {
@@ -152,7 +152,8 @@ func TestBreakerRefusesAfterAFailure(t *testing.T) {
 	}
 }
 
-// failing returns an Endpoint that fails with the errors in their order and then succeeds, and the times of its calls.
+// failing returns an Endpoint and the times of its calls. Its first calls fail with errs, in their order, and later calls
+// succeed.
 func failing(errs ...error) (endpoint.Endpoint[int, int], *[]time.Time) {
 	var calls []time.Time
 	return func(_ context.Context, n int) (int, error) {
@@ -227,7 +228,7 @@ func TestRetryPausesForUpToADoublingTime(t *testing.T) {
 					longest[i] = max(longest[i], pause)
 				}
 			}
-			for i, bound := range tt.bounds { // it is not to be thought that 200 random parts all miss the upper half
+			for i, bound := range tt.bounds { // it is practically impossible that 200 random pauses all are in the lower half
 				assert.Greater(t, longest[i], bound/2)
 			}
 		})

@@ -57,8 +57,8 @@ type everything struct {
 	Skip func() `json:"-"`
 }
 
-// served serves a request with the Server at /things/:id, under kami and under net/http, plain and nested, and returns
-// the answer, which must be the same.
+// served serves a request with the Server at /things/:id, with kami and with net/http, plain and nested. It checks that the
+// answers are the same, and returns one.
 func served(t *testing.T, h kami.ContextHandler, make func() *http.Request) (int, string) {
 	t.Helper()
 	flat, outer, inner, standard := kami.New(), kami.New(), kami.New(), http.NewServeMux()
@@ -109,7 +109,7 @@ func TestEmptyValues(t *testing.T) {
 		"yes=off&no=on":  {No: &yes},
 		"yes=0&no":       {No: &yes},
 		"q=&n=-1.5e%2B3": {N: "-1.5e+3"},
-		// Parameters without a field are ignored.
+		// Pairs that belong to no field are ignored, even if they are malformed.
 		"%=1&other=%&a;b=c;d&%zz&;&&=&q=x&yes;=1": {Q: "x"},
 		"Q=a;b": {},
 	} {
@@ -172,7 +172,7 @@ func TestBadValuesAreAnsweredWithTheirName(t *testing.T) {
 		{"/things/1?n=true", "", `query "n": "true" is not a number`},
 		{"/things/1?n=%221%22", "", `query "n": "\"1\"" is not a number`},
 		{"/things/1?n=1%202", "", `query "n": "1 2" is not a number`},
-		// At most 100 bytes of what was sent are quoted.
+		// An error quotes at most 100 bytes of a value.
 		{"/things/1?u=" + strings.Repeat("%E7%A5%9E", 40), "", `query "u": "` + strings.Repeat("神", 33) + `…" is not an integer from 0 on`},
 		{"/things/1?wait=" + strings.Repeat("%FF", 200), "", `query "wait": "` + strings.Repeat(`\xff`, 100) + `…" is not a duration`},
 		{"/things/1?ip=" + strings.Repeat("1", 200), "", `query "ip": "` + strings.Repeat("1", 100) + `…" is no net.IP`},
@@ -238,7 +238,7 @@ func TestTheBodyNeverSetsTaggedFields(t *testing.T) {
 	}
 }
 
-// stamped decodes itself, although it has no exported fields.
+// stamped has UnmarshalJSON, but no exported fields.
 type stamped struct{ text string }
 
 func (s *stamped) UnmarshalJSON(text []byte) error {
@@ -351,7 +351,7 @@ func TestParamThatTheRouteDoesNotHave(t *testing.T) {
 	m.Get("/c/:id", s)
 	m.Get("/d/*id", s)
 	m.Get("/:tenant/x", endpoint.JSON(get, endpoint.ServerOuterParams("id")))
-	m.Get("/by/function", s.ServeHTTPContext) // of which kami does not know what it is
+	m.Get("/by/function", s.ServeHTTPContext) // kami sees only a function, not the Server
 	standard := http.NewServeMux()
 	for _, path := range []string{"/a/{ids}", "/by/function", "/c/{id}", "/d/{id...}"} {
 		standard.Handle(path, s)
@@ -379,7 +379,7 @@ func recovered(f func()) (value any) {
 	return nil
 }
 
-// Params of scopes may be named too, before or after the scope is there.
+// ServerOuterParams can name the param of a scope that is added later.
 func TestParamsOfScopesCount(t *testing.T) {
 	s := endpoint.JSON(func(_ context.Context, r struct {
 		Tenant string `path:"tenant"`
@@ -406,7 +406,7 @@ func TestDecodeJSONRequestBindsTagsToo(t *testing.T) {
 	assert.ErrorContains(t, err, "endpoint: DecodeJSONRequest: field IDs of endpoint_test.pathSlice has the tag path: []string cannot be made of a text")
 }
 
-// Types that endpoint.JSON refuses.
+// JSON refuses most of these types, because no request could be decoded into them.
 type (
 	twoSources struct {
 		ID string `path:"id" query:"id"`
@@ -479,7 +479,7 @@ type (
 	}
 )
 
-// Fields that encoding/json ignores may have any type.
+// Types that encoding/json ignores need not be decodable.
 func TestEmbeddedTypesThatAreNotOfTheBody(t *testing.T) {
 	for _, s := range []http.Handler{
 		endpoint.JSON(func(_ context.Context, r embedsDeps) (string, error) { return r.Name, nil }),

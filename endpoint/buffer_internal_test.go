@@ -12,7 +12,7 @@ import (
 	"github.com/guregu/kami/internal/jsonbody"
 )
 
-// A large body does not stay in memory for ever.
+// The buffer of a large body is not kept for reuse, because it would stay in memory.
 func TestLargeBuffersAreNotReused(t *testing.T) {
 	large := `"` + strings.Repeat("a", 2*jsonbody.MaxReused) + `"`
 	length := JSON(func(_ context.Context, text string) (int, error) { return len(text), nil })
@@ -22,7 +22,7 @@ func TestLargeBuffersAreNotReused(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		return r
 	}
-	for range 50 { // for the pool may forget by itself
+	for range 50 { // because the pool may drop a buffer at any time
 		w := httptest.NewRecorder()
 		length.ServeHTTP(w, request())
 		assert.Equal(t, 200, w.Code)

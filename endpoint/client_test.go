@@ -80,8 +80,8 @@ func TestClientOfABadServer(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for _, tt := range []struct {
 		name, answer string
-		is           error  // or
-		contains     string // in its text
+		is           error  // if not nil, the error is this one
+		contains     string // the text of the error has this
 	}{
 		{"closes before the header", "", io.EOF, ""},
 		{"closes in the header", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n", io.ErrUnexpectedEOF, ""},
@@ -176,7 +176,7 @@ func TestClientWithoutAnAnswerEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The error wraps the cause even if the HTTP client's error does not.
+// The error has the cause of the context's end, even if the HTTP client does not return it.
 func TestClientAddsTheCause(t *testing.T) {
 	cause := errors.New("the user left")
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -242,7 +242,7 @@ func TestConnectionsAreUsedAgainAfterAnswersWithoutAResponse(t *testing.T) {
 			})
 		}
 	}
-	for _, code := range []int{404, 300} { // and no more is read than that
+	for _, code := range []int{404, 300} { // at most 256 KB of a body are read
 		body := strings.NewReader(strings.Repeat("x", 1<<20))
 		_, err := endpoint.DecodeJSONResponse[int](t.Context(), &http.Response{StatusCode: code, Body: io.NopCloser(body)})
 		assert.Error(t, err)
@@ -347,7 +347,7 @@ func TestClientRunsItsHooksInOrder(t *testing.T) {
 	}
 }
 
-// closing is an empty body that tells when it is closed.
+// closing is an empty body that calls a function when it is closed.
 type closing func()
 
 func (closing) Read([]byte) (int, error) { return 0, io.EOF }
@@ -386,7 +386,7 @@ func TestClientSendsWhatItsFunctionsSet(t *testing.T) {
 			got = r
 			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
 		}))).Endpoint()
-	u.Host = "changed.test" // too late
+	u.Host = "changed.test" // NewClient has copied the URL
 	_, err := e(context.Background(), 5)
 	assert.NoError(t, err)
 	body, _ := io.ReadAll(got.Body)
@@ -479,7 +479,7 @@ func TestBufferedStreamIsClosedIfTheCallFails(t *testing.T) {
 	})
 }
 
-// An encoder may make the request invalid. The HTTP client refuses it.
+// If an encoder makes the request invalid, the HTTP client refuses it.
 func TestClientWithABadRequest(t *testing.T) {
 	leakless(t, silent, func(t *testing.T, n *network) {
 		e := endpoint.NewClient("GET", target(t, "http://sum.test/"),
@@ -499,7 +499,7 @@ func TestClientWithoutAServer(t *testing.T) {
 	assert.ErrorIs(t, err, errBroken)
 }
 
-// watched is a body that knows whether it was closed.
+// watched is a body that records that it was closed.
 type watched struct {
 	io.Reader
 	closed bool
@@ -507,7 +507,7 @@ type watched struct {
 
 func (w *watched) Close() error { w.closed = true; return nil }
 
-// toSum returns a client of numbers that sends by the function.
+// toSum returns an Endpoint for numbers that sends its requests with a function.
 func toSum(t *testing.T, send doer, options ...endpoint.ClientOption) endpoint.Endpoint[int, int] {
 	return endpoint.NewClient("POST", target(t, "http://sum.test/a"), endpoint.EncodeJSONRequest[int], endpoint.DecodeJSONResponse[int],
 		append(options, endpoint.SetClient(send))...).Endpoint()
@@ -527,7 +527,7 @@ func TestHTTPClientThatReturnsNothing(t *testing.T) {
 	}
 }
 
-// A call does not see what another call changes in its request.
+// A change to the request of one call does not affect other calls.
 func TestCallsShareNothing(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]int)
@@ -588,7 +588,7 @@ func TestRequestsThatAreNotSentAreClosed(t *testing.T) {
 	}
 }
 
-// The response's own body is closed, even if a hook has replaced it.
+// The original body is closed, even if ClientAfter has replaced it.
 func TestClientClosesTheBodyThatCame(t *testing.T) {
 	body := &watched{Reader: strings.NewReader("1" + strings.Repeat(" ", 1000))}
 	e := toSum(t, func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200, Body: body}, nil },

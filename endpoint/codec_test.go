@@ -26,7 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// line is a request with some of what JSON can be.
+// line is a request with several kinds of JSON values.
 type line struct {
 	Name  string          `json:"name"`
 	Count int8            `json:"count"`
@@ -36,7 +36,7 @@ type line struct {
 	Self  picky           `json:"self"`
 }
 
-// picky decodes itself, and does not like "no".
+// picky has UnmarshalJSON, which refuses "no" and long texts.
 type picky string
 
 func (p *picky) UnmarshalJSON(text []byte) error {
@@ -50,7 +50,7 @@ func (p *picky) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// refusalOf is what is answered to a body by what encoding/json says of it, which differs from one Go release to another.
+// refusalOf returns the expected answer to a bad body, made of encoding/json's error, because that differs between Go releases.
 func refusalOf(body string) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -108,7 +108,7 @@ func TestBadBodiesAreAnsweredWithTheirPlace(t *testing.T) {
 		{"several", `{}`, `application/json, text/plain`, 415, `Content-Type "application/json, text/plain" is not JSON`},
 		{"a suffix alone", `{}`, `+json`, 415, `Content-Type "+json" is not JSON`},
 		{"long type", `{}`, strings.Repeat("神", 100), 415, `Content-Type "` + strings.Repeat("神", 33) + `…" is not JSON`},
-		// At most 100 bytes of the body are quoted.
+		// An error quotes at most 100 bytes of the body.
 		{"long number", `{"count":` + strings.Repeat("9", 200) + `}`, "", 400, `field "count": a JSON number ` + strings.Repeat("9", 93) + `… at offset 209 does not fit`},
 		{"long text of its own", `{"self":"` + strings.Repeat("n", 200) + `"}`, "", 400, `the body does not fit: picky does not like "` + strings.Repeat("n", 100-len(`picky does not like "`)) + `…`},
 		{"almost", `{}`, "application/jsonx", 415, `Content-Type "application/jsonx" is not JSON`},
@@ -172,7 +172,7 @@ func TestOversizedBodies(t *testing.T) {
 	}
 }
 
-// slowly is a body that comes in pieces, and has seen how much room there was for one beyond what had come.
+// slowly is a body that comes in pieces. It records by how much a reader's buffer was larger than the bytes that had come.
 type slowly struct {
 	pieces     []string
 	come, most int
@@ -237,7 +237,7 @@ func TestBodyThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// What a custom decoder returns of a body has the same status, with either way to answer errors.
+// The error of a custom decoder has the same status with each ErrorEncoder.
 func TestErrorsOfABodyFromAnyDecoder(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -270,7 +270,7 @@ func TestBodyThatDoesNotComeInTime(t *testing.T) {
 	} {
 		m := kami.New()
 		m.Use("/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
-			assert.NoError(t, http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))) // as that of http.Server.ReadTimeout
+			assert.NoError(t, http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))) // http.Server.ReadTimeout sets such a deadline
 			return ctx
 		})
 		m.Post("/", s)
@@ -292,7 +292,7 @@ func TestBodyThatDoesNotComeInTime(t *testing.T) {
 	}
 }
 
-// A client that has left is none of the server's errors, whether that shows while its body is read or later.
+// If the client has left, the status is 499, whether the server notices it while it reads the body or later.
 func TestClientThatHasLeftIsLogged499(t *testing.T) {
 	waits := func(ctx context.Context, _ struct{}) (int, error) {
 		<-ctx.Done()
@@ -382,7 +382,7 @@ func TestEncodeJSONResponse(t *testing.T) {
 	}
 }
 
-// Methods of a nil pointer may need the value that is not there.
+// A nil pointer is encoded as null, and its methods are not called, because they could panic.
 func TestNilPointersAreNull(t *testing.T) {
 	for _, s := range []http.Handler{
 		endpoint.JSON(func(context.Context, struct{}) (*special, error) { return nil, nil }),
@@ -422,7 +422,7 @@ func TestUnknownFields(t *testing.T) {
 	assert.Equal(t, 400, code)
 }
 
-// inconstant cannot be encoded.
+// inconstant has a MarshalJSON that fails.
 type inconstant struct{}
 
 func (inconstant) MarshalJSON() ([]byte, error) { return nil, errors.New("not today") }
@@ -457,7 +457,7 @@ func TestEncodeJSONResponseThatFailsHasWrittenNothing(t *testing.T) {
 	assert.Equal(t, "\"next\"\n", w.Body.String())
 }
 
-// deaf is a writer whose client has gone.
+// deaf is a writer whose Write fails, as if the client has gone.
 type deaf struct{ http.ResponseWriter }
 
 func (deaf) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
@@ -581,8 +581,8 @@ func TestDecodeJSONResponse(t *testing.T) {
 	})
 }
 
-// Buffers are reused: no request may see what was another's.
-// These keep the text that they are given, against the advice of encoding/json.
+// Buffers are reused, and no request may see the text of another. These types keep the text that they are given, against the
+// advice of encoding/json.
 type (
 	jsonKeeper struct{ text []byte }
 	textKeeper struct{ text []byte }
@@ -597,7 +597,7 @@ func (k *jsonKeeper) UnmarshalJSON(text []byte) error { k.text = text; return ni
 func (k *textKeeper) UnmarshalText(text []byte) error { k.text = text; return nil }
 func (k *keyKeeper) UnmarshalText(text []byte) error  { k.first = &text[0]; return nil }
 
-// No request finds another one's text in its own, whatever its type does with that.
+// A decoded request does not change when later bodies are decoded, even if its type keeps the text.
 func TestNothingIsLeftOfOtherBodies(t *testing.T) {
 	keeps(t, `"$"`, func(v jsonKeeper) string { return string(v.text) })
 	keeps(t, `"$"`, func(v *jsonKeeper) string { return string(v.text) })
@@ -625,8 +625,8 @@ func TestNothingIsLeftOfOtherBodies(t *testing.T) {
 	})
 }
 
-// keeps decodes bodies of the type, each with a text of its own in the place of $, and other bodies in between. It checks
-// that each then still has its text.
+// keeps decodes bodies of the type, each with a different text instead of $, and other bodies between them. It checks that
+// each request then still has its text.
 func keeps[T any](t *testing.T, body string, text func(T) string) {
 	t.Helper()
 	var all []T

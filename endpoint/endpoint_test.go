@@ -65,7 +65,7 @@ func TestNopReturnsTheZeroResponseAndNoError(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// business is a response that may have failed.
+// business is a response that is a Failer.
 type business struct {
 	Text string
 	Err  error `json:"-"`
@@ -95,7 +95,7 @@ func TestFailerIsAnsweredByTheErrorEncoderAfterTheAfterFunctions(t *testing.T) {
 	}
 }
 
-// The package promises to import only the standard library and kami.
+// The package imports only the standard library and kami.
 func TestImports(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// rich is an error with all that the error encoder looks for.
+// rich is an error with all methods that the error encoder uses.
 type rich struct {
 	code    int
 	headers http.Header
@@ -30,7 +30,7 @@ func (e rich) MarshalJSON() ([]byte, error) {
 	return []byte(e.text), nil
 }
 
-// coder is an error with nothing but a status.
+// coder is an error that has only a status.
 type coder int
 
 func (c coder) Error() string   { return "coder" }
@@ -103,7 +103,7 @@ func TestErrorIsComparableAndKnowsItsStatus(t *testing.T) {
 	}
 }
 
-// Errors of this package's own stay what they were, with a status.
+// An error of this package with a status wraps the error that is its reason.
 func TestErrorsWithAStatusWrapTheirReason(t *testing.T) {
 	_, err := endpoint.DecodeJSONRequest[int](context.Background(), request("POST", "/", "}"))
 	assert.Equal(t, 400, status(err))

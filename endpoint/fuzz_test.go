@@ -17,7 +17,7 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// FuzzBind checks that any values of path, query and header are either bound or answered with 400.
+// FuzzBind checks that any values of path, query and header are bound, or answered with 400.
 func FuzzBind(f *testing.F) {
 	for _, query := range []string{
 		"q=a&yes=true&i8=-128&u8=255&u=7&f32=1.5&f=1e3&wait=1m30s&when=2026-01-02T03:04:05Z&ip=192.0.2.1&pointer=4&ints=1&ints=2&waits=1s&limit=10",
@@ -55,8 +55,8 @@ func FuzzBind(f *testing.F) {
 	})
 }
 
-// FuzzDecodeJSON decodes any body into a type that partly decodes itself and one that does not. The result must be encoding/json's.
-// If encoding/json fails, the answer must be 400 with the same place, or 413.
+// FuzzDecodeJSON checks, for a type with a custom decoder and one without, that a body is decoded with the same result as in
+// encoding/json, or answered with 400 and the same place, or with 413.
 func FuzzDecodeJSON(f *testing.F) {
 	for _, body := range []string{
 		`{"name":"a","count":1,"tags":["x"],"inner":{"N":1},"any":{"a":[null]},"self":1}`, `{"name":}`, `{"name":1}`, `{"count":1e2}`,
@@ -71,7 +71,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
-// plain is a type in which no field decodes itself.
+// plain is a type without custom decoders.
 type plain struct {
 	Name  string         `json:"name"`
 	Count int8           `json:"count"`

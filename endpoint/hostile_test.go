@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// much returns 1 MB of the text, the limit of net/http for headers. In the text, %d is a number that counts up.
+// much returns 1 MB of the repeated text, which is net/http's limit for headers. Each %d becomes a number that counts up.
 func much(text string) string {
 	if !strings.Contains(text, "%d") {
 		return strings.Repeat(text, 1<<20/len(text))
@@ -30,7 +30,7 @@ func much(text string) string {
 	return b.String()
 }
 
-// hostile are requests with as many of the parsed parts as possible.
+// hostile returns requests, each with 1 MB of a header or of the query.
 func hostile() map[string]*http.Request {
 	requests := make(map[string]*http.Request)
 	header := func(name, header, value string) {
@@ -63,7 +63,7 @@ func hostile() map[string]*http.Request {
 	return requests
 }
 
-// hostileStack serves an endpoint that fails, and logs the caller from the header.
+// hostileStack serves an endpoint that fails, and logs the client by a forwarding header.
 func hostileStack(header func(...netip.Prefix) accesslog.Option) http.Handler {
 	m := kami.New()
 	m.LogHandler = accesslog.New(slog.New(slog.DiscardHandler), header(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")))
@@ -76,7 +76,7 @@ type everythingHostile struct {
 	Number int `header:"X-Number"`
 }
 
-// No request costs more than 10 MB.
+// No request allocates 10 MB or more.
 func TestHostileRequestsCostLittleMemory(t *testing.T) {
 	for _, header := range []func(...netip.Prefix) accesslog.Option{accesslog.TrustXForwardedFor, accesslog.TrustForwarded} {
 		h := hostileStack(header)
@@ -93,7 +93,7 @@ func TestHostileRequestsCostLittleMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkHostileRequests measures them, and ServeMux's slowest path of the same length.
+// BenchmarkHostileRequests measures hostile requests, and ServeMux with paths of the same length.
 func BenchmarkHostileRequests(b *testing.B) {
 	standard := http.NewServeMux()
 	standard.HandleFunc("/{a}/{b...}", func(http.ResponseWriter, *http.Request) {})

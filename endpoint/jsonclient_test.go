@@ -25,7 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wired sends requests as bytes, as a network would, to the handler.
+// wired sends requests to the handler as bytes, as over a network.
 func wired(h http.Handler) endpoint.ClientOption {
 	return endpoint.SetClient(doer(func(r *http.Request) (*http.Response, error) {
 		var wire bytes.Buffer
@@ -42,7 +42,7 @@ func wired(h http.Handler) endpoint.ClientOption {
 	}))
 }
 
-// kind decodes and encodes itself, and its zero value cannot be encoded.
+// kind has methods that encode and decode it. Its zero value cannot be encoded.
 type kind int
 
 func (k kind) MarshalText() ([]byte, error) {
@@ -95,7 +95,7 @@ type (
 	}
 )
 
-// random makes values that arrive completely by the rules of JSONClient.
+// random makes values that arrive unchanged, by the rules that JSONClient documents.
 type random struct{ *rand.Rand }
 
 func (r random) text(from string) string {
@@ -112,7 +112,7 @@ const (
 	headerText = "aZ09/.%?#&=+;:*\\\"'<>{}[]|~^`@!$(),-_神é"
 )
 
-// segment returns a value for a param.
+// segment returns a value for a param, or for a catch-all.
 func (r random) segment(catchAll bool) string {
 	for {
 		text := r.text(anyText)
@@ -154,7 +154,7 @@ func (r random) both() both {
 	return b
 }
 
-// Any value arrives as it was sent.
+// A Server gets the value that JSONClient was given.
 func TestJSONClientIsTheOtherHalfOfJSON(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := random{rand.New(rand.NewPCG(seed, 0))}
@@ -178,7 +178,7 @@ func TestJSONClientIsTheOtherHalfOfJSON(t *testing.T) {
 	}
 }
 
-// sent returns the request that a client sends, as a text: method, target, headers of interest and body.
+// sent returns the request that a client sends, as a text: method, target, three headers and body.
 func sent[Req any](t *testing.T, method, target string, request Req) (string, error) {
 	t.Helper()
 	var text string
@@ -331,12 +331,12 @@ func TestJSONClientsThatCannotWork(t *testing.T) {
 	assert.Panics(t, func() { endpoint.JSONClient[string, any]("BAD METHOD", "http://host/") })
 }
 
-// onlyUnmarshals has no method to encode it, so it cannot be sent.
+// onlyUnmarshals cannot be sent, because it has no MarshalText.
 type onlyUnmarshals struct{}
 
 func (*onlyUnmarshals) UnmarshalText([]byte) error { return nil }
 
-// FuzzJSONClient checks that any texts either arrive or make the call fail.
+// FuzzJSONClient checks that any texts arrive unchanged, or that encoding them fails.
 func FuzzJSONClient(f *testing.F) {
 	f.Add("7", "a/b", "q", "h", "b")
 	f.Add("%2F", "..", "\xff", "\r\n", "\xff")

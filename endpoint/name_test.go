@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// adder is an interface that notes implements.
+// adder is an interface with one method of notes.
 type adder interface {
 	Add(context.Context, addNote) (*note, error)
 }
 
-// pair is a generic type of a response.
+// pair is a generic response type.
 type pair[A, B any] struct {
 	First  A
 	Second B
@@ -27,7 +27,7 @@ func firstItem(context.Context, struct{ Text string }) (iter.Seq2[note, error], 
 	return nil, nil
 }
 
-// The name is the name of the given function, whatever wraps it.
+// The name of a Server is the name of its function, with or without a function around it.
 func TestHandlerName(t *testing.T) {
 	type local struct{ Text string }
 	var svc notes
@@ -47,14 +47,14 @@ func TestHandlerName(t *testing.T) {
 		"endpoint.Nop[...](struct{}) error":                            endpoint.JSON(endpoint.Nop[struct{}, error]),
 	} {
 		mux := kami.New()
-		mux.Post("/:user", server) // which some of them need
+		mux.Post("/:user", server) // some requests need the param
 		for r := range mux.Routes() {
 			assert.Equal(t, want, r.Handler)
 		}
 	}
 }
 
-// BenchmarkHandlerName asks for the same name again and again.
+// BenchmarkHandlerName measures repeated calls of HandlerName.
 func BenchmarkHandlerName(b *testing.B) {
 	server := endpoint.JSON(echo[map[string][2]int])
 	b.ReportAllocs()

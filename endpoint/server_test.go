@@ -43,8 +43,8 @@ func (tr *trace) finalizer(name string) endpoint.ServerOption {
 	return endpoint.ServerFinalizer(func(context.Context, int, *http.Request) { tr.add("%s", name) })
 }
 
-// staged returns a Server that tells the trace of all its stages, of which one fails with err: one of "decode",
-// "endpoint", "failed" and "encode". What bends gets the context of the hook of its name, and may return another one.
+// staged returns a Server that adds each of its stages to the trace. The stage fails ("decode", "endpoint", "failed" or
+// "encode") fails with err. A function of bends gets the context of the hook with its name, and returns the hook's context.
 func staged(tr *trace, fails string, err error, bends map[string]func(context.Context) context.Context) *endpoint.Server[string, business] {
 	bend := func(ctx context.Context, name string) context.Context {
 		tr.add("%s", name)
@@ -145,7 +145,7 @@ func TestServerHandsTheContextOn(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		fails string
-		want  []string // endpoint, error handler and error encoder, encoder, finalizer
+		want  []string // the values that each function has seen
 	}{
 		{"", []string{"endpoint:1 2 <nil>", "encode:1 2 3", "finalizer:1 2 3"}},
 		{"endpoint", []string{"endpoint:1 2 <nil>", "handler:1 2 <nil>", "errorEncoder:1 2 <nil>", "finalizer:1 2 <nil>"}},
@@ -239,7 +239,7 @@ func TestFinalizerRunsOnPanics(t *testing.T) {
 	}
 }
 
-// errBroken is an error for any stage.
+// errBroken is an error without a status.
 var errBroken = errors.New("broken")
 
 func TestEncoderThatFailsAfterItHasBegunAbortsTheConnection(t *testing.T) {
@@ -289,7 +289,8 @@ func TestEncoderThatFailsAfterItHasBegunAbortsTheConnection(t *testing.T) {
 	}
 }
 
-// TestEncoderThatFailsAfterAWholeResponse has an encoder fail after it has written the complete response.
+// TestEncoderThatFailsAfterAWholeResponse checks that a response is not cut off by an encoder that fails after it has written
+// all of its Content-Length. An error answer without a length is cut off only by a panic.
 func TestEncoderThatFailsAfterAWholeResponse(t *testing.T) {
 	write := func(status int, length string) func(w http.ResponseWriter) {
 		return func(w http.ResponseWriter) {
@@ -345,7 +346,7 @@ func TestEncoderThatFailsAfterAWholeResponse(t *testing.T) {
 	}
 }
 
-// broken is a service whose errors must not leak.
+// broken is a service with an error whose text clients must not see.
 func broken(context.Context, struct{}) (int, error) {
 	return 0, errors.New("pq: password authentication failed, 10.0.0.5")
 }
@@ -373,7 +374,7 @@ func TestErrorsOfTheServerAreLoggedAndNotTold(t *testing.T) {
 	}
 }
 
-// The ErrorHandler of the innermost Mux answers all errors.
+// The ErrorHandler of the innermost Mux answers the errors of JSON and Stream.
 func TestErrorsAreAnsweredByTheErrorHandlerOfTheMux(t *testing.T) {
 	teapot := func(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 		assert.Equal(t, r.Context(), ctx)
@@ -402,7 +403,7 @@ func TestErrorsAreAnsweredByTheErrorHandlerOfTheMux(t *testing.T) {
 	}
 }
 
-// If the ErrorHandler writes nothing, the status is still the error's.
+// The status of an error is 500 even if the ErrorHandler writes nothing.
 func TestErrorHandlerThatWritesNothing(t *testing.T) {
 	m := kami.New()
 	m.ErrorHandler = func(context.Context, http.ResponseWriter, *http.Request, error) {}
@@ -412,7 +413,7 @@ func TestErrorHandlerThatWritesNothing(t *testing.T) {
 	assert.Empty(t, text)
 }
 
-// NewServer answers as go-kit does.
+// NewServer answers with the text of an error, as go-kit does.
 func TestNewServerTellsErrors(t *testing.T) {
 	log, w := slogged(t), httptest.NewRecorder()
 	s := endpoint.NewServer(broken, endpoint.NopRequestDecoder[struct{}], endpoint.EncodeJSONResponse[int], endpoint.ServerErrorEncoder(nil))
@@ -424,7 +425,8 @@ func TestNewServerTellsErrors(t *testing.T) {
 	assert.Empty(t, log.String())
 }
 
-// An error in calling another service becomes 502 without its text. An Error that the other service has answered with is passed on.
+// If a call to another service fails, the status is 502, and the error's text is only logged. An Error that the service has
+// answered with is passed on.
 func TestErrorsOfAnotherServiceAreABadGateway(t *testing.T) {
 	for name, tt := range map[string]struct {
 		serve     func(net.Conn)
@@ -460,7 +462,7 @@ func TestErrorsOfAnotherServiceAreABadGateway(t *testing.T) {
 	}
 }
 
-// worse is an error whose methods panic on nil.
+// worse is an error whose methods panic for a nil pointer.
 type worse struct{ code int }
 
 func (w worse) Error() string   { return fmt.Sprint("worse ", w.code) }
@@ -667,7 +669,7 @@ func TestServerServesManyAtOnce(t *testing.T) {
 	}
 }
 
-// An error is never a 200, even if its encoder writes nothing.
+// The status of an error is not 200, even if its encoder writes nothing.
 func TestErrorEncoderThatWritesNothing(t *testing.T) {
 	var finalized int
 	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, endpoint.Error(409, "taken") },
@@ -679,7 +681,8 @@ func TestErrorEncoderThatWritesNothing(t *testing.T) {
 	assert.Equal(t, 409, finalized)
 }
 
-// A client can tell an incomplete response from a complete one, even if a PanicHandler recovers the panic.
+// A panic after the response has begun cuts the connection, even if a PanicHandler handles the panic. So the client knows that
+// the response is not whole.
 func TestPanicAfterTheResponseHasBegun(t *testing.T) {
 	stream := endpoint.Stream(func(context.Context, struct{}) (iter.Seq2[int, error], error) {
 		return func(yield func(int, error) bool) {
@@ -721,7 +724,7 @@ func TestPanicAfterTheResponseHasBegun(t *testing.T) {
 	}
 }
 
-// Headers that middleware has set for any response, such as Content-Encoding, stay for errors too.
+// The answer to an error keeps headers that middleware has set, such as Content-Encoding, but not Content-Length.
 func TestErrorsKeepWhatMiddlewareHasSet(t *testing.T) {
 	s := endpoint.JSON(func(context.Context, struct{}) (int, error) { return 0, endpoint.Error(404, "not there") })
 	w := httptest.NewRecorder()

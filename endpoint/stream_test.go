@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// noStream is a function for Stream that is never called.
+// noStream is a function for a Stream that no test calls.
 func noStream[Req any](context.Context, Req) (iter.Seq2[int, error], error) { return nil, nil }
 
-// seq is a sequence of the items, then the error if there is one.
+// seq returns a sequence of the items, followed by the error if it is not nil.
 func seq[T any](err error, items ...T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, item := range items {
@@ -80,7 +80,7 @@ func TestStreamIsEventsOrLinesByAccept(t *testing.T) {
 	}
 }
 
-// stacks are ways to serve a Server at /. kami's Mux does not end contexts itself.
+// stacks are ways to serve a Server at /. They include the Mux of kami, because it does not end contexts.
 var stacks = map[string]func(h kami.ContextHandler) *httptest.Server{
 	"net/http": func(h kami.ContextHandler) *httptest.Server { return httptest.NewServer(h.(http.Handler)) },
 	"kami": func(h kami.ContextHandler) *httptest.Server {
@@ -113,7 +113,7 @@ var stacks = map[string]func(h kami.ContextHandler) *httptest.Server{
 	},
 }
 
-// open begins a stream, whose lines are read as they come.
+// open sends a request for a stream, and returns the response and a reader of its lines.
 func open(ctx context.Context, t *testing.T, server *httptest.Server, query string) (*http.Response, *bufio.Reader) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/"+query, nil)
@@ -223,7 +223,7 @@ func TestStreamThatFailsIsNotComplete(t *testing.T) {
 	}
 }
 
-// The log is the only place that tells why the stream broke.
+// A failed stream is logged if it has no ErrorHandler, because the reason would otherwise be lost.
 func TestStreamThatFailsIsLogged(t *testing.T) {
 	for reported, want := range map[bool]int{false: 1, true: 0} {
 		log, errs := slogged(t), 0
@@ -241,7 +241,7 @@ func TestStreamThatFailsIsLogged(t *testing.T) {
 	}
 }
 
-// The server's time limit is not the end of the sequence: the client must see that items are missing, whether the sequence stops by it or not.
+// If the server's context ends, the client must see that items are missing, whether the sequence stops or goes on.
 func TestStreamThatIsInterruptedIsNotComplete(t *testing.T) {
 	limit := errors.New("the limit has come")
 	for name, heeds := range map[string]bool{"heeds": true, "goes on": false} {
@@ -368,7 +368,7 @@ func TestStreamForHEADIsItsHeader(t *testing.T) {
 	assert.Equal(t, http.Header{"Content-Type": {"application/x-ndjson"}, "Cache-Control": {"no-store"}, "Vary": {"Accept"}}, w.Header())
 }
 
-// breaking is a writer whose connection breaks at a time.
+// breaking is a writer that fails after a number of writes or flushes.
 type breaking struct {
 	*httptest.ResponseRecorder
 	writes, flushes int

@@ -21,10 +21,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for an event that must happen.
+// patience is how long a test waits for an event before it fails.
 const patience = 30 * time.Second
 
-// sum is the service of most tests.
+// sum adds two numbers. Most tests use it as their service.
 type (
 	sumRequest  struct{ A, B int }
 	sumResponse struct{ Sum int }
@@ -34,8 +34,8 @@ func sum(_ context.Context, r sumRequest) (sumResponse, error) {
 	return sumResponse{r.A + r.B}, nil
 }
 
-// request makes a request with headers, each as "Name: value". With "" it has no body. A body is JSON unless a header says
-// otherwise.
+// request makes a request with headers, each as "Name: value". If the body is "", the request has none. The Content-Type of a
+// body is JSON unless a header sets another.
 func request(method, target, body string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	if body != "" {
@@ -58,7 +58,7 @@ func answer(h http.Handler, r *http.Request) (int, string) {
 	return w.Code, strings.TrimSuffix(w.Body.String(), "\n")
 }
 
-// next receives from c, and fails the test if there is nothing.
+// next receives from c, and fails the test if nothing comes in time.
 func next[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
@@ -78,7 +78,7 @@ func target(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// trace records events in order.
+// trace is a list of steps, in order.
 type trace struct {
 	mu    sync.Mutex
 	steps []string
@@ -96,14 +96,14 @@ func (tr *trace) String() string {
 	return strings.Join(tr.steps, " ")
 }
 
-// network is a network of pipes in a synctest bubble. It knows which pipes the client has open.
+// network is a network of pipes in a synctest bubble. It counts the client's open and dialed connections.
 type network struct {
 	open, dialed atomic.Int32
-	serve        func(net.Conn) // the other side
+	serve        func(net.Conn) // runs the server's side of a connection
 	client       *http.Client
 }
 
-// newNetwork returns a network on which serve serves each connection.
+// newNetwork returns a network that runs serve for each connection.
 func newNetwork(serve func(net.Conn)) *network {
 	n := &network{serve: serve}
 	n.client = &http.Client{Transport: &http.Transport{DialContext: n.dial}}
@@ -118,7 +118,7 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	return &counted{Conn: client, n: n}, nil
 }
 
-// counted is a connection that is counted until it is closed.
+// counted is a connection that decrements the network's open count when it is closed.
 type counted struct {
 	net.Conn
 	n    *network
@@ -144,7 +144,7 @@ func httpServer(h http.Handler) func(net.Conn) {
 	}
 }
 
-// single is a listener for one connection.
+// single is a listener that accepts one connection.
 type single struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -167,8 +167,8 @@ func (l *single) Close() error {
 
 func (l *single) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// leakless runs a test with a network in a bubble. At its end the client must have no connection in use. The bubble itself
-// checks that no goroutine is left.
+// leakless runs a test with a network in a bubble. It fails if the client has a connection in use at the end. The bubble
+// fails if a goroutine is left.
 func leakless(t *testing.T, serve func(net.Conn), test func(t *testing.T, n *network)) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(serve)
@@ -180,8 +180,8 @@ func leakless(t *testing.T, serve func(net.Conn), test func(t *testing.T, n *net
 	})
 }
 
-// settle waits, in a bubble, until all goroutines wait. From Go 1.27 on net/http goes on reading a closed body for at most 50 ms,
-// so that its connection can be used again.
+// settle waits, in a bubble, until all goroutines wait. It sleeps because net/http from Go 1.27 on reads the rest of a closed
+// body for up to 50 ms, so that the connection can be used again.
 func settle() {
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -194,7 +194,7 @@ func (n *network) sumClient(t testing.TB, options ...endpoint.ClientOption) endp
 		endpoint.EncodeJSONRequest[sumRequest], endpoint.DecodeJSONResponse[sumResponse], options...).Endpoint()
 }
 
-// status returns the status that an error says, or 0.
+// status returns the status of an error, or 0 if it has none.
 func status(err error) int {
 	var coder endpoint.StatusCoder
 	if errors.As(err, &coder) {
@@ -203,7 +203,7 @@ func status(err error) int {
 	return 0
 }
 
-// slogged makes the default log write to a buffer during the test.
+// slogged makes slog's default logger write to the returned buffer during the test.
 func slogged(t *testing.T) fmt.Stringer {
 	t.Helper()
 	before := slog.Default()
@@ -213,7 +213,7 @@ func slogged(t *testing.T) fmt.Stringer {
 	return log
 }
 
-// syncBuffer is a buffer for several goroutines.
+// syncBuffer is a buffer that goroutines can share.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

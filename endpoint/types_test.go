@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// notes is a small service.
+// notes is a service with three methods.
 type notes struct{}
 
 type (
@@ -40,13 +40,13 @@ func (notes) Watch(context.Context, *listNotes) (iter.Seq2[note, error], error) 
 	return seq[note](nil), nil
 }
 
-// typed is the interface that a document generator needs of a Server.
+// typed has the methods of a Server that a document generator needs.
 type typed interface {
 	kami.ContextHandler
 	Types() (request, response reflect.Type)
 }
 
-// describe is a small document generator. It finds the sources of a request's fields by their tags.
+// describe returns the fields of a type, each with its source by its tags, as a document generator would.
 func describe(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -77,7 +77,7 @@ func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
 	}
 }
 
-// The routes come from the Mux, and the types from the handlers that are registered for them.
+// A document generator can combine the routes of a Mux with the types of the Servers that were registered for them.
 func TestTypesDescribeAServiceWithItsRoutes(t *testing.T) {
 	var svc notes
 	service := map[string]typed{

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile has a name with characters that have a meaning in HTML.
+// hostile is a handler whose name, with its type argument, has a tag and other special characters.
 type hostile[T any] struct{}
 
 func (hostile[T]) ServeHTTP(http.ResponseWriter, *http.Request) {}
@@ -31,7 +31,7 @@ type named = hostile[struct {
 var (
 	attribute = regexp.MustCompile(`^\s+([a-zA-Z-]+)(?:="[^"<>]*")?`)
 	tagName   = regexp.MustCompile(`^[!/]?[a-z0-9]+`)
-	leading   = regexp.MustCompile(`<a [^>]*href="[^?#]`) // away
+	leading   = regexp.MustCompile(`<a [^>]*href="[^?#]`) // a link to another page
 	style     = regexp.MustCompile(`(?s)(<style>).*?(</style>)`)
 )
 
@@ -59,15 +59,15 @@ func skeletons(t testing.TB, page string) map[string]bool {
 	return all
 }
 
-// known returns the tags of pages that have every part of a page.
+// known returns the tags of pages that together have all parts of a page.
 func known(t testing.TB) map[string]bool {
 	full, all := kami.New(), make(map[string]bool)
 	greeting(full)
 	full.NotFound(missing)
-	full.Get("/unguarded", inspect.Handler(full)) // a finding
-	full.Use("/static/", greet)                   // read only
+	full.Get("/unguarded", inspect.Handler(full)) // for a finding
+	full.Use("/static/", greet)                   // for the mark "read only"
 	for i := range 30 {
-		full.Get(fmt.Sprintf("/many/%d", i), greet) // groups
+		full.Get(fmt.Sprintf("/many/%d", i), greet) // for groups of routes
 	}
 	for _, mux := range []*kami.Mux{kami.New(), full} {
 		for _, query := range []string{
@@ -81,8 +81,8 @@ func known(t testing.TB) map[string]bool {
 	return all
 }
 
-// FuzzPage registers a route with any segment and sends any question. No character of them may become the page's HTML, and none
-// may be invisible.
+// FuzzPage registers handlers with any segment and method, and sends any question to the page. It checks that no input adds a
+// tag to the page, and that each character is visible.
 func FuzzPage(f *testing.F) {
 	for _, s := range []string{
 		"<script>alert(1)</script>", `"onmouseover="alert(1)`, "'autofocus onfocus='alert(1)", "javascript:alert(1)",
@@ -105,7 +105,7 @@ func FuzzPage(f *testing.F) {
 			func() { mux.Use("/:"+segment+"/", func(ctx context.Context) context.Context { panic("it has run") }) },
 			func() { mux.After("/x/:"+segment, func(ctx context.Context) context.Context { panic("it has run") }) },
 		} {
-			recovered(register) // which refuses what is no pattern, or no method
+			recovered(register) // the mux panics for an invalid pattern or method
 		}
 		for _, query := range []url.Values{
 			{"method": {method}, "path": {path}}, {"method": {method}, "fill": {path}}, {"q": {path}, "under": {method}}, {"under": {path}},
@@ -118,7 +118,7 @@ func FuzzPage(f *testing.F) {
 			}
 			assert.Contains(t, []int{200, 400, 414}, w.Code)
 			assert.NotRegexp(t, leading, text, "a link leads away")
-			for _, part := range strings.Split(text, "<code")[1:] { // the values of the fields may have anything
+			for _, part := range strings.Split(text, "<code")[1:] { // only these, because the values of input fields may have any characters
 				part, _, _ = strings.Cut(part, "</code>")
 				assert.True(t, utf8.ValidString(part), "%q", part)
 				hidden := strings.IndexFunc(part, func(r rune) bool { return !unicode.IsPrint(r) })

@@ -26,21 +26,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The handlers and middleware fail if they run, because the page runs only middleware that covers it.
+// The registered functions panic, except for operators, which covers the page. So a test fails if a page runs one of them.
 func greet(http.ResponseWriter, *http.Request)      { panic("greet has run") }
 func missing(http.ResponseWriter, *http.Request)    { panic("missing has run") }
 func guess(context.Context) context.Context         { panic("guess has run") }
 func count(mutil.WriterProxy, *http.Request)        { panic("count has run") }
 func operators(ctx context.Context) context.Context { return ctx }
 
-// recovered returns what f panics with, or nil.
+// recovered returns the value with which f panics, or nil.
 func recovered(f func()) (v any) {
 	defer func() { v = recover() }()
 	f()
 	return nil
 }
 
-// ask asks the page in the Mux.
+// ask sends a GET request with a query to the page of a Mux.
 func ask(mux *kami.Mux, query string, headers ...string) *httptest.ResponseRecorder {
 	return do(mux, http.MethodGet, "/debug/kami"+query, headers...)
 }
@@ -59,7 +59,7 @@ func do(h http.Handler, method, target string, headers ...string) *httptest.Resp
 	return w
 }
 
-// each runs a test over a Mux of kami.New and over the default one.
+// each runs a test with a Mux of kami.New and with the default one.
 func each(t *testing.T, test func(t *testing.T, mux *kami.Mux)) {
 	t.Run("New", func(t *testing.T) { test(t, kami.New()) })
 	t.Run("global", func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestThousandRoutes(t *testing.T) {
 	assert.Contains(t, text(page), "Routes 1000")
 }
 
-// TestReadOnly checks that the page marks read-only middleware, which halts in another way.
+// TestReadOnly checks that the page marks middleware that halts only by a status of 400 or more, or a hijack.
 func TestReadOnly(t *testing.T) {
 	mux := kami.New()
 	mux.Use("/x/", operators)
@@ -308,7 +308,7 @@ func TestFind(t *testing.T) {
 	assert.Contains(t, page, `<input id="q" name="q" type="search" value="&#34;&lt;b&gt;"`)
 }
 
-// TestScopeLinks follows the links of scopes to the routes that they cover.
+// TestScopeLinks checks that the links of scopes lead to the routes that they cover.
 func TestScopeLinks(t *testing.T) {
 	mux := kami.New()
 	page := inspect.Handler(mux)
@@ -332,7 +332,7 @@ func TestScopeLinks(t *testing.T) {
 		require.NoError(t, json.Unmarshal(do(page, "GET", "/"+target.String(), "Accept: application/json").Body.Bytes(), &told))
 		assert.Equal(t, link[2], fmt.Sprint(len(told.Routes)), scope)
 		for _, r := range told.Routes {
-			assert.True(t, kami.Scope{Path: strings.ToValidUTF8(scope, "\ufffd")}.Covers(r), scope) // as it is in JSON
+			assert.True(t, kami.Scope{Path: strings.ToValidUTF8(scope, "\ufffd")}.Covers(r), scope) // JSON replaces invalid UTF-8
 		}
 	}
 	assert.Equal(t, map[string]string{
@@ -340,7 +340,7 @@ func TestScopeLinks(t *testing.T) {
 	}, followed)
 }
 
-// TestGroups registers more and more routes.
+// TestGroups checks the groups of routes as the number of routes grows.
 func TestGroups(t *testing.T) {
 	mux := kami.New()
 	page := inspect.Handler(mux)
@@ -380,7 +380,7 @@ func TestGroups(t *testing.T) {
 	assert.Equal(t, append(want, "/same 30", "/v1/all/0 10", "/v1/all/1 10", "/v1/all/2 10"), groups())
 }
 
-// TestTooLong asks with parameters of the maximum length, and longer ones.
+// TestTooLong checks that parameters at the limit of their length are answered, and that longer ones are refused with 414.
 func TestTooLong(t *testing.T) {
 	mux := kami.New()
 	greeting(mux)
@@ -423,7 +423,7 @@ func TestTooLong(t *testing.T) {
 
 const longest = 8192 // bytes of a parameter
 
-// TestLive registers after the page has been made.
+// TestLive checks that the page has a route that is registered after inspect.Handler.
 func TestLive(t *testing.T) {
 	each(t, func(t *testing.T, mux *kami.Mux) {
 		page := inspect.Handler(mux)
@@ -470,11 +470,11 @@ func TestProblem(t *testing.T) {
 	}
 }
 
-// TestLinks follows the links of routes: they explain the route, or fill the box.
+// TestLinks checks that the links of routes explain the route, or fill in the field for the path.
 func TestLinks(t *testing.T) {
 	mux := kami.New()
 	page := inspect.Handler(mux)
-	direct := map[string]string{ // the pattern, and the path that it explains
+	direct := map[string]string{ // from patterns to the paths of their links
 		"/": "/", "/a": "/a", "/b/": "/b/", "/a b+c&d=e": "/a%20b+c&d=e", "/é": "/%C3%A9", "/%41": "/%2541",
 		"/<b>":            "/%3Cb%3E",
 		`/\:a/\*b/\\c/\d`: `/:a/*b/%5Cc/%5Cd`, "/\u202e": "/%E2%80%AE", "/\xff": "/%FF", `/"'`: "/%22%27",
@@ -576,7 +576,7 @@ func TestHeaders(t *testing.T) {
 	assert.Contains(t, w.Header().Get("Content-Security-Policy"), base64.StdEncoding.EncodeToString(sum[:]))
 }
 
-// TestMethods mounts the page in ways that let other methods through.
+// TestMethods checks that the page answers methods other than GET and HEAD with 405, alone and in muxes that let them through.
 func TestMethods(t *testing.T) {
 	page := inspect.Handler(kami.New())
 	plain, post := http.NewServeMux(), kami.New()
@@ -602,13 +602,13 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestHosts asks with many Host headers.
+// TestHosts checks that the page is answered only for local hosts and for the names of inspect.Hosts.
 func TestHosts(t *testing.T) {
 	mux := kami.New()
 	page := inspect.Handler(mux, inspect.Hosts("Admin.Example.com.", "192.0.2.7"), inspect.Hosts("2001:DB8::7", "[2001:db8::8]", "intra_net"))
 	for host, want := range map[string]bool{
 		"localhost": true, "localhost:8000": true, "LocalHost:8000": true, "localhost.": true, "localhost.:8000": true,
-		"localhost:": true, "[localhost]": true, "::1:8000": true, // as no browser sends them
+		"localhost:": true, "[localhost]": true, "::1:8000": true, // no browser sends these
 		"kami.localhost:80": true,
 		"127.0.0.1":         true, "127.0.0.1:8000": true, "127.255.255.254": true, "127.0.0.1.": true,
 		"[::1]": true, "[::1]:8000": true, "[0:0::1]": true, "[::ffff:127.0.0.1]": true, "[::ffff:7f00:1]:80": true,
@@ -658,7 +658,7 @@ func refusal(t *testing.T, w *httptest.ResponseRecorder, accept string) string {
 	return answer.Error
 }
 
-// TestProtocols asks a server by HTTP/1.0, which may name no host, in absolute form, and by HTTP/2's :authority.
+// TestProtocols checks the host of requests by HTTP/1.0, where it can be missing, in absolute form, and by HTTP/2's :authority.
 func TestProtocols(t *testing.T) {
 	server := httptest.NewUnstartedServer(inspect.Handler(kami.New()))
 	server.EnableHTTP2 = true
@@ -693,7 +693,7 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// TestSites sends the requests that browsers send for pages of other sites.
+// TestSites checks that the page is not answered if Sec-Fetch-Site says that another site has made the request.
 func TestSites(t *testing.T) {
 	page := inspect.Handler(kami.New())
 	for site, want := range map[string]int{
@@ -723,7 +723,7 @@ func TestHostsRefuses(t *testing.T) {
 	assert.NotPanics(t, func() { inspect.Handler(kami.New(), inspect.Hosts()) })
 }
 
-// TestGuard checks that Check reports a page without a guard, and with one only for "/".
+// TestGuard checks that Check reports the page if no middleware with a scope other than "/" guards it.
 func TestGuard(t *testing.T) {
 	each(t, func(t *testing.T, mux *kami.Mux) {
 		mux.Get("/debug/kami", inspect.Handler(mux))
@@ -760,7 +760,7 @@ func TestRefusals(t *testing.T) {
 	assert.NotPanics(t, func() { inspect.Handler(new(kami.Mux)) })
 }
 
-// TestOtherMux serves the page of one Mux by another Mux that net/http mounts under a prefix.
+// TestOtherMux checks that the page of one Mux works in another one, which net/http mounts under a prefix.
 func TestOtherMux(t *testing.T) {
 	app, admin, server := kami.New(), kami.New(), http.NewServeMux()
 	greeting(app)

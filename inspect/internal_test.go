@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestNoHalfPage has a page that fails in its middle.
+// TestNoHalfPage checks that a template that fails halfway is answered with an error only, not with half a page.
 func TestNoHalfPage(t *testing.T) {
 	w := httptest.NewRecorder()
 	broken := template.Must(template.New("broken").Parse("<p>{{.Method}} {{.Method.Missing}}"))

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// names are how messages name routes, by their patterns, and a message for each.
+// names has patterns of routes, each with its name for messages, and with the route of a message to it.
 var names = map[string]struct{ name, example string }{
 	"/room/:id/join":   {"room.:id.join", "room.7.join"},
 	"/slash/:id/":      {"slash.:id", "slash.7"},
@@ -27,7 +27,7 @@ var names = map[string]struct{ name, example string }{
 	"/inner/:id/start": {"inner.:id.start", "inner.7.start"},
 }
 
-// TestMessageNames asks for the names of routes in the JSON and on the page, and sends a message to each.
+// TestMessageNames checks that the JSON and the page have the names of routes for messages, and that a message to each name is routed.
 func TestMessageNames(t *testing.T) {
 	mux, inner := kami.New(), kami.New()
 	for pattern := range names {
@@ -70,7 +70,7 @@ func TestMessageNames(t *testing.T) {
 	assert.Contains(t, text(do(page, "GET", "/?q=room.:id").Body.String()), "1 of 15 routes")
 }
 
-// TestMessageOfARequest checks that the explanation of a POST request says how to send a message there.
+// TestMessageOfARequest checks that the explanation of a POST request has the route for messages.
 func TestMessageOfARequest(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/room/:id", greet)

@@ -16,10 +16,10 @@ import (
 	"github.com/guregu/kami/mutil"
 )
 
-// stages has the value that each stage answers with, or nil for no answer.
+// stages has the answers of middleware, handler and afterware. A stage with nil does not answer.
 type stages struct{ before, handler, after any }
 
-// mux returns a Mux whose stages answer. The middleware returns nil if halt is set.
+// mux returns a Mux whose stages answer. If halt is true, the middleware halts the request.
 func (s stages) mux(t *testing.T, halt bool) *kami.Mux {
 	mux := kami.New()
 	mux.Use("/", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) context.Context {
@@ -93,7 +93,7 @@ func TestM06Returns(t *testing.T) {
 	}
 }
 
-// TestM06ErrorsByTheErrorHandler checks that the Mux's ErrorHandler answers the errors given to Answer.
+// TestM06ErrorsByTheErrorHandler checks that the ErrorHandler of the Mux answers errors that are given to Answer.
 func TestM06ErrorsByTheErrorHandler(t *testing.T) {
 	inner := stages{before: errors.New("boom")}.mux(t, false)
 	inner.ErrorHandler = func(_ context.Context, w http.ResponseWriter, _ *http.Request, err error) {

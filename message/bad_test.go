@@ -15,8 +15,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// TestBadInput checks the status and text for each kind of wrong message. TestM04MalformedRoutes does so for routes, and
-// TestM07TheTimeoutOfAMessage for timeouts.
+// TestBadInput checks the status and the text of the answer to each kind of bad message. TestM04MalformedRoutes checks malformed routes,
+// and TestM07TheTimeoutOfAMessage checks invalid timeouts.
 func TestBadInput(t *testing.T) {
 	type in struct {
 		ID  string `path:"id"`
@@ -37,7 +37,7 @@ func TestBadInput(t *testing.T) {
 		{"not json", "in.1", "", `{"n":`, 400, "the body is not JSON at offset 5: unexpected end of JSON input"},
 		{"two values", "in.1", "", `{} {}`, 400, "the body is not JSON at offset 4: invalid character '{' after top-level value"},
 		{"empty", "in.1", "", "", 400, "the body is empty, and should be JSON"},
-		{"duplicate keys", "in.1", "", `{"n":1,"n":2}`, 200, "2"}, // as encoding/json: the last counts
+		{"duplicate keys", "in.1", "", `{"n":1,"n":2}`, 200, "2"}, // as in encoding/json, the last one counts
 		{"deep", "in.1", "", `{"any":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + "}", 400, "the body is not JSON at offset 10007: exceeded max depth"},
 		{"too large", "in.1", "", `{"any":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "the body is larger than 1048576 bytes"},
 		{"another type", "in.1", "text/plain", `{}`, 415, `Content-Type "text/plain" is not JSON`},
@@ -55,16 +55,16 @@ func TestBadInput(t *testing.T) {
 				m.Header = http.Header{"Content-Type": {test.contentType}}
 			}
 			var reply *message.Reply
-			synctest.Test(t, func(t *testing.T) { reply = message.Serve(t.Context(), mux, m) }) // which waits for all goroutines
+			synctest.Test(t, func(t *testing.T) { reply = message.Serve(t.Context(), mux, m) }) // the bubble waits for all goroutines
 			assert.Equal(t, test.status, reply.Status)
-			text := strings.Replace(string(reply.Body), "invalid character '[' exceeded", "exceeded", 1) // as Go 1.26 says it
+			text := strings.Replace(string(reply.Body), "invalid character '[' exceeded", "exceeded", 1) // Go 1.26 adds the character
 			assert.Equal(t, test.text+"\n", text)
 			assert.Equal(t, test.status == 500, strings.Contains(log.String(), "unsupported type: chan int"), log)
 		})
 	}
 }
 
-// TestBadInputHandlersThatDoNotReturn has a handler ignore the end of its context at the deadline. Serve still waits for it.
+// TestBadInputHandlersThatDoNotReturn checks that Serve waits for a handler that ignores the end of its context at the deadline.
 func TestBadInputHandlersThatDoNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
@@ -81,7 +81,7 @@ func TestBadInputHandlersThatDoNotReturn(t *testing.T) {
 		}()
 		<-ended
 		assert.Equal(t, context.DeadlineExceeded, cause)
-		time.Sleep(time.Hour) // of the bubble's time
+		time.Sleep(time.Hour) // on the bubble's clock
 		synctest.Wait()
 		select {
 		case <-replies:

@@ -12,7 +12,7 @@ import (
 	"github.com/guregu/kami/message/messagetest"
 )
 
-// overHTTP returns a Caller of a server over HTTP, below a prefix.
+// overHTTP serves h over HTTP below a prefix, and returns a Caller of it.
 func overHTTP(t *testing.T, h http.Handler) message.Caller {
 	server := httptest.NewServer(http.StripPrefix("/api", h))
 	t.Cleanup(server.Close)

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// FuzzM02Serve serves any messages. Each must get a valid answer, and the same one each time.
+// FuzzM02Serve checks that each message is answered with an expected status and pattern, and is not changed.
 func FuzzM02Serve(f *testing.F) {
 	type next struct {
 		Any  any   `json:"any"`
@@ -60,7 +60,7 @@ func FuzzM02Serve(f *testing.F) {
 			} else {
 				require.True(t, json.Valid(reply.Body), "%q", reply.Body)
 			}
-		case 408, 413, 415: // a timeout may be very short
+		case 408, 413, 415: // 408 if the timeout is very short
 			require.Equal(t, "/in/:id", reply.Pattern)
 		default:
 			t.Fatalf("%d %s", reply.Status, reply.Body)
@@ -68,7 +68,7 @@ func FuzzM02Serve(f *testing.F) {
 	})
 }
 
-// FuzzM07Answers decodes any answers.
+// FuzzM07Answers checks that any answer is decoded, or becomes an error that fits its status.
 func FuzzM07Answers(f *testing.F) {
 	f.Add(200, "application/json", []byte(`{"a":[1]}`))
 	f.Add(200, "application/x-ndjson", []byte("{}\n{} 1 x"))

@@ -21,8 +21,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// TestM01AMessageWithinAMessage has a handler serve another message with its own context. The inner message sees the values and params
-// of the outer one. FromContext returns the inner message, and params of its route come before the outer route's.
+// TestM01AMessageWithinAMessage has a handler that serves another message with its context. It checks that the inner handler sees the
+// context's values and params, that FromContext returns the inner message, and that the inner route's params hide outer ones.
 func TestM01AMessageWithinAMessage(t *testing.T) {
 	var inner, outer *message.Message
 	var params []string
@@ -51,8 +51,8 @@ func TestM01AMessageWithinAMessage(t *testing.T) {
 	assert.Equal(t, []string{"7ann", "8ann", "7"}, params)
 }
 
-// TestM01TheBodyEnds has a handler that http.TimeoutHandler has given up read the body after the message has ended, when the sender
-// may reuse the bytes. As over HTTP, the handler can read nothing then.
+// TestM01TheBodyEnds checks that a handler that outlives its message, because of http.TimeoutHandler, cannot read the body any more, as
+// over HTTP. A read would race with the sender, who may reuse the bytes.
 func TestM01TheBodyEnds(t *testing.T) {
 	over, read := make(chan struct{}), make(chan error)
 	late := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -83,7 +83,7 @@ func TestM02NothingToServe(t *testing.T) {
 	assert.Contains(t, log.String(), "nil pointer")
 }
 
-// TestM02AStreamThatPanics has the receiver of items panic. The panic comes out of the handler's flush, and Serve answers as for any panic.
+// TestM02AStreamThatPanics checks that a panic of the message's Stream makes the handler's Flush panic, and that Serve answers with 500.
 func TestM02AStreamThatPanics(t *testing.T) {
 	log := logs(t)
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -102,7 +102,7 @@ func TestM02AStreamThatPanics(t *testing.T) {
 	assert.Equal(t, 500, reply.Status)
 }
 
-// TestM03LateHeaders has a handler keep the map of headers and change it after the message has been answered.
+// TestM03LateHeaders checks that a handler that has kept its header map cannot change the reply after the message has been answered.
 func TestM03LateHeaders(t *testing.T) {
 	for _, writes := range []bool{false, true} {
 		var kept http.Header
@@ -122,7 +122,8 @@ func TestM03LateHeaders(t *testing.T) {
 	}
 }
 
-// TestM01OneMessageServedTwice serves a message in two goroutines at once, with handlers that change everything they can.
+// TestM01OneMessageServedTwice checks that two goroutines can serve one message at once, although its handler changes headers, URL and
+// body.
 func TestM01OneMessageServedTwice(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/a", func(w http.ResponseWriter, r *http.Request) {
@@ -147,7 +148,7 @@ func TestM01OneMessageServedTwice(t *testing.T) {
 	assert.Equal(t, &message.Message{Route: "a", Header: http.Header{"X": {"1"}}, Body: []byte("body")}, m)
 }
 
-// TestM06AnswerFromAGoroutine answers from another goroutine, during the message and after it.
+// TestM06AnswerFromAGoroutine checks that Answer works in another goroutine during the message, and fails after it.
 func TestM06AnswerFromAGoroutine(t *testing.T) {
 	over, late := make(chan struct{}), make(chan error)
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -192,12 +193,12 @@ func TestM07BaseURLs(t *testing.T) {
 	}
 }
 
-// client makes a function an endpoint.HTTPClient.
+// client is a function as an endpoint.HTTPClient.
 type client func(*http.Request) (*http.Response, error)
 
 func (f client) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestM07RedirectsOverHTTP checks that a redirect is followed if it repeats the message, and not if it turns the message into a GET.
+// TestM07RedirectsOverHTTP checks that a redirect that repeats the message is followed, and that a redirect to a GET is an error.
 func TestM07RedirectsOverHTTP(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -227,7 +228,7 @@ func TestM07RedirectsOverHTTP(t *testing.T) {
 	assert.Equal(t, 1, served, "the message was repeated, though it had been delivered")
 }
 
-// TestM07Garbage calls servers that do not speak HTTP.
+// TestM07Garbage checks that a call to a server that does not answer in HTTP is an error, and not ErrUndelivered.
 func TestM07Garbage(t *testing.T) {
 	for _, answer := range []string{"", "\x00\xff\r\n\r\n", "HTTP/1.1 999999 x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"} {
@@ -265,7 +266,7 @@ func TestM07KindsOfResponses(t *testing.T) {
 	assert.Equal(t, "hi", string(text))
 }
 
-// TestM10EnormousWindows checks that a large window allocates no memory before items come.
+// TestM10EnormousWindows checks that a window outside its limits panics or is ignored, so that it cannot allocate memory.
 func TestM10EnormousWindows(t *testing.T) {
 	const most = 65536
 	for _, items := range []int{math.MinInt, -1, 0, most + 1, math.MaxInt} {
@@ -284,8 +285,8 @@ func TestM10EnormousWindows(t *testing.T) {
 	}
 }
 
-// TestM03LeftBehindByAMux has http.TimeoutHandler, as middleware of a Mux, leave a chain behind that goes on after the message has
-// been answered. The race detector must not complain.
+// TestM03LeftBehindByAMux has http.TimeoutHandler as middleware of a Mux, and a handler that goes on after the message has been answered.
+// It checks, with -race, that the handler does not race with the receiver of the reply.
 func TestM03LeftBehindByAMux(t *testing.T) {
 	over, done := make(chan struct{}), make(chan struct{})
 	inner := kami.New()
@@ -316,7 +317,7 @@ func TestM03LeftBehindByAMux(t *testing.T) {
 	assert.Equal(t, "slow", string(reply.Body))
 }
 
-// TestM02WhatHandlersCanDoWrong has handlers make mistakes. Each message is answered.
+// TestM02WhatHandlersCanDoWrong checks that each mistake of a handler is answered with 500.
 func TestM02WhatHandlersCanDoWrong(t *testing.T) {
 	_ = logs(t)
 	for name, h := range map[string]http.HandlerFunc{
@@ -348,7 +349,7 @@ type reader func([]byte) (int, error)
 
 func (f reader) Read(p []byte) (int, error) { return f(p) }
 
-// TestM03TheReplyIsItsReceivers changes a reply while a goroutine that the handler has left behind still writes to the answer.
+// TestM03TheReplyIsItsReceivers checks that a reply can be changed while a goroutine of its handler still copies into the answer.
 func TestM03TheReplyIsItsReceivers(t *testing.T) {
 	for _, first := range []string{"", "body"} {
 		reading, over, done := make(chan struct{}), make(chan struct{}), make(chan error)

@@ -22,14 +22,14 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// caller is a function that is a Caller.
+// caller is a function as a Caller.
 type caller func(ctx context.Context, m *message.Message) (*message.Reply, error)
 
 func (f caller) Call(ctx context.Context, m *message.Message) (*message.Reply, error) {
 	return f(ctx, m)
 }
 
-// answering returns a Caller that answers with the given reply.
+// answering returns a Caller that always gives the same answer.
 func answering(status int, contentType, body string) caller {
 	return func(context.Context, *message.Message) (*message.Reply, error) {
 		reply := &message.Reply{Status: status, Body: []byte(body)}
@@ -40,7 +40,7 @@ func answering(status int, contentType, body string) caller {
 	}
 }
 
-// pointers is a codec of *string that wants a pointer for empty bodies too.
+// pointers is a codec that panics unless it gets a *string, even for an empty body.
 type pointers struct{}
 
 func (pointers) ContentType() string           { return "application/x-pointers" }
@@ -274,7 +274,8 @@ func TestM07Misuse(t *testing.T) {
 	}
 }
 
-// TestM07LocalLeavesStreamAlone has a handler go on streaming after the call has returned at the end of its context.
+// TestM07LocalLeavesStreamAlone checks that Local does not call Stream after the call has returned at the end of its context, even if the
+// handler still writes.
 func TestM07LocalLeavesStreamAlone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	returned, done := make(chan struct{}), make(chan struct{})
@@ -312,7 +313,7 @@ func TestM10DecodesWithTheCodec(t *testing.T) {
 	}
 }
 
-// TestM09EndpointsWithPathParams has a server of endpoint take its path params from the route.
+// TestM09EndpointsWithPathParams checks that a Server of package endpoint gets its path params from the route.
 func TestM09EndpointsWithPathParams(t *testing.T) {
 	type addNote struct {
 		User int64  `path:"id"`

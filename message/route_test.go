@@ -36,7 +36,7 @@ func TestM04Path(t *testing.T) {
 	}
 }
 
-// malformed are malformed routes, and the reasons.
+// malformed has invalid routes, and their errors.
 var malformed = []struct{ route, wrong string }{
 	{"", "message: the route is empty"},
 	{".a", `message: route ".a": a segment is empty`},

@@ -26,7 +26,7 @@ type key struct{}
 
 type other struct{}
 
-// logs has slog.Default write into a buffer until the test ends.
+// logs makes slog's default logger write to the returned buffer until the test ends.
 func logs(t *testing.T) *bytes.Buffer {
 	var b bytes.Buffer
 	old := slog.Default()
@@ -84,7 +84,8 @@ func TestM01ContentTypeOfTheHeader(t *testing.T) {
 	assert.Equal(t, "text/plain", string(message.Serve(t.Context(), h, m).Body))
 }
 
-// TestM01TheContext checks that handlers of each type see the values, the deadline and the end of the message's context, with any Cancel.
+// TestM01TheContext checks that each kind of handler sees the values, the deadline and the end of the message's context, whatever the
+// Mux's Cancel and Context are.
 func TestM01TheContext(t *testing.T) {
 	base, stop := context.WithCancel(context.WithValue(context.Background(), key{}, "mux"))
 	defer stop()
@@ -146,7 +147,7 @@ func TestM01TheContext(t *testing.T) {
 	}
 }
 
-// TestM01TheMuxsContextEndsItToo checks that the end of a Mux's Context ends a message's context, during the message and after it.
+// TestM01TheMuxsContextEndsItToo checks that the end of a Mux's Context ends the context of a message.
 func TestM01TheMuxsContextEndsItToo(t *testing.T) {
 	base, stop := context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -164,12 +165,13 @@ func TestM01TheMuxsContextEndsItToo(t *testing.T) {
 	assert.ErrorIs(t, kept.Err(), context.Canceled)
 }
 
-// TestM01ItsOwnRequest serves a message within a request whose client has left. The message is not answered with 499 by that.
+// TestM01ItsOwnRequest checks that a message that is served within an HTTP request is not answered with the 499 for a client that has
+// left, because the HTTP client is not the message's sender.
 func TestM01ItsOwnRequest(t *testing.T) {
 	log := logs(t)
 	inner := post("/a", func(context.Context, http.ResponseWriter, *http.Request) error { return context.Canceled })
 	outer := post("/ws", func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
-		ctx = context.WithoutCancel(ctx) // as of a connection that has been hijacked
+		ctx = context.WithoutCancel(ctx) // as with a connection that has been hijacked
 		w.WriteHeader(message.Serve(ctx, inner, &message.Message{Route: "a"}).Status)
 	})
 	gone, leave := context.WithCancel(t.Context())
@@ -321,7 +323,7 @@ type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
-// writing is a reader that writes to w each time it is read.
+// writing is a reader that returns one of its texts with each Read, and also writes to w.
 type writing struct {
 	w     http.ResponseWriter
 	texts []string
@@ -347,7 +349,8 @@ func TestM03WritesWhileItReads(t *testing.T) {
 	assert.Len(t, body, 4)
 }
 
-// TestM03LateWrites has a handler leave a goroutine behind that goes on writing. The race detector must not complain.
+// TestM03LateWrites has a handler whose goroutine still writes when the message has been answered. It checks, with -race, that these
+// writes fail and do not race with the receiver of the reply.
 func TestM03LateWrites(t *testing.T) {
 	served, done := make(chan struct{}), make(chan struct{})
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -417,7 +420,7 @@ func TestM05Routes(t *testing.T) {
 		{"in.7", "/in/:id", 201, ""},
 		{"in", "", 404, "404 page not found\n"},
 		{"in.7.8", "", 404, "404 page not found\n"},
-		{"files.7", "/files/*path", 404, "404 page not found\n"}, // the outer one's route was hit
+		{"files.7", "/files/*path", 404, "404 page not found\n"}, // the outer Mux's route matches
 	}
 	for _, test := range tests {
 		for _, h := range []http.Handler{mux, behind} {
@@ -428,7 +431,7 @@ func TestM05Routes(t *testing.T) {
 		}
 	}
 	assert.Equal(t, "/room/:id", message.Serve(t.Context(), std, &message.Message{Route: "room.7"}).Pattern)
-	redirect := message.Serve(t.Context(), std, &message.Message{Route: "dir"}) // an http.ServeMux redirects as ever
+	redirect := message.Serve(t.Context(), std, &message.Message{Route: "dir"}) // an http.ServeMux still redirects
 	assert.Equal(t, "/dir/", redirect.Header.Get("Location"))
 }
 
@@ -510,8 +513,8 @@ func TestM10AnErrorOfStreamEndsTheContext(t *testing.T) {
 	assert.Empty(t, reply.Body)
 }
 
-// TestM05MountsWithoutRedirects sends messages to routes of a mount that end with a slash. Outer scopes and hooks see the pattern of
-// that route.
+// TestM05MountsWithoutRedirects checks that scopes and hooks outside of a mount see the pattern of a route that ends in a slash, if the
+// message's route lacks the slash.
 func TestM05MountsWithoutRedirects(t *testing.T) {
 	type seen struct{ before, within, after string }
 	for _, depth := range []int{1, 2} {
@@ -558,7 +561,7 @@ func TestM05MountsWithoutRedirects(t *testing.T) {
 	}
 }
 
-// named is a handler that has a name.
+// named is a handler with the name Named.
 type named http.HandlerFunc
 
 func (named) HandlerName() string { return "Named" }

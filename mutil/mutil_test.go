@@ -49,7 +49,7 @@ func (f *fake) Write(b []byte) (int, error) {
 	return len(b), f.err
 }
 
-// fake1 is a fake with the methods of HTTP/1's writer.
+// fake1 is a fake with the interfaces of net/http's writer for HTTP/1.
 type fake1 struct {
 	fake
 	flushes   int
@@ -77,12 +77,12 @@ func (f *errFlusher) FlushError() error {
 	return f.err
 }
 
-// wrapper is middleware's writer with Unwrap.
+// wrapper is a writer of middleware that has Unwrap.
 type wrapper struct{ http.ResponseWriter }
 
 func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// noWriter is a tee whose Write always fails.
+// noWriter fails every Write. Tests use it as a tee.
 type noWriter struct{}
 
 func (noWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
@@ -234,7 +234,7 @@ func TestC43ReadFromThatFailsLater(t *testing.T) {
 	assert.Equal(t, 4, p.BytesWritten())
 }
 
-// panics is a source that panics, and a writer that panics after half of its input.
+// panics is a source whose Read panics, and a writer whose methods panic after they have sent a part.
 type panics struct{ *fake1 }
 
 func (panics) Read([]byte) (int, error) { panic("source") }
@@ -299,7 +299,7 @@ func TestC43StatusStaysIfTheWriterBelowPanics(t *testing.T) {
 	}
 }
 
-// answering is a source that records the status when it is first read.
+// answering is a source that calls WriteHeader in its Read.
 type answering struct {
 	p mutil.WriterProxy
 	io.Reader
@@ -354,7 +354,7 @@ func TestC43TeeGetsWhatWasAccepted(t *testing.T) {
 	assert.Equal(t, "ax", tee.String())
 }
 
-// order is a tee that notes how much the client had got before each of its own bytes.
+// order is a tee that records the bytes that the client has at each Write.
 type order struct {
 	client *bytes.Buffer
 	had    []string
@@ -479,7 +479,7 @@ func TestC43HijackPastTheProxy(t *testing.T) {
 	}
 }
 
-// refusing is a writer with the methods of HTTP/1's that was hijacked without the proxy.
+// refusing is a fake1 that was hijacked without the proxy's knowledge.
 type refusing struct{ *fake1 }
 
 func (refusing) ReadFrom(src io.Reader) (int64, error) {
@@ -579,7 +579,7 @@ func TestC43FlushNotSupported(t *testing.T) {
 	assert.Equal(t, []int{500}, f.codes)
 }
 
-// discard is a writer that does nothing.
+// discard is a writer whose methods do nothing.
 type discard struct{}
 
 func (discard) Header() http.Header               { return nil }
@@ -587,7 +587,7 @@ func (discard) WriteHeader(int)                   {}
 func (discard) Write(b []byte) (int, error)       { return len(b), nil }
 func (discard) WriteString(s string) (int, error) { return len(s), nil }
 
-// discard1 is discard with the methods of HTTP/1's writer.
+// discard1 is discard with the interfaces of net/http's writer for HTTP/1.
 type discard1 struct{ discard }
 
 func (discard1) Flush()                                       {}
@@ -664,7 +664,7 @@ func TestContentLengthIsThatOfTheResponse(t *testing.T) {
 		name    string
 		send    func(p mutil.WriterProxy)
 		want    int64
-		foreign int64 // of a proxy of somebody else's
+		foreign int64 // of a proxy of another package
 	}{
 		{"nothing sent", func(p mutil.WriterProxy) { set(p, "5") }, -1, -1},
 		{"1xx", func(p mutil.WriterProxy) { set(p, "5"); p.WriteHeader(103) }, -1, -1},
@@ -685,7 +685,7 @@ func TestContentLengthIsThatOfTheResponse(t *testing.T) {
 	}
 }
 
-// Nothing is added to a complete response, by any method, as with net/http over HTTP/1.
+// After a whole response, each way to write fails, as with net/http over HTTP/1.
 func TestC43NothingIsWrittenToAWholeResponse(t *testing.T) {
 	for name, write := range map[string]func(w http.ResponseWriter, text string) (int64, error){
 		"Write": func(w http.ResponseWriter, text string) (int64, error) {
@@ -729,7 +729,7 @@ type counting struct {
 
 func (c *counting) Header() http.Header { c.asked++; return c.fake.Header() }
 
-// foreign is another package's proxy.
+// foreign is a proxy that is not one of package mutil.
 type foreign struct{ mutil.WriterProxy }
 
 func TestOfOtherProxiesNothingIsKnown(t *testing.T) {

@@ -52,8 +52,8 @@ func assertShape(t *testing.T, s shape, w http.ResponseWriter) {
 	assert.Equal(t, s, shapeOf(mutil.WrapWriter(p)), "a proxy's proxy")
 }
 
-// start serves h until the test ends, over HTTP/2 if major is 2. What the server
-// logs about h's misuse of its writer fails the test.
+// start serves h until the test ends, over HTTP/2 if major is 2. The test fails if
+// the server logs that h misuses its writer.
 func start(t *testing.T, major int, h http.HandlerFunc) *httptest.Server {
 	var logged bytes.Buffer
 	srv := httptest.NewUnstartedServer(h)
@@ -80,7 +80,7 @@ func do(t *testing.T, major int, h http.HandlerFunc) (*http.Response, string) {
 	body, err := io.ReadAll(resp.Body)
 	assert.NoError(t, err)
 	resp.Body.Close()
-	srv.Close() // which waits for h
+	srv.Close() // waits for h
 	assert.Equal(t, major, resp.ProtoMajor)
 	return resp, string(body)
 }
@@ -206,7 +206,7 @@ func TestC43Hijack(t *testing.T) {
 	assert.Equal(t, "raw", body)
 }
 
-// The hijack bypasses the proxy by its Unwrap. If net/http logs a write after it, the test fails.
+// Hijack is called through the proxy's Unwrap. The test fails if a later write reaches net/http, because net/http logs it.
 func TestC43HijackThroughUnwrap(t *testing.T) {
 	for name, wrap := range map[string]func(w http.ResponseWriter) http.ResponseWriter{
 		"on the proxy":          func(p http.ResponseWriter) http.ResponseWriter { return p },
@@ -231,7 +231,7 @@ func TestC43HijackThroughUnwrap(t *testing.T) {
 	}
 }
 
-// A writer that is a Hijacker but not a ReaderFrom, such as gzhttp's and many frameworks'.
+// The writers of gzhttp and of many frameworks have Hijack but no ReadFrom.
 func TestC43HijackWithoutReadFrom(t *testing.T) {
 	do(t, 1, func(w http.ResponseWriter, _ *http.Request) {
 		p := mutil.WrapWriter(struct {

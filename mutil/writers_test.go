@@ -38,8 +38,8 @@ func (c *called) notifies() <-chan bool {
 
 func (c *called) flushes() { c.method = "Flush" }
 
-// writers make the writers of every set of optional interfaces, which their types are named after: F for http.Flusher, C
-// for http.CloseNotifier, R for io.ReaderFrom, P for http.Pusher and H for http.Hijacker.
+// writers make a writer with each set of optional interfaces. The letters in the names of their types are the interfaces: F for
+// http.Flusher, C for http.CloseNotifier, R for io.ReaderFrom, P for http.Pusher and H for http.Hijacker.
 var writers = []func(w *called) http.ResponseWriter{
 	func(w *called) http.ResponseWriter { return w },
 	func(w *called) http.ResponseWriter { return onlyH{w} },

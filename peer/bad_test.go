@@ -21,7 +21,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// logging returns a Node with a log.
+// logging makes a Node log to a buffer, without times and addresses.
 func logging(n *peer.Node) (*peer.Node, *lockedBuffer) {
 	log := new(lockedBuffer)
 	n.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -64,11 +64,11 @@ func TestP05(t *testing.T) {
 		}
 		<-ended
 		assert.Equal(t, fmt.Sprintf("level=INFO msg=\"peer: closing a connection\" status=%d reason=%q\n", test.code, test.log), log.String())
-		dialRaw(t, url, nil).silence() // others notice nothing
+		dialRaw(t, url, nil).silence() // other connections are not affected
 	}
 }
 
-// TestP05Limit sends a message of exactly the limit.
+// TestP05Limit checks that a message of exactly MaxMessage bytes is accepted.
 func TestP05Limit(t *testing.T) {
 	node := newNode(nil)
 	node.MaxMessage = 1000
@@ -77,7 +77,7 @@ func TestP05Limit(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":"pong"}`, r.ask(call+strings.Repeat(" ", 1000-len(call))))
 }
 
-// TestP05Compressed sends a small frame that decompresses to a message over the limit.
+// TestP05Compressed checks that MaxMessage limits the decompressed size of a message, and that both sides can compress.
 func TestP05Compressed(t *testing.T) {
 	node := newNode(nil)
 	node.MaxMessage, node.Compress = 100_000, true
@@ -99,8 +99,8 @@ func TestP05Compressed(t *testing.T) {
 	assert.Equal(t, `"pong"`, string(reply.Body))
 }
 
-// TestP05Unread has a client send calls and read none of the answers. It is cut off after ten seconds, or when too much waits to be
-// written. Other clients are not affected.
+// TestP05Unread checks that a client that does not read its answers is cut off when more than PushQueue waits to be written, and that
+// other clients are served.
 func TestP05Unread(t *testing.T) {
 	node, log := logging(newNode(mux("/a", func(http.ResponseWriter, *http.Request) {})))
 	node.PushQueue = 100_000
@@ -113,13 +113,13 @@ func TestP05Unread(t *testing.T) {
 	require.NoError(t, err)
 	bad := textFrame(`[` + strings.Repeat(`1,`, 99) + `1]`)
 	for err == nil {
-		_, err = c.Write(bad) // each is answered with a longer one
+		_, err = c.Write(bad) // the answer to each is longer
 	}
 	dialRaw(t, url, nil).silence()
 	assert.Contains(t, log.String(), `status=1008 reason="the other side does not read what is sent: more than PushQueue, 100000 bytes, wait to be written"`)
 }
 
-// textFrame is a frame as clients send it.
+// textFrame returns a text frame with a mask, as clients send it.
 func textFrame(text string) []byte {
 	frame := []byte{0x81}
 	if len(text) < 126 {
@@ -130,7 +130,7 @@ func textFrame(text string) []byte {
 	return append(append(frame, 0, 0, 0, 0), text...)
 }
 
-// TestBadFrames sends input of many kinds that is not a message.
+// TestBadFrames checks the answers to frames that are not valid messages, and that answers to no call are ignored.
 func TestBadFrames(t *testing.T) {
 	r := dialRaw(t, start(t, newNode(nil)), nil)
 	parse := `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}`
@@ -152,7 +152,7 @@ func TestBadFrames(t *testing.T) {
 		`[` + strings.Repeat(`{},`, 100) + `{}]`: invalid("a batch has 1 to 100 messages"),
 		`[` + strings.Repeat(`1,`, 9_999) + `1]`: invalid("a batch has 1 to 100 messages"),
 		`[[]]`:                                   `[` + invalid("a message is an object") + `]`,
-		`{"jsonrpc":"2.0","jsonrpc":"1.0","method":"a"}`:                    invalid(`jsonrpc must be \"2.0\"`), // the last one counts
+		`{"jsonrpc":"2.0","jsonrpc":"1.0","method":"a"}`:                    invalid(`jsonrpc must be \"2.0\"`), // the last of two equal members counts
 		`{"jsonrpc":"2.0","ID":1,"Method":"a"}`:                             invalid("method must be a string"),
 		`{"\u006asonrpc":"2.0","i\u0064":1,"method":"kami.\u0070ing"}`:      `{"jsonrpc":"2.0","id":1,"result":"pong"}`,
 		`{"jsonrpc":"2.0","id":1,"method":"kami.ping","result":1,"x":[{}]}`: `{"jsonrpc":"2.0","id":1,"result":"pong"}`,
@@ -172,7 +172,7 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
-// TestBadAnswers has a server send more answers than there were calls.
+// TestBadAnswers checks that a caller ignores answers to calls that it has not made, and second answers.
 func TestBadAnswers(t *testing.T) {
 	url := fake(t, func(r raw) {
 		for n := 1; n <= 2; n++ {
@@ -193,7 +193,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// TestBadFragments has a message in pieces, with a ping between them, and an empty one.
+// TestBadFragments checks that a message can come in fragments, with a ping and an empty fragment between them.
 func TestBadFragments(t *testing.T) {
 	c, err := net.Dial("tcp", strings.TrimPrefix(start(t, newNode(nil)), "ws://"))
 	require.NoError(t, err)
@@ -219,7 +219,7 @@ func TestBadFragments(t *testing.T) {
 	assert.Contains(t, got, `{"jsonrpc":"2.0","id":"é","result":"pong"}`)
 }
 
-// TestBadEnds has connections that end in the middle of something.
+// TestBadEnds checks that a connection ends with ErrClosed if a client breaks it off or sends an invalid frame.
 func TestBadEnds(t *testing.T) {
 	ended := make(chan error, 1)
 	node := newNode(nil)
@@ -259,8 +259,8 @@ func TestBadEnds(t *testing.T) {
 	}
 }
 
-// TestP05LongRefusals sends messages that are refused, with ids so long that the answer does not fit into PushQueue, alone and in a batch.
-// The connection ends, because the calls would wait for ever.
+// TestP05LongRefusals checks that a connection is closed if the refusal of a message is longer than PushQueue because of its id,
+// because the caller would wait for ever.
 func TestP05LongRefusals(t *testing.T) {
 	for name, frame := range map[string]func(id string) string{
 		"alone": func(id string) string { return `{"jsonrpc":"2.0","id":"` + id + `","method":7}` },
@@ -277,7 +277,7 @@ func TestP05LongRefusals(t *testing.T) {
 	}
 }
 
-// TestP05Bomb sends a short frame that decompresses to a huge message.
+// TestP05Bomb checks that a message that decompresses to 64 MB is refused with 1009.
 func TestP05Bomb(t *testing.T) {
 	node := newNode(nil)
 	node.Compress = true
@@ -296,7 +296,7 @@ func TestP05Bomb(t *testing.T) {
 	assert.Contains(t, log.String(), "a message is longer than MaxMessage")
 }
 
-// TestP05Floods has clients flood the server with frames without a message. Other clients are still served.
+// TestP05Floods checks that other clients are served while one sends a million empty frames.
 func TestP05Floods(t *testing.T) {
 	url := start(t, newNode(nil))
 	for name, flood := range map[string]func(w *bufio.Writer){
@@ -310,7 +310,7 @@ func TestP05Floods(t *testing.T) {
 		_, err = fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 		require.NoError(t, err)
-		status, err := bufio.NewReader(conn).ReadString('\n') // and nothing of what comes then
+		status, err := bufio.NewReader(conn).ReadString('\n') // the test reads nothing after this line
 		require.NoError(t, err)
 		require.Contains(t, status, "101", name)
 		written := make(chan struct{})

@@ -10,7 +10,8 @@ import (
 	"github.com/guregu/kami/message"
 )
 
-// BenchmarkCall makes calls by several callers on each of several connections. bench/messaging compares them with calls by hand.
+// BenchmarkCall measures calls, by several callers on each of several connections. bench/messaging compares them with the same
+// exchange written by hand.
 func BenchmarkCall(b *testing.B) {
 	type sums struct{ A, B int }
 	url := start(b, newNode(mux("/sum", endpoint.JSON(func(_ context.Context, s sums) (int, error) { return s.A + s.B, nil }))))

@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// ends fails the test unless no connection is served any more after a minute at most.
+// ends fails the test if a connection is still served after a minute.
 func ends(t *testing.T, p *peer.Pipe) {
 	gone := make(chan struct{})
 	go func() {
@@ -30,8 +30,8 @@ func ends(t *testing.T, p *peer.Pipe) {
 	}
 }
 
-// TestP16StopThenStart restarts a server as systemd does: the next one accepts connections after the one before has ended. A client
-// that calls all the time does not delay the end, and no call fails.
+// TestP16StopThenStart restarts a server as systemd does: the next server takes connections when the previous one has ended. It
+// checks that a server ends although a client calls all the time, and that no call fails.
 func TestP16StopThenStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(worker("0"))
@@ -57,8 +57,8 @@ func TestP16StopThenStart(t *testing.T) {
 	})
 }
 
-// TestP16Busy has a client that does not know goaway call all the time with several callers. The server ends. Each call that has run was
-// answered, and the client knows that the others have not run.
+// TestP16Busy has a client without Reconnect whose callers call all the time. It checks that the server ends, that each call that
+// ran was answered, and that the others fail with ErrNotSent.
 func TestP16Busy(t *testing.T) {
 	var ran, answered atomic.Int64
 	server := newNode(mux("/work", endpoint.JSON(func(context.Context, struct{}) (struct{}, error) {
@@ -90,8 +90,8 @@ func TestP16Busy(t *testing.T) {
 	})
 }
 
-// TestP16BusyNested has a handler run for longer than the server accepts calls. While it calls its caller, the server still accepts that
-// caller's calls, because the handler may need them. It accepts no others.
+// TestP16BusyNested has a handler that still runs, and calls its caller, when the server no longer takes calls. It checks that the
+// server still takes the calls that the caller makes to answer the handler, and no others.
 func TestP16BusyNested(t *testing.T) {
 	methods := mux("/outer", endpoint.JSON(func(ctx context.Context, n int) (int, error) {
 		for range n {
@@ -125,7 +125,8 @@ func TestP16BusyNested(t *testing.T) {
 	})
 }
 
-// TestP16Late has a connection that has waited to be accepted be made while the server stops and another connection is busy.
+// TestP16Late makes a connection while the server stops and another connection is still busy, as if it has waited to be accepted. It
+// checks that the new connection is closed with 1012.
 func TestP16Late(t *testing.T) {
 	server := newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { <-ctx.Done() }))
 	synctest.Test(t, func(t *testing.T) {

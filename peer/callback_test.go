@@ -20,7 +20,7 @@ type watch struct {
 	Other  *peer.Func[int] `json:"other"`
 }
 
-// TestCallback has a handler call a function that its caller has sent: Kite's callbacks.
+// TestCallback checks that a handler can call a function that its caller has sent, as with Kite's callbacks.
 func TestCallback(t *testing.T) {
 	server := newNode(mux("/watch", endpoint.JSON(func(ctx context.Context, w watch) (string, error) {
 		notify := w.Notify.On(ctx)
@@ -67,7 +67,7 @@ func TestCallback(t *testing.T) {
 	assert.Equal(t, `{"until":0,"notify":null,"other":null}`, string(text))
 }
 
-// TestCallbackFrames has callbacks on the wire.
+// TestCallbackFrames checks the frames of callbacks.
 func TestCallbackFrames(t *testing.T) {
 	conns := make(chan *peer.Conn, 1)
 	server := newNode(nil)

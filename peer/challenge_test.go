@@ -14,7 +14,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// challenging is a refusal that names the schemes that would be accepted, as package auth's refusals do.
+// challenging is an error of Authenticate with a status and headers, such as the challenges of package auth.
 type challenging struct {
 	status int
 	header http.Header
@@ -24,8 +24,8 @@ func (challenging) Error() string          { return "secret" }
 func (c challenging) StatusCode() int      { return c.status }
 func (c challenging) Headers() http.Header { return c.header }
 
-// TestP18Challenges has the error of Authenticate name the schemes that would be accepted, or say that there were too many attempts. The
-// scheme that the client has tried may not be among them.
+// TestP18Challenges checks that the answer has the status and headers of Authenticate's error: the schemes that are accepted, or when
+// to try again. Only without such challenges is the client's scheme the challenge, because it may be one that is not accepted.
 func TestP18Challenges(t *testing.T) {
 	challenges := http.Header{"Www-Authenticate": {`Bearer realm="restricted"`, `Key realm="restricted"`}}
 	for _, test := range []struct {
@@ -58,7 +58,7 @@ func TestP18Challenges(t *testing.T) {
 	}
 }
 
-// TestP18Panics has the app's functions for authentication panic. The process does not end.
+// TestP18Panics checks that a panic of Authenticate or Token becomes an error, and does not end the process.
 func TestP18Panics(t *testing.T) {
 	server := newNode(nil)
 	server.Authenticate = func(context.Context, string, string) (context.Context, error) { panic("out of users") }

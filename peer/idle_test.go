@@ -18,7 +18,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// settle waits until there are at most the given number of goroutines.
+// settle waits until there are at most most goroutines.
 func settle(t *testing.T, most int) {
 	for range 3000 {
 		if runtime.NumGoroutine() <= most {
@@ -30,7 +30,7 @@ func settle(t *testing.T, most int) {
 	t.Fatalf("there are %d goroutines, more than %d:\n%s", runtime.NumGoroutine(), most, stacks[:runtime.Stack(stacks, true)])
 }
 
-// TestP19 checks that no goroutine is left after Close, whatever ended a connection.
+// TestP19 checks that no goroutine is left after Close, however the connections ended.
 func TestP19(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	before := runtime.NumGoroutine()
@@ -67,7 +67,7 @@ func TestP19(t *testing.T) {
 	defer cancel()
 	require.NoError(t, client.Close(ctx))
 	for _, r := range raws {
-		go func() { _, _, _ = r.Read(context.Background()) }() // or the close handshake waits for it
+		go func() { _, _, _ = r.Read(context.Background()) }() // the server's close handshake waits for this read
 	}
 	require.NoError(t, server.Close(ctx))
 	listening.Close()
@@ -75,7 +75,8 @@ func TestP19(t *testing.T) {
 	settle(t, before)
 }
 
-// idle returns the cost of each of several idle connections to a handler: goroutines, and memory without the client's.
+// idle returns the bytes and the goroutines that each of n idle connections to a handler costs. The bytes include the client's
+// memory. The client has no goroutines.
 func idle(t *testing.T, n int, h http.Handler, use func(raw)) (bytes, goroutines float64) {
 	m := kami.New()
 	m.Get("/", h)
@@ -107,7 +108,7 @@ func idle(t *testing.T, n int, h http.Handler, use func(raw)) (bytes, goroutines
 	return (float64(bytesAfter) - float64(bytesBefore)) / float64(n), float64(goroutinesAfter-goroutinesBefore) / float64(n)
 }
 
-// TestP19Idle compares an idle connection with a bare websocket.
+// TestP19Idle checks that an idle connection has one goroutine and less than 12 KB more than a bare websocket.
 func TestP19Idle(t *testing.T) {
 	const n = 400
 	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +127,7 @@ func TestP19Idle(t *testing.T) {
 	ping := func(r raw) { r.silence() }
 	echo := func(r raw) { r.ask("x") }
 	node := newNode(mux("/a", func(http.ResponseWriter, *http.Request) {}))
-	idle(t, n, bare, echo) // what the first ones leave in pools does not count
+	idle(t, n, bare, echo) // not counted, because the first connections fill pools
 	idle(t, n, node, ping)
 	bareBytes, _ := idle(t, n, bare, echo)
 	bytes, goroutines := idle(t, n, node, ping)

@@ -52,7 +52,7 @@ func TestP14(t *testing.T) {
 	}
 }
 
-// TestP14Reading has a connection without pongs live on while messages come.
+// TestP14Reading checks that a connection without pongs does not end while messages come.
 func TestP14Reading(t *testing.T) {
 	piped(t, newNode(nil), newNode(nil), func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
 		p.Deaf()
@@ -64,7 +64,7 @@ func TestP14Reading(t *testing.T) {
 	})
 }
 
-// calling makes calls one after the other until the test says stop, by several goroutines, and counts them.
+// calling counts the calls of several goroutines. Each goroutine calls one call after the other until stop.
 type calling struct {
 	all       sync.WaitGroup
 	mu        sync.Mutex
@@ -103,14 +103,15 @@ func (a *calling) stop() (by map[string]int, failed []error) {
 	return a.by, a.failed
 }
 
-// worker returns a Node whose answers name it.
+// worker returns a Node whose calls are answered with name.
 func worker(name string) *peer.Node {
 	n := newNode(mux("/work", endpoint.JSON(func(_ context.Context, d time.Duration) (string, error) { time.Sleep(d); return name, nil })))
 	n.Concurrent = 8
 	return n
 }
 
-// TestP16 has clients that reconnect call during restarts. No call fails, and each server's clients leave within the time that it says.
+// TestP16 restarts servers while clients with Reconnect call. It checks that no call fails, and that each client leaves a server that
+// stops.
 func TestP16(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		servers := []*peer.Node{worker("0"), worker("1"), worker("2"), worker("3"), worker("4")}
@@ -139,12 +140,12 @@ func TestP16(t *testing.T) {
 			assert.NoError(t, c.Err())
 			require.NoError(t, c.Close())
 		}
-		p.Wait() // before the servers are closed: they were left
+		p.Wait() // the servers are not closed: all clients have left them
 		require.NoError(t, client.Close(context.Background()))
 	})
 }
 
-// TestP16NodeClose closes a server under load and starts it again. Calls wait for it, and none fails.
+// TestP16NodeClose closes a server under load, and starts another one. It checks that calls wait for it, and that none fails.
 func TestP16NodeClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := worker("0")
@@ -169,7 +170,7 @@ func TestP16NodeClose(t *testing.T) {
 	})
 }
 
-// TestP16Goaway has a client that knows no goaway.
+// TestP16Goaway checks that a client that ignores kami.goaway is closed with 1012, after its call has been answered.
 func TestP16Goaway(t *testing.T) {
 	server := worker("0")
 	server.DrainRate = 1
@@ -185,12 +186,13 @@ func TestP16Goaway(t *testing.T) {
 		close(p.Stop)
 		<-c.Done()
 		assert.Equal(t, 2*time.Second, <-got)
-		assert.Equal(t, 2500*time.Millisecond, time.Since(start)) // the goaway says within a second; the call ends at 2 s
+		assert.Equal(t, 2500*time.Millisecond, time.Since(start)) // the goaway's within is one second, and the call ends at 2 s
 		assert.ErrorContains(t, c.Err(), "StatusServiceRestart")
 	})
 }
 
-// TestP16LastMoment has a client that does not call. It may begin to reconnect at the last moment of the time, and needs a while more for it.
+// TestP16LastMoment checks that a server closes an idle connection 500 ms after the time of its goaway, because a client may begin to
+// reconnect at the last moment, and needs time for it.
 func TestP16LastMoment(t *testing.T) {
 	server := newNode(nil)
 	server.DrainRate = 1
@@ -199,12 +201,12 @@ func TestP16LastMoment(t *testing.T) {
 		start := time.Now()
 		close(p.Stop)
 		<-c.Done()
-		assert.Equal(t, 1500*time.Millisecond, time.Since(start)) // the goaway says within a second
+		assert.Equal(t, 1500*time.Millisecond, time.Since(start)) // the goaway's within is one second
 		assert.ErrorContains(t, c.Err(), "StatusServiceRestart")
 	})
 }
 
-// TestP16Frames checks the goaway and the close frame on the wire.
+// TestP16Frames checks the frames of kami.goaway, and the close frame.
 func TestP16Frames(t *testing.T) {
 	server := newNode(nil)
 	r := dialRaw(t, start(t, server), nil)
@@ -212,7 +214,7 @@ func TestP16Frames(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- server.Close(context.Background()) }()
 	assert.Equal(t, `{"jsonrpc":"2.0","method":"kami.goaway","params":{"within":1}}`, r.receive())
-	r.silence() // calls run as ever
+	r.silence() // calls still run
 	code, reason := r.closed()
 	assert.Equal(t, 1012, code)
 	assert.Equal(t, "the server restarts", reason)
@@ -222,8 +224,8 @@ func TestP16Frames(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// TestP16Moved has a session move to another server after the goaway. Calls that have not run are not answered, so that the client sends
-// them to the other server.
+// TestP16Moved moves a session to another server after kami.goaway. It checks that a call that has not run is not answered, so that
+// the client sends it to the other server.
 func TestP16Moved(t *testing.T) {
 	began, release, ran := make(chan struct{}), make(chan struct{}), new(atomic.Int32)
 	calls := mux("/hold", endpoint.JSON(func(context.Context, struct{}) (string, error) { close(began); <-release; return "held", nil }))
@@ -251,7 +253,8 @@ func TestP16Moved(t *testing.T) {
 	assert.NoError(t, <-closed)
 }
 
-// TestP16Unanswered has calls without an answer when a close frame comes. With 1012 they have not run. With another status they may have.
+// TestP16Unanswered checks that a call without an answer fails with ErrNotSent if the close frame has the status 1012, because it has
+// not run. With another status it may have run.
 func TestP16Unanswered(t *testing.T) {
 	for code, want := range map[websocket.StatusCode]error{1012: peer.ErrNotSent, 1001: peer.ErrClosed, 1000: peer.ErrClosed} {
 		url := fake(t, func(r raw) {
@@ -264,7 +267,7 @@ func TestP16Unanswered(t *testing.T) {
 	}
 }
 
-// TestP16Again checks that a connection with Reconnect repeats such a call.
+// TestP16Again checks that a connection with Reconnect repeats a call that a close frame with 1012 has left unanswered.
 func TestP16Again(t *testing.T) {
 	n := 0
 	url := fake(t, func(r raw) {
@@ -284,7 +287,8 @@ func TestP16Again(t *testing.T) {
 	assert.Equal(t, `"third"`, string(reply.Body))
 }
 
-// TestP16Limit has the server's limit end the contexts of handlers that still run.
+// TestP16Limit checks that the end of the server's context ends the contexts of handlers that still run, and that their calls are
+// answered.
 func TestP16Limit(t *testing.T) {
 	var events trace
 	server := newNode(mux("/stubborn", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) {
@@ -300,7 +304,7 @@ func TestP16Limit(t *testing.T) {
 		require.NoError(t, err)
 		go func() {
 			_, err := c.Call(t.Context(), &message.Message{Route: "stubborn"})
-			assert.NoError(t, err) // it is answered
+			assert.NoError(t, err) // the call is answered
 			events.add("answered")
 		}()
 		synctest.Wait()
@@ -316,7 +320,7 @@ func TestP16Limit(t *testing.T) {
 	})
 }
 
-// TestP16CloseLimit has Node.Close give up at the end of its context.
+// TestP16CloseLimit checks that Node.Close returns at the end of its context.
 func TestP16CloseLimit(t *testing.T) {
 	server := newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { <-ctx.Done() }))
 	synctest.Test(t, func(t *testing.T) {
@@ -339,7 +343,7 @@ func TestP16CloseLimit(t *testing.T) {
 	})
 }
 
-// TestP16CloseClient closes a client that waits for an answer.
+// TestP16CloseClient checks that Close of a client waits for the answer to its call.
 func TestP16CloseClient(t *testing.T) {
 	server, client := worker("0"), newNode(nil)
 	piped(t, server, client, func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
@@ -389,7 +393,7 @@ func TestP17(t *testing.T) {
 		assert.NoError(t, <-waiting)
 		assert.Equal(t, []string{"connect", "connect"}, connects.take())
 		assert.NoError(t, c.Err())
-		// Close ends the wait between two attempts too.
+		// Close ends a call that waits for a connection.
 		p.Serve(nil, nil)
 		p.Cut()
 		synctest.Wait()
@@ -401,7 +405,7 @@ func TestP17(t *testing.T) {
 	}, peer.Reconnect(peer.Backoff{}))
 }
 
-// TestP17Dial has Dial itself try until its context ends.
+// TestP17Dial checks that Dial with Reconnect tries until its context ends.
 func TestP17Dial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(nil)
@@ -421,14 +425,14 @@ func TestP17Dial(t *testing.T) {
 	})
 }
 
-// TestP17Silent has a server accept connections and send nothing. The attempt ends, and the next one finds a server that answers.
+// TestP17Silent leaves attempts to connect unanswered for 10 s. It checks that the attempt ends, and that the next one connects.
 func TestP17Silent(t *testing.T) {
 	server := newNode(mux("/square", endpoint.JSON(func(_ context.Context, n float64) (float64, error) { return n * n, nil })))
 	piped(t, server, newNode(nil), func(t *testing.T, p *peer.Pipe, c *peer.Conn) {
 		p.Silence(true)
 		p.Cut()
 		synctest.Wait()
-		time.Sleep(10 * time.Second) // within the attempt
+		time.Sleep(10 * time.Second) // during the attempt
 		p.Silence(false)
 		got, err := message.Remote[float64, float64](c, "square")(t.Context(), 4)
 		assert.NoError(t, err)
@@ -436,7 +440,8 @@ func TestP17Silent(t *testing.T) {
 	}, peer.Reconnect(peer.Backoff{}))
 }
 
-// TestP17Refused has the server refuse the credential.
+// TestP17Refused checks that Dial with Reconnect tries again after 503, but not after 401 and 403, unless Token returns another
+// credential.
 func TestP17Refused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(newNode(nil))
@@ -456,7 +461,7 @@ func TestP17Refused(t *testing.T) {
 			tokens := 0
 			token := peer.Token(func(context.Context) (string, string, time.Time, error) {
 				tokens++
-				return "Key", fmt.Sprint(min(tokens, 5)), time.Time{}, nil // there is another one each time, until there is none
+				return "Key", fmt.Sprint(min(tokens, 5)), time.Time{}, nil // the first five credentials differ
 			})
 			_, err = client.Dial(t.Context(), "ws://pipe", p.Over(), peer.Reconnect(peer.Backoff{}), token)
 			assert.ErrorIs(t, err, endpoint.Error(status, http.StatusText(status)))
@@ -466,7 +471,7 @@ func TestP17Refused(t *testing.T) {
 	})
 }
 
-// TestP18Token checks that a client sends a new credential before the old one expires.
+// TestP18Token checks that a new credential is shown before the last one expires.
 func TestP18Token(t *testing.T) {
 	var events trace
 	server := newNode(nil)
@@ -490,8 +495,8 @@ func TestP18Token(t *testing.T) {
 	})
 }
 
-// TestP16URL has a goaway name a URL. The client connects there only if the credential may be sent there, by net/http's rule for
-// redirects.
+// TestP16URL checks that a client follows the URL of a kami.goaway only if its credential may be shown there, by the rules of net/http
+// for redirects.
 func TestP16URL(t *testing.T) {
 	const own = "wss://pipe.test/kite"
 	for url, followed := range map[string]bool{
@@ -525,8 +530,8 @@ func TestP16URL(t *testing.T) {
 	}
 }
 
-// TestP16Storm has a server send goaway to each new connection at once, as a server that is about to stop may do. Its clients wait
-// between attempts.
+// TestP16Storm has a server that sends kami.goaway to each new connection at once. It checks that its client waits before it connects
+// again.
 func TestP16Storm(t *testing.T) {
 	server := newNode(nil)
 	server.OnConnect = func(c *peer.Conn) {
@@ -534,12 +539,12 @@ func TestP16Storm(t *testing.T) {
 	}
 	piped(t, server, newNode(nil), func(t *testing.T, p *peer.Pipe, _ *peer.Conn) {
 		time.Sleep(time.Minute)
-		assert.Less(t, p.Dials(), 1000) // up to 250 ms from one to the next
+		assert.Less(t, p.Dials(), 1000) // the wait between two attempts is up to 250 ms
 		assert.Greater(t, p.Dials(), 240)
 	}, peer.Reconnect(peer.Backoff{}))
 }
 
-// TestP15Goexit has the app's functions end their goroutines. Connections, and attempts to reconnect, go on.
+// TestP15Goexit checks that connections and reconnecting go on if functions of the app end their goroutines.
 func TestP15Goexit(t *testing.T) {
 	var log lockedBuffer
 	server := newNode(mux("/square", endpoint.JSON(func(_ context.Context, n float64) (float64, error) { return n * n, nil })))

@@ -17,8 +17,8 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// TestP21MovedDuringACall has a client move to another server, which does not know its session, while a call at the first server still
-// pushes. The numbers of these pushes must not count for the new session.
+// TestP21MovedDuringACall moves a client to another server, which does not know its session, while a call at the first server still
+// pushes. The client must handle all pushes of both servers, because the numbers of the two sessions' pushes are not related.
 func TestP21MovedDuringACall(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	servers := make([]*peer.Node, 2)
@@ -60,7 +60,7 @@ func TestP21MovedDuringACall(t *testing.T) {
 	require.NoError(t, <-closed)
 	_, err := push(t.Context(), 5)
 	require.NoError(t, err)
-	var of [2][]int // the servers
+	var of [2][]int // the pushes of each server
 	for range 25 {
 		var n int
 		select {

@@ -24,7 +24,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// piped runs a test in a bubble with a fake clock, with a server and a connection to it.
+// piped runs a test in a bubble of testing/synctest, with a server and a connection to it.
 func piped(t *testing.T, server, client *peer.Node, test func(t *testing.T, p *peer.Pipe, c *peer.Conn), opts ...peer.DialOption) {
 	synctest.Test(t, func(t *testing.T) {
 		p := peer.NewPipe(server)
@@ -39,7 +39,7 @@ func piped(t *testing.T, server, client *peer.Node, test func(t *testing.T, p *p
 	})
 }
 
-// mux returns a Mux with the routes, which are given as name and handler.
+// mux returns a Mux with the routes. Each route is given as a path and a handler.
 func mux(routes ...any) *kami.Mux {
 	m := kami.New()
 	for i := 0; i < len(routes); i += 2 {
@@ -48,7 +48,7 @@ func mux(routes ...any) *kami.Mux {
 	return m
 }
 
-// trace records events in order.
+// trace is a list of events, in order.
 type trace struct {
 	mu     sync.Mutex
 	events []string
@@ -111,7 +111,7 @@ func TestP11Order(t *testing.T) {
 	}
 }
 
-// TestP11Nested has both sides call each other, eight deep.
+// TestP11Nested checks that calls of both sides can be nested eight deep.
 func TestP11Nested(t *testing.T) {
 	down := func(ctx context.Context, n int) (string, error) {
 		if n == 0 {
@@ -130,7 +130,8 @@ func TestP11Nested(t *testing.T) {
 	})
 }
 
-// TestP11Handover has a handler wait for its caller. The next call runs meanwhile, and the handler goes on after it.
+// TestP11Handover checks that the next call runs while a handler waits for its caller, and that the handler goes on when that call
+// has ended.
 func TestP11Handover(t *testing.T) {
 	var events trace
 	first := func(ctx context.Context, n int) (int, error) {
@@ -164,7 +165,7 @@ func TestP11Handover(t *testing.T) {
 	})
 }
 
-// TestP11Overtaking has an answer overtake the calls that wait in the queue.
+// TestP11Overtaking checks that the answer to a call does not wait behind queued messages.
 func TestP11Overtaking(t *testing.T) {
 	var conn *peer.Conn
 	release := make(chan struct{})
@@ -214,7 +215,7 @@ func TestP11QueueFull(t *testing.T) {
 	})
 }
 
-// TestP11QueueBytes has large calls wait. Together they may be as large as four messages of the largest size, whatever Queue allows.
+// TestP11QueueBytes checks that the waiting calls of a connection hold at most four times MaxMessage bytes, whatever Queue is.
 func TestP11QueueBytes(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	calls := mux("/block", endpoint.JSON(func(context.Context, struct{}) (int, error) { close(began); <-release; return 0, nil }))
@@ -237,7 +238,8 @@ func TestP11QueueBytes(t *testing.T) {
 	}
 }
 
-// TestP13NotificationBytes has notifications with large unknown members wait. The members count, because they are held in memory.
+// TestP13NotificationBytes checks that unknown members of waiting notifications count towards PushQueue, because they are held in
+// memory too.
 func TestP13NotificationBytes(t *testing.T) {
 	began, release, ran := make(chan struct{}), make(chan struct{}), new(atomic.Int32)
 	calls := mux("/block", endpoint.JSON(func(context.Context, struct{}) (int, error) { close(began); <-release; return 0, nil }))
@@ -251,14 +253,14 @@ func TestP13NotificationBytes(t *testing.T) {
 		r.send(`{"jsonrpc":"2.0","method":"note","params":{},"unknown":"` + strings.Repeat("x", 10_000) + `"}`)
 	}
 	r.send(`{"jsonrpc":"2.0","id":1,"method":"note","params":{}}`)
-	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":2}`), "-32600") // by the reader, which has read all before it
+	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":2}`), "-32600") // the reader answers this, after it has read all before it
 	close(release)
 	assert.Contains(t, r.receive(), `"id":0,"result":0`)
 	assert.Contains(t, r.receive(), `"id":1,"result":0`)
 	assert.Equal(t, int32(5), ran.Load()) // four of the notifications, and the call
 }
 
-// TestP11Goexit has handlers end their goroutines and panic. The next calls still run.
+// TestP11Goexit checks that a handler that ends its goroutine is answered with 500, and that the next calls run.
 func TestP11Goexit(t *testing.T) {
 	server := newNode(mux("/exit", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { exit() }),
 		"/ok", endpoint.JSON(func(context.Context, int) (int, error) { return 1, nil })))
@@ -295,12 +297,12 @@ func TestP04Timeout(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotErrorIs(t, err, peer.ErrNotSent)
 		synctest.Wait()
-		assert.Equal(t, 3*time.Second, ended) // by the cancellation
+		assert.Equal(t, 3*time.Second, ended) // the caller's cancellation comes before the callee's deadline
 		assert.NoError(t, c.Err())
 	})
 }
 
-// TestP04Cancel cancels a call that runs, and one that waits and then never runs.
+// TestP04Cancel checks that the context of a cancelled call ends if the call runs, and that a cancelled call never runs if it waits.
 func TestP04Cancel(t *testing.T) {
 	var events trace
 	server := newNode(mux("/wait", endpoint.JSON(func(ctx context.Context, n int) (int, error) {
@@ -334,7 +336,7 @@ func TestP04Cancel(t *testing.T) {
 	})
 }
 
-// TestP04CancelAnswered has a cancelled call be answered.
+// TestP04CancelAnswered checks that a cancelled call is answered, with -32800.
 func TestP04CancelAnswered(t *testing.T) {
 	began := make(chan struct{}, 1)
 	url := start(t, newNode(mux("/wait", func(ctx context.Context, _ http.ResponseWriter, _ *http.Request) { began <- struct{}{}; <-ctx.Done() })))
@@ -350,7 +352,7 @@ func TestP04CancelAnswered(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","id":"b","error":{"code":-32800,"message":"Request cancelled"}}`, r.receive())
 }
 
-// TestP04Stream checks a stream on the wire.
+// TestP04Stream checks the frames of a stream.
 func TestP04Stream(t *testing.T) {
 	count := func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 		body, _ := io.ReadAll(r.Body)
@@ -372,7 +374,7 @@ func TestP04Stream(t *testing.T) {
 	r.send(`{"jsonrpc":"2.0","id":"s","method":"count","params":["end"],"stream":2}`)
 	assert.Equal(t, item(0), r.receive())
 	assert.Equal(t, item(1), r.receive())
-	r.silence() // which runs while the stream waits for its caller
+	r.silence() // this call runs while the stream waits for its caller
 	r.send(`{"jsonrpc":"2.0","method":"$/more","params":{"id":"s","n":1}}`)
 	assert.Equal(t, item(2), r.receive())
 	r.send(`{"jsonrpc":"2.0","method":"$/more","params":{"id":"s","n":100}}`)
@@ -393,7 +395,7 @@ func TestP04Stream(t *testing.T) {
 	}
 }
 
-// TestP04StreamWhileCalling has the consumer of a stream call the server in its loop.
+// TestP04StreamWhileCalling checks that the consumer of a stream can call the server in its loop.
 func TestP04StreamWhileCalling(t *testing.T) {
 	server := newNode(mux("/count", endpoint.Stream(func(context.Context, int) (iter.Seq2[int, error], error) {
 		return func(yield func(int, error) bool) {
@@ -413,7 +415,7 @@ func TestP04StreamWhileCalling(t *testing.T) {
 	})
 }
 
-// TestP04WindowBroken has the other side send more items than the window of a stream allows.
+// TestP04WindowBroken checks that a stream is cancelled if the other side sends more items than its window has.
 func TestP04WindowBroken(t *testing.T) {
 	cancelled := make(chan string, 1)
 	block := make(chan struct{})
@@ -425,7 +427,7 @@ func TestP04WindowBroken(t *testing.T) {
 		r.send(`{"jsonrpc":"2.0","id":2,"method":"kami.ping"}`)
 		for read := false; ; {
 			text := r.receive()
-			if strings.Contains(text, "pong") { // so the items have been read
+			if strings.Contains(text, "pong") { // the items before the ping have been read
 				read = true
 				close(block)
 			}
@@ -575,8 +577,8 @@ func TestP15Hooks(t *testing.T) {
 	})
 }
 
-// TestP01IdsApart calls a client whose own calls have the ids from 0 on. The server's calls must have other ids, because some clients
-// take any message with the id of a call for its answer.
+// TestP01IdsApart checks that the ids of a server's calls are above 1<<32. Clients number their calls from 0 on, and some clients take
+// any message with the id of a call for its answer.
 func TestP01IdsApart(t *testing.T) {
 	n := newNode(nil)
 	n.OnConnect = func(c *peer.Conn) { go func() { _, _ = c.Call(t.Context(), &message.Message{Route: "a"}) }() }

@@ -11,7 +11,7 @@ import (
 	"github.com/guregu/kami/internal/pages"
 )
 
-// TestPeersDoc checks that the Go blocks of docs/peers.md are the bodies of Examples, up to their output.
+// TestPeersDoc checks that each Go block of docs/peers.md is the body of an Example, up to its output. So all shown code is tested.
 func TestPeersDoc(t *testing.T) {
 	bodies, err := pages.Examples("example_test.go")
 	require.NoError(t, err)

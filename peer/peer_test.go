@@ -16,7 +16,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// newNode returns a Node with the handler.
+// newNode returns a Node with a handler.
 func newNode(h http.Handler) *peer.Node {
 	return &peer.Node{Name: "test", Version: "1.2.3", Handler: h, Log: slog.New(slog.DiscardHandler)}
 }
@@ -47,7 +47,7 @@ func TestP01Suite(t *testing.T) {
 	}}.Run(t)
 }
 
-// TestP01SuiteBack runs the suite with the server calling its client.
+// TestP01SuiteBack runs the suite in the other direction: the server calls its client.
 func TestP01SuiteBack(t *testing.T) {
 	messagetest.Suite{Caller: func(t *testing.T, h http.Handler) message.Caller {
 		server, came := newNode(nil), make(chan *peer.Conn, 1)

@@ -11,34 +11,34 @@ import (
 	"github.com/guregu/kami/endpoint"
 )
 
-// Pipe is a network without sockets, for tests with the fake clock of testing/synctest.
+// Pipe is a network without sockets. Tests use it in a bubble of testing/synctest, where sockets do not work.
 type Pipe struct {
-	Stop chan struct{} // closed when the server of those that connect begins to stop
+	Stop chan struct{} // closed when the server that takes new connections begins to stop
 
 	mu      sync.Mutex
 	server  *Node
 	base    context.Context
 	refuse  error
 	silent  bool
-	urls    []string   // of attempts
-	ends    []*pipeEnd // of the servers
+	urls    []string   // of the attempts to connect
+	ends    []*pipeEnd // the ends of the servers
 	Header  http.Header
 	serving sync.WaitGroup
 }
 
-// NewPipe returns a network with a server.
+// NewPipe returns a Pipe whose connections go to server. If server is nil, connecting fails.
 func NewPipe(server *Node) *Pipe {
 	return &Pipe{server: server, Stop: make(chan struct{}), base: context.Background()}
 }
 
-// Serve has another server accept connections. With nil, none does.
+// Serve makes another server take new connections. If server is nil, connecting fails.
 func (p *Pipe) Serve(server *Node, stop chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.server, p.Stop, p.refuse = server, stop, nil
 }
 
-// Refuse has connections refused with a status.
+// Refuse makes attempts to connect fail with a status.
 func (p *Pipe) Refuse(status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,10 +55,10 @@ func (p *Pipe) Silence(silent bool) {
 // Base sets the context of upgrades.
 func (p *Pipe) Base(ctx context.Context) { p.base = ctx }
 
-// Dials returns how many attempts there were.
+// Dials returns the number of attempts to connect.
 func (p *Pipe) Dials() int { return len(p.URLs()) }
 
-// URLs returns the URLs of all attempts to connect.
+// URLs returns the URLs of the attempts to connect.
 func (p *Pipe) URLs() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,13 +86,13 @@ func (p *Pipe) Pings() (pings int) {
 	return pings
 }
 
-// Wait waits until no connection is served or being made.
+// Wait waits until no connection is served any more. It waits for connections that are being made too.
 func (p *Pipe) Wait() {
 	synctest.Wait()
 	p.serving.Wait()
 }
 
-// Jam has the clients read nothing, so that the servers can only write the given number of messages.
+// Jam makes the servers' writes block until the connection is cut, as if the clients read nothing.
 func (p *Pipe) Jam() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +101,7 @@ func (p *Pipe) Jam() {
 	}
 }
 
-// Deaf drops the pings of clients and servers.
+// Deaf makes the pings of both sides go unanswered.
 func (p *Pipe) Deaf() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +112,7 @@ func (p *Pipe) Deaf() {
 	}
 }
 
-// Over is the option of a Dial over the network.
+// Over returns the option that makes a Dial connect over p.
 func (p *Pipe) Over() DialOption {
 	return func(o *dialOptions) { o.open = p.open }
 }
@@ -153,7 +153,7 @@ func (p *Pipe) open(ctx context.Context, url string, header http.Header, l *link
 // pipeEnd is one end of a connection.
 type pipeEnd struct {
 	other  *pipeEnd
-	frames chan pipeFrame // that come here
+	frames chan pipeFrame // frames that the other end has sent
 	gone   chan struct{}  // closed when the connection is cut
 	once   *sync.Once
 	jammed *jam
@@ -165,7 +165,7 @@ type pipeEnd struct {
 	closed bool // a close frame has been sent
 }
 
-// jam blocks a writer.
+// jam blocks a writer once Lock is called.
 type jam struct {
 	mu    sync.Mutex
 	until chan struct{}
@@ -265,7 +265,7 @@ func (e *pipeEnd) ping() {
 	}
 }
 
-// close sends a close frame once, and waits until the other side has answered and cut the connection.
+// close sends one close frame at most. If the other side has not sent one, close waits until the connection is cut.
 func (e *pipeEnd) close(code int, reason string) {
 	e.mu.Lock()
 	first := !e.closed

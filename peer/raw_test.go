@@ -19,7 +19,7 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// raw is a client that is not a Node. It sends the frames of the test.
+// raw is a websocket connection that sends any text that a test gives it.
 type raw struct {
 	t testing.TB
 	*websocket.Conn
@@ -48,19 +48,19 @@ func (r raw) receive() string {
 	return string(data)
 }
 
-// ask sends a frame and returns what comes back.
+// ask sends a frame and returns the next frame that comes.
 func (r raw) ask(text string) string {
 	r.send(text)
 	return r.receive()
 }
 
-// silence checks that no frame comes before the answer to a call that it makes.
+// silence makes a call, and checks that the next frame that comes is its answer.
 func (r raw) silence() {
 	r.t.Helper()
 	assert.Equal(r.t, `{"jsonrpc":"2.0","id":"silence","result":"pong"}`, r.ask(`{"jsonrpc":"2.0","id":"silence","method":"kami.ping"}`))
 }
 
-// closed returns the status and reason with which the other side closes the connection.
+// closed returns the status and the reason with which the other side closes the connection.
 func (r raw) closed() (int, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -78,7 +78,7 @@ type subtraction struct {
 	Subtrahend float64 `json:"subtrahend"`
 }
 
-// UnmarshalJSON takes positional params too.
+// UnmarshalJSON accepts positional params too.
 func (s *subtraction) UnmarshalJSON(data []byte) error {
 	var positions []float64
 	if json.Unmarshal(data, &positions) == nil && len(positions) == 2 {
@@ -89,7 +89,7 @@ func (s *subtraction) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(s))
 }
 
-// specification has the methods of the examples of JSON-RPC's specification.
+// specification returns a Mux with the methods of the examples of JSON-RPC's specification.
 func specification() *kami.Mux {
 	mux := kami.New()
 	mux.Post("/subtract", endpoint.JSON(func(_ context.Context, s subtraction) (float64, error) { return s.Minuend - s.Subtrahend, nil }))
@@ -106,7 +106,7 @@ func specification() *kami.Mux {
 	return mux
 }
 
-// TestP01Specification has the examples of https://www.jsonrpc.org/specification, section 7.
+// TestP01Specification checks the examples of https://www.jsonrpc.org/specification, section 7.
 func TestP01Specification(t *testing.T) {
 	r := dialRaw(t, start(t, newNode(specification())), nil)
 	for _, test := range []struct{ name, send, want string }{
@@ -196,7 +196,7 @@ func TestP01Methods(t *testing.T) {
 	r.silence()
 }
 
-// echo answers with the body and its Content-Type.
+// echo answers with the request's body and Content-Type.
 func echo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	body := make([]byte, r.ContentLength)
@@ -228,7 +228,7 @@ func TestP02Params(t *testing.T) {
 		r.ask(`{"jsonrpc":"2.0","id":1,"method":"echo","params":{"$base64":"aGk="},"headers":{"Content-Type":"text/plain"}}`))
 }
 
-// TestP02Sent checks the frames of a Node's own calls.
+// TestP02Sent checks the frames that a Node's calls send.
 func TestP02Sent(t *testing.T) {
 	for _, test := range []struct{ body, contentType, want string }{
 		{``, "", ``},
@@ -255,7 +255,7 @@ func typed(contentType string) http.Header {
 	return http.Header{"Content-Type": {contentType}}
 }
 
-// fake serves websockets without a Node.
+// fake serves websockets with a function instead of a Node.
 func fake(t testing.TB, serve func(raw)) (url string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"kami.jsonrpc"}})
@@ -269,7 +269,7 @@ func fake(t testing.TB, serve func(raw)) (url string) {
 	return "ws" + strings.TrimPrefix(server.URL, "http")
 }
 
-// sentBy returns the frame of a call.
+// sentBy returns the frame that a call sends.
 func sentBy(t testing.TB, m *message.Message) string {
 	frames := make(chan string, 1)
 	url := fake(t, func(r raw) { frames <- r.receive() })
@@ -279,7 +279,7 @@ func sentBy(t testing.TB, m *message.Message) string {
 	return <-frames
 }
 
-// answered returns the result of a call whose answer is the frame, which is given without its beginning.
+// answered returns the Reply of a call. answer is the frame of the answer, without its first two members.
 func answered(t testing.TB, m *message.Message, answer string) *message.Reply {
 	url := fake(t, func(r raw) {
 		r.receive()
@@ -291,7 +291,7 @@ func answered(t testing.TB, m *message.Message, answer string) *message.Reply {
 	return reply
 }
 
-// TestP03 checks answers on the wire, and what the caller gets from them.
+// TestP03 checks the frames of answers, and the Reply that a caller gets from each.
 func TestP03(t *testing.T) {
 	mux := kami.New()
 	var answer func(http.ResponseWriter)
@@ -315,9 +315,9 @@ func TestP03(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		answer func(http.ResponseWriter)
-		want   string // without the beginning
+		want   string // the frame, without its first two members
 		status int
-		body   string // as our own caller gets it
+		body   string // of the Reply
 	}{
 		{"JSON", with(200, "application/json", "{\"a\": [1]}\n"), `"result":{"a": [1]}}`, 200, `{"a": [1]}`},
 		{"empty", func(http.ResponseWriter) {}, `"result":null}`, 200, ``},
@@ -345,7 +345,7 @@ func TestP03(t *testing.T) {
 	}
 }
 
-// TestP03Typed has a caller that gives the type of its bodies. It gets the bytes of the answer unchanged.
+// TestP03Typed checks that a caller that sends a Content-Type gets the bytes of the answer unchanged.
 func TestP03Typed(t *testing.T) {
 	mux := kami.New()
 	mux.Post("/echo", echo)
@@ -360,7 +360,7 @@ func TestP03Typed(t *testing.T) {
 	}
 }
 
-// TestP03Codes checks what a Node's callers get for the error codes of other servers.
+// TestP03Codes checks the status that a caller gets for each error code of a peer.
 func TestP03Codes(t *testing.T) {
 	for failure, want := range map[string]int{
 		`{"code":-32601,"message":"x"}`: 404, `{"code":-32600,"message":"x"}`: 400, `{"code":-32602,"message":"x"}`: 400,

@@ -14,8 +14,8 @@ import (
 	"github.com/guregu/kami/peer"
 )
 
-// TestP16Loopback restarts real servers under load. Each server begins to listen before the one before it stops, as with einhorn and
-// systemd. The servers wait for their connections, and no call fails.
+// TestP16Loopback restarts real servers under load. Each server begins to listen before the previous one stops, as with einhorn and
+// systemd. It checks that the servers wait for their connections, and that no call fails.
 func TestP16Loopback(t *testing.T) {
 	const restarts = 4
 	socket, err := net.Listen("tcp", "127.0.0.1:0")

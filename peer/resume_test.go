@@ -19,13 +19,13 @@ import (
 	"github.com/guregu/kami/session"
 )
 
-// resuming returns a Node whose sessions outlive their connections.
+// resuming sets ResumeWithin, so that the Node's sessions outlive their connections.
 func resuming(n *peer.Node) *peer.Node {
 	n.Sessions.ResumeWithin = time.Minute
 	return n
 }
 
-// listener returns a Node that records the pushes that it gets, and how its sessions were resumed.
+// listener returns a Node that records its pushes in pushed, and each call of OnResume in back.
 func listener() (n *peer.Node, pushed *pushes, back *trace) {
 	pushed, back = new(pushes), new(trace)
 	n = newNode(mux("/push", endpoint.JSON(func(_ context.Context, n int) (struct{}, error) { pushed.add(n); return struct{}{}, nil })))
@@ -59,7 +59,8 @@ func numbers(from, to int) (all []int) {
 	return all
 }
 
-// TestP21 has a connection cut every 200 ms for a minute, while pushes come every few milliseconds: all arrive once and in order.
+// TestP21 cuts a connection every 200 ms for a minute, while a push comes every few milliseconds. It checks that all pushes arrive
+// once and in order.
 func TestP21(t *testing.T) {
 	var mu sync.Mutex
 	var closed, opened int
@@ -96,10 +97,11 @@ func TestP21(t *testing.T) {
 		assert.Equal(t, 0, closed) // the sessions that OnConnect saw were dropped
 		assert.Equal(t, 1, server.Sessions.Len())
 	}, peer.Reconnect(peer.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}))
-	assert.Equal(t, 1, server.Sessions.Len()) // it waits for its client
+	assert.Equal(t, 1, server.Sessions.Len()) // the session waits for its client
 }
 
-// TestP21Late has a client come back when its session has ended, or does not have all pushes any more.
+// TestP21Late checks that a client gets a new session if it comes back after its session has ended, or after the session has
+// dropped pushes.
 func TestP21Late(t *testing.T) {
 	for name, away := range map[string]func(*session.Session){
 		"too late": func(*session.Session) { time.Sleep(2 * time.Minute) },
@@ -142,7 +144,7 @@ func TestP21Late(t *testing.T) {
 	}
 }
 
-// TestP21Frames has resuming on the wire.
+// TestP21Frames checks the frames of kami.resume.
 func TestP21Frames(t *testing.T) {
 	conns := make(chan *peer.Conn, 10)
 	server := resuming(newNode(mux("/bind", endpoint.JSON(func(ctx context.Context, uid string) (struct{}, error) {
@@ -155,7 +157,7 @@ func TestP21Frames(t *testing.T) {
 	r := dialRaw(t, url, nil)
 	first := <-conns
 	require.NoError(t, first.Session().Push(t.Context(), "push", 1))
-	assert.Equal(t, `{"jsonrpc":"2.0","method":"push","params":[1]}`, r.receive()) // no number before somebody asks
+	assert.Equal(t, `{"jsonrpc":"2.0","method":"push","params":[1]}`, r.receive()) // no number before a client calls kami.resume
 	answer := r.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.resume","params":{"token":"","seq":0}}`)
 	s := first.Session()
 	token := s.Token()
@@ -180,12 +182,12 @@ func TestP21Frames(t *testing.T) {
 	assert.Equal(t, `{"jsonrpc":"2.0","method":"push","params":[5],"seq":5}`, r.receive())
 	<-fresh.Done()
 
-	// A wrong token resumes nothing. The client keeps its connection's session, and the session of the test lives on.
+	// An unknown token is answered with a new one, and ends no session.
 	r2 := dialRaw(t, url, nil)
 	other := (<-conns).Session()
 	got := r2.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.resume","params":{"token":"WRONG","seq":7}}`)
 	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":{"recovered":false,"token":"`+other.Token()+`","seq":0}}`, got)
-	// Two connections with one token: the later one wins.
+	// If two connections show one token, the later one gets the session.
 	r3 := dialRaw(t, url, nil)
 	<-conns
 	assert.Contains(t, r3.ask(`{"jsonrpc":"2.0","id":"a","method":"kami.resume","params":{"token":"`+token+`","seq":5}}`), `"recovered":true`)
@@ -202,14 +204,14 @@ func TestP21Frames(t *testing.T) {
 	assert.Contains(t, r5.ask(`[{"jsonrpc":"2.0","id":1,"method":"kami.resume"}]`), `"code":409`)
 }
 
-// TestP21NoResume has a server whose sessions end with their connections.
+// TestP21NoResume checks the answer to kami.resume of a server whose sessions end with their connections.
 func TestP21NoResume(t *testing.T) {
 	r := dialRaw(t, start(t, newNode(nil)), nil)
 	assert.Equal(t, `{"jsonrpc":"2.0","id":1,"result":{"recovered":false,"token":"","seq":0}}`, r.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.resume"}`))
 	r.silence()
 }
 
-// TestP22 has OnConnect bind the new session to the user of the session that waits, which must still be resumed.
+// TestP22 checks that a waiting session is resumed even if OnConnect has bound the new session to the same user.
 func TestP22(t *testing.T) {
 	server := resuming(newNode(nil))
 	var last *session.Session
@@ -232,7 +234,7 @@ func TestP22(t *testing.T) {
 	}, peer.Reconnect(peer.Backoff{}))
 }
 
-// TestP22Order has pushes come while a session is resumed: they follow what was missed, in order.
+// TestP22Order checks that pushes that come while a session is resumed are handled after the missed ones, in order.
 func TestP22Order(t *testing.T) {
 	server := resuming(newNode(nil))
 	var first *session.Session
@@ -270,8 +272,8 @@ func TestP22Order(t *testing.T) {
 	}, peer.Reconnect(peer.Backoff{Min: time.Millisecond, Max: time.Millisecond}))
 }
 
-// TestP18Resume has a client that was authenticated as another user show the token of a session: it gets a new one, and the
-// session's own connection goes on.
+// TestP18Resume checks that a client gets a new session if it shows the token of another user's session, and that this user's
+// connection goes on.
 func TestP18Resume(t *testing.T) {
 	var events trace
 	server := resuming(newNode(mux("/uid", endpoint.JSON(func(ctx context.Context, _ struct{}) (string, error) {
@@ -306,7 +308,8 @@ func TestP18Resume(t *testing.T) {
 	other.silence()
 }
 
-// TestP21AtOnce has many connections show the same token at the same moment: one has the session in the end, and the others are closed.
+// TestP21AtOnce checks that if many connections show the same token at the same moment, one gets the session and the others are
+// closed.
 func TestP21AtOnce(t *testing.T) {
 	server := resuming(newNode(nil))
 	conns := make(chan *peer.Conn, 100)
@@ -334,7 +337,7 @@ func TestP21AtOnce(t *testing.T) {
 	assert.Equal(t, 1008, <-ends)
 }
 
-// TestP21Moving has a client move to another connection while it handles a push. It handles the next push only after that.
+// TestP21Moving checks that a client that moves to another connection while it handles a push handles the next push after it.
 func TestP21Moving(t *testing.T) {
 	server := resuming(newNode(nil))
 	conns := make(chan *peer.Conn, 2)

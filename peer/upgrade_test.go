@@ -29,7 +29,8 @@ import (
 
 type userKey struct{}
 
-// TestP10 has the upgrade pass middleware, whose values messages see, and afterware and LogHandler at its end.
+// TestP10 checks that middleware runs before the upgrade, that messages see its values, and that afterware and LogHandler run when
+// the connection ends.
 func TestP10(t *testing.T) {
 	var events trace
 	inner := mux("/who", endpoint.JSON(func(ctx context.Context, _ struct{}) (string, error) {
@@ -75,7 +76,7 @@ func TestP10(t *testing.T) {
 	assert.Equal(t, []string{"disconnect", "afterware 101", "log 101"}, events.take())
 }
 
-// TestP10NoUpgrade sends requests that are not upgrades.
+// TestP10NoUpgrade checks the answers to requests that cannot be upgraded.
 func TestP10NoUpgrade(t *testing.T) {
 	node := newNode(nil)
 	url := "http" + strings.TrimPrefix(start(t, node), "ws")
@@ -149,7 +150,7 @@ func TestP01Subprotocol(t *testing.T) {
 	}
 }
 
-// TestP20 calls the methods that each Node has.
+// TestP20 checks kami.ping and kami.info, which each Node has, and that a handler can replace one of them.
 func TestP20(t *testing.T) {
 	server := newNode(nil)
 	server.ID = "7 é/"
@@ -166,7 +167,7 @@ func TestP20(t *testing.T) {
 	assert.Contains(t, r.ask(`{"jsonrpc":"2.0","id":1,"method":"kami.info"}`), `"version":"1.2.3"`)
 }
 
-// TestP20Peer has the server told who its client is.
+// TestP20Peer checks that Peer returns the Info that the client has sent.
 func TestP20Peer(t *testing.T) {
 	came := make(chan peer.Info, 1)
 	server := newNode(nil)
@@ -220,7 +221,7 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
-// TestRedirects has a server redirect Dial.
+// TestRedirects checks which redirects Dial follows.
 func TestRedirects(t *testing.T) {
 	plain := start(t, newNode(nil))
 	var seen atomic.Int32
@@ -248,7 +249,7 @@ func TestRedirects(t *testing.T) {
 	assert.NoError(t, c.Close())
 }
 
-// authenticator accepts one credential, and records the credentials that it gets.
+// authenticator returns an Authenticate that accepts credentials that begin with "good-", and records all in events.
 func authenticator(events *trace) func(context.Context, string, string) (context.Context, error) {
 	return func(ctx context.Context, scheme, credential string) (context.Context, error) {
 		events.add("%s %s", scheme, credential)
@@ -317,7 +318,7 @@ func TestP18(t *testing.T) {
 	assert.Contains(t, log.String(), "it is bad, for a secret reason")
 }
 
-// TestP18InBand replaces the identity for later messages.
+// TestP18InBand checks that kami.auth replaces the identity for later messages.
 func TestP18InBand(t *testing.T) {
 	var events trace
 	var log lockedBuffer
@@ -352,10 +353,10 @@ func TestP18InBand(t *testing.T) {
 	assert.NotContains(t, log.String(), "hunter2")
 
 	r = dialRaw(t, start(t, newNode(nil)), nil)
-	assert.Contains(t, auth("good-kim"), `"code":-32601`) // credentials are not looked at
+	assert.Contains(t, auth("good-kim"), `"code":-32601`) // this Node has no Authenticate, so it has no kami.auth
 }
 
-// lockedBuffer is a buffer for several goroutines.
+// lockedBuffer is a buffer for log records that goroutines can share.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -20,7 +20,7 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// TestS02ClosingAnOldSession has an old session end in each way, and at each moment, after a newer one has its uid.
+// TestS02ClosingAnOldSession checks that no way to end an old session affects the newer session that has its uid.
 func TestS02ClosingAnOldSession(t *testing.T) {
 	var pool session.Pool
 	old := bound(t, &pool, "ann")
@@ -69,7 +69,7 @@ func TestS02BindOnce(t *testing.T) {
 	assert.Nil(t, pool.ByUID("bob"))
 }
 
-// TestS02TwoBindsAtOnce binds sessions to one uid at once.
+// TestS02TwoBindsAtOnce checks that one session is left if several are bound to one uid at once.
 func TestS02TwoBindsAtOnce(t *testing.T) {
 	for range 50 {
 		var closed atomic.Int32
@@ -91,7 +91,7 @@ func TestS02TwoBindsAtOnce(t *testing.T) {
 	}
 }
 
-// TestS02OneSessionBoundTwice binds one session by two goroutines at once.
+// TestS02OneSessionBoundTwice checks that one Bind fails with ErrBound if two goroutines bind a session at once.
 func TestS02OneSessionBoundTwice(t *testing.T) {
 	var pool session.Pool
 	for range 50 {
@@ -161,7 +161,7 @@ func TestS02EndDuringOnBind(t *testing.T) {
 	assert.Empty(t, s.UID())
 }
 
-// TestS02OnCloseAfterTheLastHandler has a session end while handlers run.
+// TestS02OnCloseAfterTheLastHandler checks that OnClose runs after the last handler if a session ends while handlers run.
 func TestS02OnCloseAfterTheLastHandler(t *testing.T) {
 	level := session.NewKey[int]("level")
 	ends := map[string]func(c *sessiontest.Client){
@@ -208,7 +208,7 @@ func TestS02OnCloseWithoutHandlers(t *testing.T) {
 	assert.Equal(t, 1, closed)
 }
 
-// TestS02HooksThatFail has hooks panic or end their goroutine. The hooks after them run.
+// TestS02HooksThatFail checks that later hooks run after a hook that panics or ends its goroutine.
 func TestS02HooksThatFail(t *testing.T) {
 	for name, fail := range map[string]func(){"panic": func() { panic("boom") }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +236,8 @@ func TestS02HooksThatFail(t *testing.T) {
 	}
 }
 
-// TestS02HooksInOrder resumes a session while OnSuspend runs. OnResume waits for OnSuspend, and OnClose for OnResume.
+// TestS02HooksInOrder resumes and kicks a session while OnSuspend runs. It checks that OnResume waits for OnSuspend, and OnClose for
+// OnResume.
 func TestS02HooksInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
@@ -266,7 +267,7 @@ func TestS02HooksInOrder(t *testing.T) {
 	})
 }
 
-// TestS02KickedWhileResumed has the session end while its old connection is being closed. OnClose is still the last hook.
+// TestS02KickedWhileResumed checks that OnClose is the last hook if a session is kicked while its old connection is closed.
 func TestS02KickedWhileResumed(t *testing.T) {
 	var told []string
 	pool := session.Pool{
@@ -283,7 +284,7 @@ func TestS02KickedWhileResumed(t *testing.T) {
 	assert.Equal(t, []string{"resume", "close"}, told)
 }
 
-// TestS02ClosedBeforeOnClose has a connection be closed before OnClose runs, which may take long.
+// TestS02ClosedBeforeOnClose checks that a connection is closed before OnClose runs, because OnClose may take long.
 func TestS02ClosedBeforeOnClose(t *testing.T) {
 	link, told := new(recorder), false
 	pool := session.Pool{OnClose: func(*session.Session) {

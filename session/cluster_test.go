@@ -19,10 +19,10 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// fronts are the Pools of a cluster by the ids of their servers.
+// fronts has the Pools of a cluster by the ids of their servers.
 type fronts map[string]*session.Pool
 
-// front is one of the Pools, and how it reaches the others.
+// front is the session.Cluster of the Pool with the id. It calls the other Pools directly.
 type front struct {
 	all   fronts
 	id    string
@@ -64,7 +64,7 @@ func (f *front) Take(token string, seq uint64, subject string, adopt func(sessio
 	return true
 }
 
-// clustered returns two fronts.
+// clustered returns two Pools that are in one cluster, and the counts of their hooks.
 func clustered() (a, b *session.Pool, ofA, ofB *hooks) {
 	a, ofA = resumable()
 	b, ofB = resumable()
@@ -81,7 +81,7 @@ func closeAll(t *testing.T, pools ...*session.Pool) {
 	}
 }
 
-// TestS02BindInACluster has an older session at another front kicked.
+// TestS02BindInACluster checks that a Bind kicks the user's older session at another front.
 func TestS02BindInACluster(t *testing.T) {
 	a, b, ofA, _ := clustered()
 	old := bound(t, a, "ann")
@@ -97,7 +97,7 @@ func TestS02BindInACluster(t *testing.T) {
 	closeAll(t, a, b)
 }
 
-// TestS02TwoBindsInACluster has claims cross: each front binds before it hears of the other.
+// TestS02TwoBindsInACluster checks that one session is left if each of two fronts binds before it hears of the other's Bind.
 func TestS02TwoBindsInACluster(t *testing.T) {
 	for range 50 {
 		a, _ := resumable()
@@ -106,7 +106,7 @@ func TestS02TwoBindsInACluster(t *testing.T) {
 		var both sync.WaitGroup
 		both.Add(2)
 		for id, pool := range all {
-			var first sync.Once // the older one is told again of the newer
+			var first sync.Once // only the first claim waits: the older session's front is told again of the newer one
 			pool.Join(id, &front{all: all, id: id, claim: func(session.Claim) error {
 				first.Do(func() {
 					both.Done()
@@ -130,7 +130,7 @@ func TestS02TwoBindsInACluster(t *testing.T) {
 	}
 }
 
-// TestS02ClaimsThatCrossUnheard has a front that has not heard of a newer session told again.
+// TestS02ClaimsThatCrossUnheard checks that a front that gets an older claim of its user sends the newer claim again.
 func TestS02ClaimsThatCrossUnheard(t *testing.T) {
 	a, b, _, _ := clustered()
 	late := bound(t, b, "ann")
@@ -147,7 +147,7 @@ func TestS02ClaimsThatCrossUnheard(t *testing.T) {
 	closeAll(t, a, b)
 }
 
-// TestS02AFrontWithAnEarlierClock binds at a front whose clock is behind: it has seen the claim before, and is newer.
+// TestS02AFrontWithAnEarlierClock checks that a Bind at a front whose clock is behind is newer than each claim that the front has seen.
 func TestS02AFrontWithAnEarlierClock(t *testing.T) {
 	a, b, _, _ := clustered()
 	c := bound(t, a, "ann")
@@ -165,7 +165,7 @@ func TestS02AFrontWithAnEarlierClock(t *testing.T) {
 	closeAll(t, a, b)
 }
 
-// TestS02ClusterThatCannotBeTold has a Bind fail while other things happen. Nothing has changed then, and one session is left.
+// TestS02ClusterThatCannotBeTold checks that a Bind that cannot tell the cluster changes nothing, whatever happens meanwhile.
 func TestS02ClusterThatCannotBeTold(t *testing.T) {
 	away := endpoint.Error(503, "away")
 	refusing := func(pool *session.Pool, meanwhile func()) {
@@ -233,7 +233,8 @@ func TestS02ClusterThatCannotBeTold(t *testing.T) {
 	})
 }
 
-// TestS06MovesToAnotherFront has a client come back to another front, which gets its session, values, groups and missed pushes.
+// TestS06MovesToAnotherFront checks that a client that comes back to another front has its session, values, groups and missed pushes
+// there.
 func TestS06MovesToAnotherFront(t *testing.T) {
 	for _, cut := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -283,7 +284,7 @@ func TestS06MovesToAnotherFront(t *testing.T) {
 			_, closed := c.Closed()
 			assert.Equal(t, !cut, closed)
 
-			moved.Detach() // it has not got the pushes yet, and comes back to the same front
+			moved.Detach() // the client has got only two pushes, and comes back to the same front
 			_, missed, recovered = b.Resume(moved.Token(), 2, new(recorder))
 			require.True(t, recovered)
 			assert.Equal(t, []string{"3", "4", "5"}, texts(missed))
@@ -293,8 +294,8 @@ func TestS06MovesToAnotherFront(t *testing.T) {
 	}
 }
 
-// TestS06MovesOverANewerBind has the new connection be bound at its front before it resumes. The session that waits at the other front
-// must live until then.
+// TestS06MovesOverANewerBind binds a new connection before it resumes. It checks that the session that waits at the other front does
+// not end before the connection's first message.
 func TestS06MovesOverANewerBind(t *testing.T) {
 	for _, resumes := range []bool{true, false} {
 		a, b, _, _ := clustered()
@@ -318,12 +319,12 @@ func TestS06MovesOverANewerBind(t *testing.T) {
 	}
 }
 
-// TestS06MovesToAnotherSessionOfTheUser has a session move to a front where its user has another session. The client that connected
-// last wins.
+// TestS06MovesToAnotherSessionOfTheUser checks that if a session moves to a front where its user has another session, the other session
+// is closed, because the moved one's client has come last.
 func TestS06MovesToAnotherSessionOfTheUser(t *testing.T) {
 	a, b, _, _ := clustered()
 	c := bound(t, a, "ann")
-	b.Join("b", nil) // it does not hear of the others
+	b.Join("b", nil) // now b is in no cluster
 	other := bound(t, b, "ann")
 	b.Join("b", &front{all: fronts{"a": a, "b": b}, id: "b"})
 	s, _, recovered := b.Resume(c.Session().Token(), 0, new(recorder))
@@ -367,8 +368,7 @@ func TestS06DoesNotMove(t *testing.T) {
 	assert.Contains(t, text.String(), `session: encoding the value of key \"score\"`)
 }
 
-// TestS02FailuresAreLogged has calls to other fronts fail.
-// TestS06MovesWhenItsHandlersHaveReturned checks that a session moves only after its handlers have returned, with what they have set.
+// TestS06MovesWhenItsHandlersHaveReturned checks that Rest waits for a session's handlers, so that their changes move with it.
 func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, _, _ := clustered()
@@ -395,7 +395,7 @@ func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 		assert.True(t, ok)
 		assert.Equal(t, "ann", moved.UID)
 
-		// The move waits for a handler until the end of the context. If the client comes back here, the session goes on.
+		// Rest waits for a handler until the end of the context. If the session is then resumed here, it goes on.
 		s = a.Open(new(recorder))
 		token = s.Token()
 		assert.True(t, s.Begin())
@@ -415,6 +415,7 @@ func TestS06MovesWhenItsHandlersHaveReturned(t *testing.T) {
 	})
 }
 
+// TestS02FailuresAreLogged checks that a Bind logs it if closing an older session or a second claim fails.
 func TestS02FailuresAreLogged(t *testing.T) {
 	log, text := logs()
 	pool := session.Pool{Log: log, ResumeWithin: time.Minute}
@@ -436,12 +437,12 @@ func TestS02FailuresAreLogged(t *testing.T) {
 	assert.EqualError(t, pool.Close(t.Context(), "bye"), "no")
 }
 
-// failingLink is a Link that cannot be closed.
+// failingLink is a Link whose Close fails.
 type failingLink struct{ recorder }
 
 func (*failingLink) Close(context.Context, string) error { return errors.New("no") }
 
-// identified is a link whose client was authenticated.
+// identified is a Link with the subject of its authenticated client.
 type identified struct {
 	recorder
 	subject string
@@ -449,8 +450,8 @@ type identified struct {
 
 func (l *identified) Subject() string { return l.subject }
 
-// TestS06OtherUsers has clients send the token of another user's session, to its front and to another one. The session stays with its
-// owner. A client that was not authenticated gets the session by the token.
+// TestS06OtherUsers checks that a client cannot resume another user's session with its token, at the session's front and at another
+// one, and that the session goes on. A client that was not authenticated needs only the token.
 func TestS06OtherUsers(t *testing.T) {
 	for _, test := range []struct {
 		uid, subject string

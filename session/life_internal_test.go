@@ -15,7 +15,7 @@ type silent struct{ _ int }
 func (*silent) Push(context.Context, *message.Message) error { return nil }
 func (*silent) Close(context.Context, string) error          { return nil }
 
-// TestS06ATimerThatIsLate has the timer of a pause fire when the session has been resumed, and when it waits again.
+// TestS06ATimerThatIsLate checks that the timer of an earlier pause does not end a session that has been resumed, or that waits again.
 func TestS06ATimerThatIsLate(t *testing.T) {
 	pool := Pool{ResumeWithin: time.Hour}
 	s := pool.Open(new(silent))

@@ -62,7 +62,8 @@ func TestS04PoolPush(t *testing.T) {
 	assert.Equal(t, []int{1}, numbers(t, bob))
 }
 
-// TestS04Order has many goroutines push to one session. The numbers are in the order of delivery, and each goroutine's pushes are in order.
+// TestS04Order has many goroutines push to one session. It checks that the pushes are numbered in the order of delivery, and that the
+// pushes of each goroutine are in order.
 func TestS04Order(t *testing.T) {
 	const pushers, each = 8, 200
 	synctest.Test(t, func(t *testing.T) {
@@ -96,7 +97,7 @@ func TestS04Order(t *testing.T) {
 	})
 }
 
-// TestS04SlowLink has a Link that breaks its contract and does not return. Others do not wait for it.
+// TestS04SlowLink checks that no other goroutine waits for a Link that does not return from Push.
 func TestS04SlowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool session.Pool
@@ -127,7 +128,7 @@ func TestS04SlowLink(t *testing.T) {
 	})
 }
 
-// TestS04LinkThatFails has a Link return an error, or panic. After that only its Close is called.
+// TestS04LinkThatFails checks that a Link that has returned an error or panicked gets no more pushes, only Close.
 func TestS04LinkThatFails(t *testing.T) {
 	for name, fail := range map[string]func() error{
 		"error": func() error { return errors.New("boom") },
@@ -159,8 +160,8 @@ func TestS04LinkThatFails(t *testing.T) {
 	}
 }
 
-// TestS04LinkThatEndsItsGoroutine has a Link end a pusher's goroutine, and one of the session's, as t.FailNow does in a test's Link. It
-// gets no more pushes and is closed, and nothing waits for it.
+// TestS04LinkThatEndsItsGoroutine has a Link that ends the goroutine of a pusher or of the session, as t.FailNow does. It checks that
+// the Link gets no more pushes, only Close, and that no goroutine waits for it.
 func TestS04LinkThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -207,7 +208,7 @@ func TestS04LinkThatEndsItsGoroutine(t *testing.T) {
 	})
 }
 
-// TestS04FailureWithMoreInTheQueue has a Link fail while pushes and the end wait.
+// TestS04FailureWithMoreInTheQueue has a Link that fails while pushes and a Kick wait. It checks that the Link gets only Close.
 func TestS04FailureWithMoreInTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool session.Pool
@@ -230,7 +231,7 @@ func TestS04FailureWithMoreInTheQueue(t *testing.T) {
 
 type ctxKey struct{}
 
-// TestS04ContextOfPushes has a push survive the end of its pusher's context, once it has its number.
+// TestS04ContextOfPushes checks that the context of a push that has its number has no end, but has the values of the pusher's context.
 func TestS04ContextOfPushes(t *testing.T) {
 	var pool session.Pool
 	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), ctxKey{}, "trace"), time.Hour)
@@ -247,7 +248,8 @@ func TestS04ContextOfPushes(t *testing.T) {
 	assert.NoError(t, s.Push(ctx, "n", 1))
 }
 
-// TestS04NoLockIsHeld calls every method from every place where the app's or a transport's code runs. If a lock were held it would hang.
+// TestS04NoLockIsHeld calls the methods of Session, Pool and Group from each place where code of the app or of a transport runs. If a
+// lock was held there, the calls would deadlock.
 func TestS04NoLockIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool session.Pool
@@ -257,7 +259,7 @@ func TestS04NoLockIsHeld(t *testing.T) {
 			visits[where] = new(atomic.Bool)
 		}
 		visit := func(where string) {
-			if s != nil && visits[where].CompareAndSwap(false, true) { // for it leads to other visits
+			if s != nil && visits[where].CompareAndSwap(false, true) { // only once, because everything leads to other visits
 				everything(t, &pool, s)
 			}
 		}
@@ -328,7 +330,7 @@ func everything(t *testing.T, pool *session.Pool, s *session.Session) {
 	pool.Claimed(ctx, session.Claim{UID: "nobody", ID: "1"})
 }
 
-// TestS04Concurrency calls everything at once, for the race detector.
+// TestS04Concurrency calls these methods at once, for the race detector.
 func TestS04Concurrency(t *testing.T) {
 	var closed atomic.Int32
 	pool := session.Pool{ResumeWithin: time.Hour, OnClose: func(*session.Session) { closed.Add(1) }}

@@ -28,7 +28,7 @@ func (h *hooks) counts() [3]int {
 	return [3]int{h.suspended, h.resumed, h.closed}
 }
 
-// resumable returns a Pool whose sessions wait for a minute.
+// resumable returns a Pool whose sessions wait for a minute, and the counts of its hooks.
 func resumable() (*session.Pool, *hooks) {
 	h := new(hooks)
 	count := func(n *int) func(*session.Session) {
@@ -41,7 +41,8 @@ func resumable() (*session.Pool, *hooks) {
 	return &session.Pool{ResumeWithin: time.Minute, OnSuspend: count(&h.suspended), OnResume: count(&h.resumed), OnClose: count(&h.closed)}, h
 }
 
-// TestS06Resume has a client come back in time. It has its uid, values and groups, and gets the missed pushes once and in order.
+// TestS06Resume checks that a client that comes back in time has its uid, values and groups, and gets the missed pushes once and in
+// order.
 func TestS06Resume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -75,7 +76,7 @@ func TestS06Resume(t *testing.T) {
 		assert.Equal(t, []session.Member{{ID: s.ID(), UID: "ann"}}, members)
 		assert.Equal(t, [3]int{1, 1, 0}, hooks.counts())
 
-		time.Sleep(time.Hour) // the time of the pause does not run on
+		time.Sleep(time.Hour) // the time limit of the pause no longer counts
 		push(t, s, 7)
 		assert.Equal(t, 7, numbers(t, c)[6])
 		c.Cut()
@@ -116,7 +117,7 @@ func TestS06TwiceInARow(t *testing.T) {
 	})
 }
 
-// TestS06Quiet has a client come back after hours without pushes. The pushes that are kept have no age limit.
+// TestS06Quiet checks that a client can resume after hours without pushes, because kept pushes do not expire.
 func TestS06Quiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -153,7 +154,7 @@ func TestS06TooLate(t *testing.T) {
 	})
 }
 
-// TestS06MoreThanIsKept has clients miss more pushes than are kept, by number and by size.
+// TestS06MoreThanIsKept checks that a client cannot resume if it has missed more pushes than are kept, by number or by size.
 func TestS06MoreThanIsKept(t *testing.T) {
 	large := strings.Repeat("x", 300<<10)
 	for name, test := range map[string]struct {
@@ -186,7 +187,7 @@ func TestS06MoreThanIsKept(t *testing.T) {
 					assert.NoError(t, pool.Close(t.Context(), "bye"))
 					return
 				}
-				<-s.Done() // nobody can resume it any more
+				<-s.Done() // the session has ended, because no client can resume it
 				assert.Empty(t, c.Pushed())
 				assert.Equal(t, [3]int{1, 0, 1}, hooks.counts())
 				assert.Equal(t, 1, pool.Len())
@@ -196,7 +197,7 @@ func TestS06MoreThanIsKept(t *testing.T) {
 	}
 }
 
-// TestS06MoreThanWasPushed has a client claim to have got more pushes than there were.
+// TestS06MoreThanWasPushed checks that a client cannot resume with the number of a push that there was not.
 func TestS06MoreThanWasPushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -212,7 +213,8 @@ func TestS06MoreThanWasPushed(t *testing.T) {
 	})
 }
 
-// TestS06TwoConnectionsAtOnce has two connections send one token. The later one wins, and the end of the other does not end the session.
+// TestS06TwoConnectionsAtOnce checks that if two connections show one token, the later one gets the session, and that the end of the
+// other connection does not suspend it.
 func TestS06TwoConnectionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -227,7 +229,7 @@ func TestS06TwoConnectionsAtOnce(t *testing.T) {
 			got.Resumed(link)
 		}
 		assert.Equal(t, []string{"another connection has resumed the session"}, links[0].closed())
-		s.Detach() // of the first
+		s.Detach() // by the first connection
 		assert.Equal(t, [3]int{1, 2, 0}, hooks.counts())
 		push(t, s, 1)
 		bodies, _ := links[0].got()
@@ -270,8 +272,8 @@ func TestS06TwoConnectionsAtOnce(t *testing.T) {
 	}
 }
 
-// TestS06TheEarlierConnectionIsLate has the transport of a connection say that pushes may follow, while another connection has resumed the
-// session and has not answered yet.
+// TestS06TheEarlierConnectionIsLate checks that Resumed of a connection has no effect if another connection has resumed the session
+// since.
 func TestS06TheEarlierConnectionIsLate(t *testing.T) {
 	pool, _ := resumable()
 	s := pool.Open(new(recorder))
@@ -297,7 +299,7 @@ func TestS06TheEarlierConnectionIsLate(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS06WrongTokens has clients send tokens that never were, or no longer are, those of a session. All get the same answer.
+// TestS06WrongTokens checks that unknown tokens and tokens of ended sessions are answered in the same way.
 func TestS06WrongTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, hooks := resumable()
@@ -328,7 +330,7 @@ func TestS06WrongTokens(t *testing.T) {
 	})
 }
 
-// TestS06WithoutToken checks that a session ends with its connection if it has no token or the Pool has no ResumeWithin.
+// TestS06WithoutToken checks that a session ends with its connection if it has no token, or if the Pool has no ResumeWithin.
 func TestS06WithoutToken(t *testing.T) {
 	pool, hooks := resumable()
 	s := pool.Open(new(recorder))
@@ -347,7 +349,7 @@ func TestS06WithoutToken(t *testing.T) {
 	assert.Equal(t, 1, without.Len())
 }
 
-// TestS06LateToken asks for a token after some pushes. Only pushes after that are kept.
+// TestS06LateToken checks that pushes are kept only after the first call of Token.
 func TestS06LateToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seq, want := range map[uint64]bool{0: false, 1: false, 2: true, 3: true} {
@@ -366,7 +368,7 @@ func TestS06LateToken(t *testing.T) {
 	})
 }
 
-// TestS06AnswerFirst has pushes wait for the transport's answer to the resume, recovered or not.
+// TestS06AnswerFirst checks that pushes wait until the transport has answered Resume, whether it has recovered or not.
 func TestS06AnswerFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -409,7 +411,8 @@ func TestS06AnswerFirst(t *testing.T) {
 	})
 }
 
-// TestS06AnswerAfterAPushThatIsGiven has a push be written while the first message comes. Its number must not be above the answer's.
+// TestS06AnswerAfterAPushThatIsGiven checks that Resume waits for a push that the Link is given meanwhile, so that the answer's number
+// includes it.
 func TestS06AnswerAfterAPushThatIsGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -436,7 +439,7 @@ func TestS06AnswerAfterAPushThatIsGiven(t *testing.T) {
 	})
 }
 
-// TestS06OldLinkHangs has a session move from a connection whose Link hangs in a push.
+// TestS06OldLinkHangs checks that a session can move from a connection whose Link hangs in a push.
 func TestS06OldLinkHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, _ := resumable()
@@ -464,7 +467,7 @@ func TestS06OldLinkHangs(t *testing.T) {
 	})
 }
 
-// TestS06KickBeforeResumed kicks a session while its transport has not let pushes follow yet.
+// TestS06KickBeforeResumed checks that a session can be kicked before Resumed, and that its Link then gets no pushes.
 func TestS06KickBeforeResumed(t *testing.T) {
 	pool, hooks := resumable()
 	link := new(recorder)
@@ -481,7 +484,7 @@ func TestS06KickBeforeResumed(t *testing.T) {
 	assert.Len(t, link.closed(), 1)
 }
 
-// TestS06OwnToken has a connection send the token of its own session. It keeps the session, and nothing is replayed.
+// TestS06OwnToken checks that a connection that shows the token of its current session keeps the session, and gets no push again.
 func TestS06OwnToken(t *testing.T) {
 	pool, hooks := resumable()
 	link := new(recorder)
@@ -500,7 +503,7 @@ func TestS06OwnToken(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS06CutAgainAndAgain pushes to a client whose connection is cut again and again. It gets each push once, in order.
+// TestS06CutAgainAndAgain checks that a client whose connection is cut all the time gets each push once, in order.
 func TestS06CutAgainAndAgain(t *testing.T) {
 	const pushes = 3000
 	pool, hooks := resumable()
@@ -527,7 +530,7 @@ func TestS06CutAgainAndAgain(t *testing.T) {
 		}
 		require.True(t, c.Resume())
 	}
-	for len(c.Pushed()) < pushes { // what is left may be given by another goroutine
+	for len(c.Pushed()) < pushes { // another goroutine may still give the last pushes
 		_, err := c.Next(t.Context())
 		require.NoError(t, err)
 	}
@@ -540,7 +543,7 @@ func TestS06CutAgainAndAgain(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS06HandlersOfTheOldConnection has a handler run on while its session moves to another connection, and ends there.
+// TestS06HandlersOfTheOldConnection checks that OnClose waits for a handler that began before its session moved to another connection.
 func TestS06HandlersOfTheOldConnection(t *testing.T) {
 	pool, hooks := resumable()
 	c := sessiontest.Connect(pool)
@@ -553,8 +556,8 @@ func TestS06HandlersOfTheOldConnection(t *testing.T) {
 	assert.Equal(t, [3]int{1, 1, 1}, hooks.counts())
 }
 
-// TestS02SuspendedIsSpared binds a new connection to the uid of a session that waits. The first message of the new connection kicks that
-// session, unless the message resumes it.
+// TestS02SuspendedIsSpared binds a new connection to the uid of a session that waits. It checks that the connection's first message
+// ends the waiting session, unless the message resumes it.
 func TestS02SuspendedIsSpared(t *testing.T) {
 	newcomer := func(t *testing.T, pool *session.Pool) (old *session.Session, s *session.Session, link *recorder) {
 		c := bound(t, pool, "ann")
@@ -580,7 +583,7 @@ func TestS02SuspendedIsSpared(t *testing.T) {
 		assert.Empty(t, link.closed())
 		assert.NoError(t, pool.Close(t.Context(), "bye"))
 	})
-	t.Run("is not known to be gone", func(t *testing.T) { // as after a change of network
+	t.Run("is not known to be gone", func(t *testing.T) { // for example after a change of network
 		for resumes, want := range map[bool][3]int{true: {0, 1, 0}, false: {0, 0, 1}} {
 			pool, hooks := resumable()
 			c, link := bound(t, pool, "ann"), new(recorder)

@@ -15,10 +15,10 @@ import (
 	"github.com/guregu/kami/session/sessiontest"
 )
 
-// recorder is a Link that records its calls.
+// recorder is a Link that records the pushes and the reasons of Close.
 type recorder struct {
 	push  func(ctx context.Context, m *message.Message) error // if not nil, it runs first
-	close func()                                              // likewise
+	close func()                                              // if not nil, it runs first
 
 	mu      sync.Mutex
 	bodies  []string
@@ -48,7 +48,7 @@ func (r *recorder) Close(_ context.Context, reason string) error {
 	return nil
 }
 
-// got returns what was pushed, and the numbers.
+// got returns the bodies of the pushes, and their numbers.
 func (r *recorder) got() ([]string, []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,7 +61,7 @@ func (r *recorder) closed() []string {
 	return append([]string(nil), r.reasons...)
 }
 
-// logged is a log that can be read while it is written.
+// logged is a buffer for log records that goroutines can share.
 type logged struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -79,7 +79,7 @@ func (l *logged) String() string {
 	return l.buffer.String()
 }
 
-// logs returns a logger for a Pool, and its lines without times.
+// logs returns a logger for a Pool, and the buffer of its records, which have no times.
 func logs() (*slog.Logger, *logged) {
 	text := new(logged)
 	return slog.New(slog.NewJSONHandler(text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -105,7 +105,7 @@ func push(t *testing.T, s *session.Session, values ...any) {
 	}
 }
 
-// numbers returns the pushes of "n" that a client has got.
+// numbers returns the values of the pushes of "n" that a client has got.
 func numbers(t *testing.T, c *sessiontest.Client) []int {
 	t.Helper()
 	values, err := sessiontest.Values[int](c, "n")

@@ -30,7 +30,7 @@ var (
 	ptr   = session.NewKey[*place]("ptr")
 )
 
-// backEnd returns a session as a back end sees it.
+// backEnd returns the back end's session of s.
 func backEnd(t *testing.T, s *session.Session) *session.Session {
 	t.Helper()
 	back, err := sessiontest.BackEnd(s)
@@ -38,7 +38,7 @@ func backEnd(t *testing.T, s *session.Session) *session.Session {
 	return back
 }
 
-// TestS01OneTypeForFrontAndBackEnds checks that everything that a back end does to a session reaches the front.
+// TestS01OneTypeForFrontAndBackEnds checks that Bind, Push, Kick and Commit of a back end's session reach the front.
 func TestS01OneTypeForFrontAndBackEnds(t *testing.T) {
 	var pool session.Pool
 	pool.Join("front-1", nil)
@@ -66,7 +66,7 @@ func TestS01OneTypeForFrontAndBackEnds(t *testing.T) {
 	require.NoError(t, back.Push(t.Context(), "chat", place{1, 2}))
 	assert.Equal(t, []string{`{"X":1,"Y":2}`}, texts(c.Pushed()))
 
-	back.Detach() // is for the front
+	back.Detach() // has no effect at a back end
 	assert.Equal(t, 1, pool.Len())
 	require.NoError(t, back.Kick(t.Context(), "out"))
 	reason, _ := c.Closed()
@@ -77,7 +77,7 @@ func TestS01OneTypeForFrontAndBackEnds(t *testing.T) {
 	assert.ErrorIs(t, pool.Group("room").Add(t.Context(), s), session.ErrClosed)
 }
 
-// failing is a BackLink that fails.
+// failing is a BackLink that returns err.
 type failing struct{ err error }
 
 func (f failing) Push(context.Context, *message.Message) error             { return f.err }
@@ -150,7 +150,7 @@ func TestS03Commit(t *testing.T) {
 	assert.Empty(t, log)
 }
 
-// setting is a BackLink that runs code while values are on the way to the front.
+// setting is a BackLink that runs code during a Commit.
 type setting struct {
 	session.BackLink
 	meanwhile func()
@@ -158,7 +158,7 @@ type setting struct {
 
 func (l setting) Commit(context.Context, map[string]json.RawMessage) error { l.meanwhile(); return nil }
 
-// TestS03SetDuringACommit changes a value while a commit is on its way. The new value is not committed, and its loss is logged.
+// TestS03SetDuringACommit checks that a value that is set during a Commit is not committed, and that its loss is logged.
 func TestS03SetDuringACommit(t *testing.T) {
 	var back *session.Session
 	back = session.Remote(session.Snapshot{ID: "x"}, setting{meanwhile: func() { level.Set(back, 2) }})
@@ -221,7 +221,8 @@ type exploding struct{}
 
 func (exploding) MarshalJSON() ([]byte, error) { panic("boom") }
 
-// TestS03AValueThatPanics has transports, which have no PanicHandler, encode a value that panics.
+// TestS03AValueThatPanics checks that a panic while a value is encoded becomes an error, because transports encode values, and have no
+// PanicHandler.
 func TestS03AValueThatPanics(t *testing.T) {
 	pool, _ := resumable()
 	s := sessiontest.Connect(pool).Session()
@@ -236,7 +237,7 @@ func TestS03AValueThatPanics(t *testing.T) {
 	assert.NoError(t, pool.Close(t.Context(), "bye"))
 }
 
-// TestS03EncodedOnce checks that a value is encoded once even if it is forwarded many times.
+// TestS03EncodedOnce checks that a value that is forwarded many times is encoded once.
 func TestS03EncodedOnce(t *testing.T) {
 	var pool session.Pool
 	s, key, counted := sessiontest.Connect(&pool).Session(), session.NewKey[counter]("c"), new(int)
@@ -266,7 +267,7 @@ func TestNewKey(t *testing.T) {
 	assert.PanicsWithValue(t, `session: NewKey("\xff"): the name must be UTF-8 and not empty`, func() { session.NewKey[int]("\xff") })
 }
 
-// FuzzSnapshot checks that anything that decodes as a snapshot becomes a session that can be forwarded again.
+// FuzzSnapshot checks that each text that decodes as a Snapshot makes a session that can be forwarded again, with the same values.
 func FuzzSnapshot(f *testing.F) {
 	f.Add(`{"id":"1","uid":"ann","front":"f","values":{"level":7,"at":{"X":1}}}`, "level")
 	f.Add(`{"values":{"level":null,"":[]}}`, "at")
@@ -295,7 +296,7 @@ func FuzzSnapshot(f *testing.F) {
 	})
 }
 
-// fuzzKey sets a value with any name, which must arrive.
+// fuzzKey sets a value with any name, and checks that a forwarded session has it.
 func fuzzKey(t *testing.T, s *session.Session, name string) {
 	if name == "" || !utf8.ValidString(name) {
 		require.Panics(t, func() { session.NewKey[string](name) })

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestDraftsOutOfIDs has drafts for which no new ids are left. They copy what they change, as trees do.
+// TestDraftsOutOfIDs checks that drafts copy each node that they change when the ids of drafts have run out, so that no earlier tree
+// changes.
 func TestDraftsOutOfIDs(t *testing.T) {
 	before := drafts.Load()
 	drafts.Store(math.MaxUint32 - 1)
@@ -18,7 +19,7 @@ func TestDraftsOutOfIDs(t *testing.T) {
 	}
 	var d Draft[string]
 	var trees []Tree[string]
-	const n = 1000 // enough for pages
+	const n = 1000 // enough children for a table with pages
 	for i := range n {
 		pattern, err := Parse(fmt.Sprint("/", i))
 		assert.NoError(t, err)

@@ -23,7 +23,7 @@ func parse(t testing.TB, path string) treemux.Pattern {
 	return pattern
 }
 
-// add returns the tree with the path itself as its value.
+// add returns the tree with each path as a pattern, and as the pattern's value.
 func add(t testing.TB, to tree, paths ...string) tree {
 	for _, path := range paths {
 		var err error
@@ -33,7 +33,7 @@ func add(t testing.TB, to tree, paths ...string) tree {
 	return to
 }
 
-// look returns what Lookup finds: "/a/:x x=1", or "" for nothing.
+// look returns the value and the params that Lookup finds, such as "/a/:x x=1", or "" if it finds none.
 func look(t testing.TB, in tree, path string, decode func(string) string) string {
 	var spans treemux.Spans
 	found, ok := in.Lookup(path, &spans, &treemux.Options[string]{Decode: decode})
@@ -129,13 +129,13 @@ func TestC20Lookup(t *testing.T) {
 		"/a/b":         "/a/b",
 		"/a/bb":        "/a/:x x=bb",
 		"/a/b/c":       "/a/:x/c x=b",
-		"/a/b/d":       "/a/*rest rest=b/d", // static first, whatever comes of it
+		"/a/b/d":       "/a/*rest rest=b/d", // the static a goes before :y, even if only a catch-all follows
 		"/c/b/d":       "/:y/b/d y=c",
 		"/c/c/d":       "/:y/:z/:w y=c z=c w=d",
 		"/c":           "",
 		"/c/d":         "",
 		"/a/":          "", // neither a param nor a catch-all matches nothing
-		"/a//":         "", // nothing matches what is not clean
+		"/a//":         "", // no pattern matches a path that is not clean
 		"/a//x":        "",
 		"/a/x//y":      "",
 		"/a/..":        "",
@@ -187,7 +187,7 @@ func TestC23LookupDecodesSegments(t *testing.T) {
 		"/a%2Fb":   "",
 		"/a%2Fb/c": "/:x/c x=a%2Fb",
 		"/100%25":  "/100%",
-		"/100%":    "/100%", // no encoding, so as it stands
+		"/100%":    "/100%", // not a valid escape, so it is not decoded
 	} {
 		assert.Equal(t, want, look(t, all, path, unescape), path)
 	}
@@ -250,7 +250,7 @@ func TestC27DraftsLeaveTheirTreesAlone(t *testing.T) {
 		require.NoError(t, d.Edit(parse(t, path), func(string) (string, error) { return value, nil }))
 	}
 	var trees []tree
-	paths := func(i int) []string { // in a small table, pages, a param and a catch-all
+	paths := func(i int) []string { // children in a small table, in pages, a param and a catch-all
 		return []string{"/few", fmt.Sprintf("/items/%d", i%1000), fmt.Sprintf("/items/%d/:id", i), "/:a/b", "/files/*rest"}
 	}
 	for i := range 3000 {
@@ -288,7 +288,7 @@ func plainPath(path string) treemux.Path {
 	return treemux.Path{Text: path, Plain: path, Split: len(path)}
 }
 
-// TestC35EncodedSlashes reads a path with encoded slashes in each way there is.
+// TestC35EncodedSlashes checks the visits for a path with encoded slashes, with each way to split it.
 func TestC35EncodedSlashes(t *testing.T) {
 	all := add(t, tree{}, "/a", "/a/b", "/a/:x/c", "/:x", "/:x/c", "/:x/c/d", "/:x/:y", "/a/*r", "/:x/*s")
 	const text, plain = "/%61%2Fb/%63%2fd%2F", "/a/b/c/d/"
@@ -331,7 +331,7 @@ func TestDeepest(t *testing.T) {
 	assert.Equal(t, "/ false true", fmt.Sprint(found, " ", ended, " ", ok))
 }
 
-// TestLongSegmentsAreNotDecoded looks up segments that are longer than any name. If they were decoded, each node would copy one.
+// TestLongSegmentsAreNotDecoded checks that segments that are longer than any name are not decoded, because each node would make a copy.
 func TestLongSegmentsAreNotDecoded(t *testing.T) {
 	var decoded []string
 	decode := func(segment string) string {
@@ -404,7 +404,7 @@ func TestRewrittenGoesDown(t *testing.T) {
 	assert.Equal(t, "/</a!", value, "above is the nearest value, not the nearest node")
 }
 
-// TestWideNodes adds enough children to one node for its table to have pages.
+// TestWideNodes checks a node with so many children that its table has pages.
 func TestWideNodes(t *testing.T) {
 	const n = 20_000
 	var all tree
@@ -423,7 +423,8 @@ func TestWideNodes(t *testing.T) {
 	assert.Equal(t, "/items/777", look(t, same, "/items/777", nil))
 }
 
-// TestC24VisitsAreBounded looks up the most expensive path in a tree of all patterns of static and param segments.
+// TestC24VisitsAreBounded has a tree of all patterns of static and param segments, and the path for which Lookup tries the most nodes.
+// It checks that Lookup visits each node only once.
 func TestC24VisitsAreBounded(t *testing.T) {
 	const depth = 10
 	var all tree
@@ -460,7 +461,7 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// matches reports whether a pattern matches a path, in the simplest way.
+// matches reports whether a pattern matches a path. It compares the segments one by one.
 func matches(p treemux.Pattern, path string) bool {
 	parts := strings.Split(path[1:], "/")
 	if path == "/" {
@@ -556,7 +557,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkDraft makes a tree of a thousand patterns by a draft, and by single inserts.
+// BenchmarkDraft adds a thousand patterns to a draft, and to a tree.
 func BenchmarkDraft(b *testing.B) {
 	var patterns []treemux.Pattern
 	for i := range 1000 {
@@ -584,7 +585,7 @@ func BenchmarkDraft(b *testing.B) {
 	})
 }
 
-// BenchmarkInsertWide adds one child to a node that has many.
+// BenchmarkInsertWide adds a child to a node with up to 100,000 children.
 func BenchmarkInsertWide(b *testing.B) {
 	for _, n := range []int{10, 1000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

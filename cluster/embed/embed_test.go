@@ -20,7 +20,7 @@ func start(t *testing.T, o embed.Options) *embed.Server {
 	return s
 }
 
-// echo checks that two connections reach each other.
+// echo checks that a request on b is answered on a.
 func echo(t *testing.T, a, b *nats.Conn) {
 	t.Helper()
 	sub, err := a.Subscribe("echo", func(m *nats.Msg) { _ = m.Respond(m.Data) })

@@ -108,7 +108,7 @@ func TestS04PushAfterTheCut(t *testing.T) {
 	assert.Empty(t, c.Pushed())
 }
 
-// TestS06HooksThatEndTheSession has hooks kick the session that has just connected, or look at the client.
+// TestS06HooksThatEndTheSession checks that hooks can kick the session that has just been resumed, and call methods of the Client.
 func TestS06HooksThatEndTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c *sessiontest.Client
